@@ -1,0 +1,34 @@
+# make run · make test · make check. Needs Python 3.11 or newer and nothing else.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: run test check format
+
+run: .venv/installed
+	@$(BIN)/flask --app wsgi db upgrade
+	@exec $(BIN)/gunicorn wsgi:app
+
+test: .venv/installed-dev
+	@$(BIN)/pytest
+
+check: .venv/installed-dev
+	@$(BIN)/ruff format --check
+	@$(BIN)/ruff check
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+format: .venv/installed-dev
+	@$(BIN)/ruff format
+	@$(BIN)/ruff check --fix
+
+.venv/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Course Management needs Python 3.11 or newer; this is %d.%d. Name another: make run PYTHON=python3.12" % sys.version_info[:2])'
+	@$(PYTHON) -m venv .venv
+
+.venv/installed: .venv/bin/python requirements.txt
+	@$(BIN)/pip install --quiet --disable-pip-version-check -r requirements.txt
+	@touch $@
+
+.venv/installed-dev: .venv/installed requirements-dev.txt
+	@$(BIN)/pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@touch $@

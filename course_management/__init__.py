@@ -1,0 +1,38 @@
+"""Course Management: students, courses and enrollments over REST."""
+
+from __future__ import annotations
+
+from flask import Flask, redirect
+
+from course_management import cli, extensions, health, logs
+from course_management.config import ROOT, Config
+from course_management.courses.views import bp as courses_bp
+from course_management.enrollments.views import bp as enrollments_bp
+from course_management.students.views import bp as students_bp
+from course_management.web import addresses, openapi, problems, requests
+from course_management.web.responses import API
+
+
+def create_app(config: Config | None = None) -> Flask:
+    """The service as a Flask app, with the settings of the environment where none are given. Touches no database."""
+    config = config or Config.from_env()
+    app = Flask(__name__, static_folder=None)
+    app.config.update(
+        SQLALCHEMY_DATABASE_URI=config.database_url,
+        SQLALCHEMY_ENGINE_OPTIONS=extensions.engine_options(config.database_url, config.threads),
+        MAX_CONTENT_LENGTH=2**20,
+        COURSE_LEVELS=config.course_levels,
+    )
+    logs.configure(config.log_level)
+    extensions.init_app(app, migrations=ROOT / "migrations")
+    addresses.init_app(app)
+    requests.init_app(app)
+    problems.init_app(app)
+
+    for blueprint in (students_bp, courses_bp, enrollments_bp, health.bp, openapi.bp, problems.bp):
+        app.register_blueprint(blueprint, url_prefix=API)
+        app.register_blueprint(blueprint, name=f"{blueprint.name}_at_root")
+    app.add_url_rule("/", "home", lambda: redirect("/docs"))
+
+    cli.init_app(app)
+    return app

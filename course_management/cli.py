@@ -1,0 +1,69 @@
+"""The commands: `flask --app wsgi check`, `load-demo`, `forget-keys`."""
+
+from __future__ import annotations
+
+import sys
+import time
+
+import click
+from flask import Flask, current_app
+
+from course_management import demo, health
+from course_management.extensions import db
+from course_management.web import idempotency
+from course_management.web.responses import API
+from course_management.web.transaction import transaction
+
+LISTS = ("/courses", "/students", "/courses/{course}/students", "/students/{student_id}/courses")
+
+
+@click.command("check")
+def check() -> None:
+    """Whether this release can serve: readiness, then every list asked in-process. Exit 1 where one fails."""
+    with transaction(db.session(), writing=False) as session:
+        checks = health.readiness(session)
+    results = [(name, found["ok"], found["detail"]) for name, found in checks.items()]
+    client = current_app.test_client()
+    ids = {"course": 1, "student_id": 1}
+    for route in LISTS:
+        began = time.perf_counter()
+        answer = client.get(API + route.format(**ids), query_string={"limit": 1})
+        took = f"{answer.status_code} in {(time.perf_counter() - began) * 1000:.0f} ms"
+        if answer.status_code == 200 and answer.json and route.count("/") == 1:
+            ids["course" if route == "/courses" else "student_id"] = answer.json[0]["id"]
+        # An empty database has no student and no course to ask the other lists of.
+        results.append((f"GET {route}", answer.status_code == 200 or (answer.status_code == 404 and "{" in route), took))
+    for name, ok, detail in results:
+        click.echo(f"{'ok  ' if ok else 'FAIL'} {name}: {detail}")
+    if not all(ok for _, ok, _ in results):
+        sys.exit(1)
+
+
+@click.command("load-demo")
+@click.option("--students", type=click.IntRange(1, 10_000_000), default=1000, show_default=True, help="How many students.")
+@click.option("--courses", type=click.IntRange(2, 1_000_000), default=100, show_default=True, help="How many courses.")
+@click.option("--each", type=click.IntRange(0, 100), default=5, show_default=True, help="How many courses each student takes.")
+def load_demo(students: int, courses: int, each: int) -> None:
+    """Fill the database with plausible students, courses and enrollments."""
+    if each > courses // 2:
+        raise click.BadParameter("each student takes courses of the first half: at most COURSES / 2.", param_hint="--each")
+    with click.progressbar(length=students + courses, label="Loading", file=sys.stderr) as bar:
+        with transaction(db.session(), writing=True) as session:
+            demo.load(session, students, courses, each, bar.update)
+    with transaction(db.session(), writing=True) as session:
+        demo.analyze(session)
+    click.echo(f"{students} students, {courses} courses, {students * each} enrollments.")
+
+
+@click.command("forget-keys")
+def forget_keys() -> None:
+    """Remove the idempotency keys older than 24 hours. Run it daily."""
+    with transaction(db.session(), writing=True) as session:
+        count = idempotency.forget_old(session)
+    click.echo(f"{count} keys removed.")
+
+
+def init_app(app: Flask) -> None:
+    """Give `app` its commands."""
+    for command in (check, load_demo, forget_keys):
+        app.cli.add_command(command)

@@ -1,0 +1,81 @@
+"""The settings: read once, checked once, frozen. The only reader of the environment."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from dotenv import dotenv_values
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError
+
+ROOT = Path(__file__).resolve().parent.parent
+DEFAULT_DATABASE = f"sqlite:///{ROOT / 'instance' / 'course_management.db'}"
+
+
+class BadSetting(SystemExit):
+    """A setting that cannot be used: ends the process with one line that says how to mend it."""
+
+
+@dataclass(frozen=True)
+class Config:
+    """Every setting, as `.env.example` lists and explains them."""
+
+    database_url: URL
+    host: str = "127.0.0.1"
+    port: int = 8000
+    workers: int = 2
+    threads: int = 8
+    log_level: str = "INFO"
+    course_levels: tuple[str, ...] = ()
+
+    @classmethod
+    def from_env(cls, env: Mapping[str, str | None] | None = None) -> Config:
+        """The settings from `env`: by default `.env` at the top of the project, overruled by the environment.
+
+        An empty setting is an unset one. Raises BadSetting for a value that cannot be used.
+        """
+        if env is None:
+            env = dotenv_values(ROOT / ".env") | {k: v for k, v in os.environ.items() if v.strip()}
+        given = {name: value.strip() for name, value in env.items() if value and value.strip()}
+        return cls(
+            database_url=database_url(given.get("DATABASE_URL", DEFAULT_DATABASE)),
+            host=given.get("HOST", cls.host),
+            port=_integer(given, "PORT", 8000, 1, 65535),
+            workers=_integer(given, "WEB_CONCURRENCY", 2, 1, 256),
+            threads=_integer(given, "THREADS", 8, 1, 256),
+            log_level=_one_of(given, "LOG_LEVEL", "INFO", ("DEBUG", "INFO", "WARNING", "ERROR")),
+            course_levels=tuple(w for word in given.get("COURSE_LEVELS", "").split(",") if (w := word.strip())),
+        )
+
+
+def database_url(text: str) -> URL:
+    """The address of the database as SQLAlchemy takes it.
+
+    `postgres://` and `postgresql://` mean psycopg2, which this service ships; SQLAlchemy 2.1 would take psycopg 3.
+    """
+    try:
+        url = make_url("postgresql" + text.removeprefix("postgres") if text.startswith("postgres:") else text)
+    except ArgumentError:
+        raise BadSetting("DATABASE_URL is not an address such as postgresql://user@host/name.") from None
+    if url.drivername in ("postgresql", "postgresql+psycopg2"):
+        return url.set(drivername="postgresql+psycopg2")
+    if url.get_backend_name() != "sqlite" or not url.database or url.database == ":memory:":
+        raise BadSetting("DATABASE_URL must be postgresql://user@host/name or sqlite:////path/of/a/file.db.")
+    return url
+
+
+def _integer(given: Mapping[str, str], name: str, default: int, low: int, high: int) -> int:
+    text = given.get(name, str(default))
+    if not (text.isascii() and text.isdigit() and low <= int(text[:9]) <= high):
+        raise BadSetting(f"{name} must be a whole number from {low} to {high}, not {text!r}.")
+    return int(text)
+
+
+def _one_of(given: Mapping[str, str], name: str, default: str, choices: tuple[str, ...]) -> str:
+    text = given.get(name, default).upper()
+    if text not in choices:
+        raise BadSetting(f"{name} must be one of {', '.join(choices)}, not {text!r}.")
+    return text

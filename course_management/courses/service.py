@@ -1,0 +1,85 @@
+"""Rules and queries of courses."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, cast
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from course_management import text
+from course_management.courses.models import Course, CourseNotFound
+from course_management.logs import note
+from course_management.paging import Condition, Listing, Page
+
+_table = cast(sa.Table, Course.__table__)
+
+COLUMNS: dict[str, sa.ColumnElement[Any]] = {
+    name: _table.c[name] for name in ("id", "name", "level", "external_id", "created_at", "updated_at", "version")
+}
+SORTS: dict[str, sa.ColumnElement[Any]] = {
+    "id": _table.c.id,
+    "name": _table.c.name_key,
+    "level": _table.c.level,
+    "created_at": _table.c.created_at,
+}
+FILTERS: dict[str, Condition] = {
+    "level": lambda value: _table.c.level == value,
+    "external_id": lambda value: _table.c.external_id == value,
+    "q": lambda value: _table.c.name_key.contains(value, escape="/"),
+}
+LISTING = Listing("courses", COLUMNS, _table, SORTS, FILTERS)
+
+
+def folded(query: dict[str, Any]) -> dict[str, Any]:
+    """A list's query with its filters in the form the database compares: folded, LIKE's wildcards taken literally."""
+    return query | ({"q": re.sub("([/%_])", r"/\1", text.key(query["q"]))} if "q" in query else {})
+
+
+def create_course(session: Session, *, name: str, level: str, external_id: str | None = None) -> Course:
+    """A new course. Raises CourseNameTaken or ExternalIdTaken (by the table's constraints)."""
+    course = Course(name=name, level=level, external_id=external_id)
+    session.add(course)
+    session.flush()
+    note(session, "course created", course_id=course.id)
+    return course
+
+
+def get_course_by_id(session: Session, course_id: int, *, for_update: bool = False) -> Course:
+    """The course; locked until the transaction ends where it is to be changed. Raises CourseNotFound."""
+    course = session.get(Course, course_id, with_for_update=for_update or None)
+    if course is None:
+        raise CourseNotFound
+    return course
+
+
+def get_course_by_name(session: Session, name: str, *, for_update: bool = False) -> Course:
+    """The course with this name, ignoring case; locked likewise. Raises CourseNotFound."""
+    wanted = sa.select(Course).where(Course.name_key == text.key(name))
+    course = session.scalars(wanted.with_for_update() if for_update else wanted).one_or_none()
+    if course is None:
+        raise CourseNotFound
+    return course
+
+
+def get_course(session: Session, course: int | str, *, for_update: bool = False) -> Course:
+    """The course by its id or its name, as an address names it. Raises CourseNotFound."""
+    if isinstance(course, int):
+        return get_course_by_id(session, course, for_update=for_update)
+    return get_course_by_name(session, course, for_update=for_update)
+
+
+def list_courses(session: Session, **query: Any) -> Page:
+    """A page of the courses (`paging.Listing.page`)."""
+    return LISTING.page(session, **folded(query))
+
+
+def update_course(session: Session, course: Course, **changes: Any) -> Course:
+    """Set what `changes` names. Raises CourseNameTaken or ExternalIdTaken (by the table's constraints)."""
+    for name, value in changes.items():
+        setattr(course, name, value)
+    if session.is_modified(course):
+        session.flush()
+        note(session, "course changed", course_id=course.id)
+    return course

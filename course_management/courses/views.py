@@ -1,0 +1,64 @@
+"""The addresses of courses. A course is named by its id or by its percent-encoded name, ignoring case."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Blueprint, Response
+from sqlalchemy.orm import Session
+
+from course_management.courses import service
+from course_management.courses.models import CourseNameTaken, CourseNotFound
+from course_management.courses.schemas import CourseIn, CourseOut, CourseQuery
+from course_management.enrollments import service as enrollments
+from course_management.enrollments.models import CourseHasStudents
+from course_management.errors import ExternalIdTaken, Stale
+from course_management.web import etags
+from course_management.web.endpoint import reading, writing
+from course_management.web.responses import no_content, page, show
+
+bp = Blueprint("courses", __name__)
+
+TAKEN = (CourseNameTaken, ExternalIdTaken)
+
+
+@bp.post("/courses")
+@writing(body=CourseIn(), answer=CourseOut, status=(201,), errors=TAKEN, etag=True)
+def create_course(session: Session, **given: Any) -> Response:
+    """Create a course."""
+    course = service.create_course(session, **given)
+    return show(CourseOut, course, 201, location=f"/courses/{course.id}")
+
+
+@bp.get("/courses")
+@reading(query=CourseQuery(), answer=CourseOut, many=True)
+def list_courses(session: Session, **query: Any) -> Response:
+    """List the courses."""
+    return page(service.list_courses(session, **query))
+
+
+@bp.get("/courses/<course:course>")
+@reading(answer=CourseOut, errors=(CourseNotFound,), etag=True)
+def get_course(session: Session, course: int | str) -> Response:
+    """Read a course."""
+    return show(CourseOut, service.get_course(session, course))
+
+
+@bp.put("/courses/<course:course>", endpoint="put_course")
+@bp.patch("/courses/<course:course>")
+@writing(body=CourseIn(partial=True), answer=CourseOut, errors=(CourseNotFound, *TAKEN, Stale), etag=True)
+def update_course(session: Session, course: int | str, **changes: Any) -> Response:
+    """Change a course: what the body does not name stays, null clears."""
+    found = service.get_course(session, course, for_update=True)
+    etags.require(found)
+    return show(CourseOut, service.update_course(session, found, **changes))
+
+
+@bp.delete("/courses/<course:course>")
+@writing(status=(204,), errors=(CourseNotFound, CourseHasStudents, Stale), etag=True)
+def delete_course(session: Session, course: int | str) -> Response:
+    """Delete a course that nobody takes."""
+    found = service.get_course(session, course, for_update=True)
+    etags.require(found)
+    enrollments.delete_course(session, found)
+    return no_content()

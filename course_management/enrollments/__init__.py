@@ -1,0 +1,1 @@
+"""Enrollments: which student takes which course."""

@@ -1,0 +1,86 @@
+"""What can be wrong, in the words of the service. Nothing here knows HTTP: `web/problems.py` gives each its status."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+
+class Error(Exception):
+    """A refusal with a published code (never renamed), a title, a detail for a person and the remedy.
+
+    `fields` join the answer, for example `missing=[7, 8]`.
+    """
+
+    code: ClassVar[str]
+    title: ClassVar[str]
+    remedy: ClassVar[str]
+
+    def __init__(self, detail: str | None = None, **fields: Any) -> None:
+        super().__init__(detail or self.title)
+        self.detail = detail or self.title
+        self.fields = fields
+
+
+class NotFound(Error):
+    """Something named by the request does not exist."""
+
+
+class Conflict(Error):
+    """The request is sound, but what stands in the database forbids it."""
+
+
+class ExternalIdTaken(Conflict):
+    """An external id belongs to one student at most, and to one course at most."""
+
+    code = "external-id-taken"
+    title = "This external id is taken."
+    remedy = "Find its owner with external_id=… on the list and change that one, or send another external id."
+
+
+class Malformed(Error):
+    """The body is not a JSON text in UTF-8 (RFC 8259)."""
+
+    code = "malformed-json"
+    title = "The body is not JSON."
+    remedy = "Send one JSON value in UTF-8, without NaN, Infinity or a byte order mark, and check that it is complete."
+
+
+class Invalid(Error):
+    """The request breaks the rules of its form; `errors` names every fault at once.
+
+    A fault in the body has a `pointer` (RFC 6901), one in the query a `parameter`, one in a header a `header`.
+    """
+
+    code = "invalid"
+    title = "The request does not have the form this address asks for."
+    remedy = "Mend each fault that `errors` lists, then send the request again. /docs shows the form of every request."
+
+    MOST = 1000
+
+    def __init__(self, faults: list[dict[str, str]]) -> None:
+        count = f"{len(faults)} faults" if len(faults) > 1 else "1 fault"
+        super().__init__(f"{count}: {faults[0]['detail']}", errors=faults[: self.MOST])
+
+
+class Stale(Error):
+    """The request names a version (`If-Match`, RFC 9110 section 13.1.1) that is no longer the current one."""
+
+    code = "stale"
+    title = "Somebody has changed this since you read it."
+    remedy = "Read it again, apply your change to what you get, and send the new ETag in If-Match."
+
+
+class KeyReused(Error):
+    """This Idempotency-Key stands for another request, answered within the last 24 hours."""
+
+    code = "idempotency-key-reused"
+    title = "This Idempotency-Key belongs to another request."
+    remedy = "Use a fresh key for every new request; send the same key only to repeat the very same request."
+
+
+class Unavailable(Error):
+    """The database is not reachable, too busy, or its tables are not at the version this service needs."""
+
+    code = "service-unavailable"
+    title = "The service cannot reach what it needs right now."
+    remedy = "Wait for the seconds that Retry-After names and send the request again; with an Idempotency-Key that is safe."

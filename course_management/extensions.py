@@ -1,0 +1,145 @@
+"""The database: its extension objects, names of constraints, types, and how a connection is set up. Imports nothing of ours."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+from flask import Flask
+from flask_migrate import Migrate
+from flask_sqlalchemy import SQLAlchemy
+from sqlalchemy import event
+from sqlalchemy.engine import URL, Connection, Dialect, Engine
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+MAX_ID = 2**63 - 1
+
+NAMING = {
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
+    "pk": "pk_%(table_name)s",
+}
+
+
+class Base(DeclarativeBase):
+    """What every model shares."""
+
+    metadata = sa.MetaData(naming_convention=NAMING)
+
+
+# Sessions hand rows to the answer after the commit, and flush only where the code says so.
+db = SQLAlchemy(model_class=Base, session_options={"expire_on_commit": False, "autoflush": False})
+migrate = Migrate()
+
+if TYPE_CHECKING:  # db.Model is Base with Flask-SQLAlchemy's mixins, made at run time: a type checker cannot see it
+    Model = Base
+else:
+    Model = db.Model
+
+
+class UTCDateTime(sa.TypeDecorator[datetime]):
+    """A moment: aware and in UTC on the way in and out. SQLite keeps no zone; PostgreSQL's sessions run in UTC."""
+
+    impl = sa.DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is not None and value.tzinfo is None:
+            raise ValueError("a moment without a zone")
+        return value and value.astimezone(UTC)
+
+    def result_processor(self, dialect: Dialect, coltype: object) -> Any:
+        if dialect.name == "postgresql":  # psycopg2 gives aware moments in UTC already: no Python call a row
+            return None
+        parse = self.impl_instance.dialect_impl(dialect).result_processor(dialect, coltype)
+
+        def process(value: Any) -> datetime | None:
+            moment: datetime | None = parse(value) if parse else value
+            return moment and moment.replace(tzinfo=UTC)
+
+        return process
+
+
+# PostgreSQL: bigint identity. SQLite: its own rowid, which must be declared INTEGER.
+BigId = sa.BigInteger().with_variant(sa.Integer, "sqlite")
+# Text compared by code point on both databases, whatever the locale of the server.
+KeyText = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
+
+
+def now() -> datetime:
+    """The present moment, aware, in UTC."""
+    return datetime.now(UTC)
+
+
+class Versioned:
+    """An id that is never reused, the moments of creation and last change, and a version that counts the changes."""
+
+    id: Mapped[int] = mapped_column(BigId, sa.Identity(), primary_key=True)
+    created_at: Mapped[datetime] = mapped_column(UTCDateTime, default=now)
+    updated_at: Mapped[datetime] = mapped_column(
+        UTCDateTime, default=lambda context: context.get_current_parameters()["created_at"], onupdate=now
+    )
+    version: Mapped[int] = mapped_column(sa.Integer, nullable=False)
+
+    @sa.orm.declared_attr.directive
+    def __mapper_args__(cls) -> dict[str, Any]:  # noqa: N805 - SQLAlchemy passes the class
+        return {"version_id_col": cls.version}
+
+
+def engine_options(url: URL, pool_size: int) -> dict[str, Any]:
+    """How Flask-SQLAlchemy makes the engine: autocommit by default, so that a read costs no BEGIN and no ROLLBACK."""
+    options: dict[str, Any] = {"isolation_level": "AUTOCOMMIT", "pool_size": pool_size, "max_overflow": 0, "pool_timeout": 10}
+    if url.get_backend_name() == "postgresql":
+        options["connect_args"] = {"connect_timeout": 5, "application_name": "course-management"}
+    else:
+        options["connect_args"] = {"timeout": 20}  # seconds a writer waits for its turn
+    return options
+
+
+def prepare_engine(engine: Engine) -> None:
+    """Have every connection of `engine` set up, and transactions begun as `WRITING` asks."""
+    event.listen(engine, "connect", _on_connect)
+    event.listen(engine, "begin", _on_begin)
+    event.listen(engine, "checkin", _on_checkin)
+
+
+# Execution option of a connection whose transaction writes.
+WRITING = "writing"
+
+
+def _on_connect(dbapi: Any, record: Any) -> None:
+    cursor = dbapi.cursor()
+    if hasattr(dbapi, "server_version"):
+        cursor.execute("SET TIME ZONE 'UTC'")
+    else:
+        for pragma in ("journal_mode=WAL", "foreign_keys=ON", "synchronous=FULL"):
+            cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def _on_begin(connection: Connection) -> None:
+    if not connection.get_execution_options().get(WRITING):
+        return
+    if connection.dialect.name == "sqlite":
+        # Take the write lock now: a reader that turned writer could not wait for it.
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+    else:
+        # Flag of psycopg2 alone: costs no round trip, where isolation_level would cost two.
+        connection.connection.dbapi_connection.autocommit = False  # type: ignore[union-attr]  # a live connection has one
+
+
+def _on_checkin(dbapi: Any, record: Any) -> None:
+    if dbapi is not None and hasattr(dbapi, "server_version") and not dbapi.closed:
+        dbapi.autocommit = True
+
+
+def init_app(app: Flask, migrations: Path) -> None:
+    """Connect `app` with its database and the folder of its migrations."""
+    db.init_app(app)
+    migrate.init_app(app, db, directory=str(migrations))
+    with app.app_context():
+        prepare_engine(db.engine)

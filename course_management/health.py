@@ -1,0 +1,107 @@
+"""Live: the process answers. Ready: it can serve, the database is reachable and its schema has what this release needs."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from alembic.script import ScriptDirectory
+from flask import Blueprint, Response, current_app
+from marshmallow import Schema, fields
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import Session
+
+from course_management import constraints
+from course_management.extensions import Base
+from course_management.logs import log
+from course_management.web.endpoint import reading
+from course_management.web.problems import RETRY_AFTER
+from course_management.web.responses import as_json
+
+bp = Blueprint("health", __name__)
+
+
+class HealthOut(Schema):
+    """Whether the service can serve: `ok` or `unavailable`, and each check with what it found."""
+
+    status = fields.String()
+    checks = fields.Dict(keys=fields.String(), values=fields.Dict())
+
+
+@bp.get("/health/live")
+@reading(answer=HealthOut)
+def live(session: Session) -> Response:
+    """Whether the process answers; asks nothing else."""
+    return as_json({"status": "ok", "checks": {"process": {"ok": True, "detail": "answers"}}})
+
+
+@bp.get("/health", endpoint="health")
+@bp.get("/health/ready")
+@reading(answer=HealthOut, status=(200, 503))
+def ready(session: Session) -> Response:
+    """Whether the service can serve: the database is reachable and its schema has what this release needs."""
+    checks = readiness(session)
+    if all(check["ok"] for check in checks.values()):
+        return as_json({"status": "ok", "checks": checks})
+    answer = as_json({"status": "unavailable", "checks": checks}, 503)
+    answer.headers["Retry-After"] = RETRY_AFTER
+    return answer
+
+
+def readiness(session: Session) -> dict[str, dict[str, Any]]:
+    """Each check by name: `ok`, and in `detail` what it found. Raises nothing."""
+    try:
+        session.execute(sa.select(1))
+    except SQLAlchemyError as error:
+        log.warning("not ready", extra={"reason": constraints.reason(error)})
+        detail = "not checked: the database is not reachable"
+        return {"database": {"ok": False, "detail": "not reachable"}, "schema": {"ok": False, "detail": detail}}
+    try:
+        fault = schema_fault(session)
+    except SQLAlchemyError as error:
+        log.warning("not ready", extra={"reason": constraints.reason(error)})
+        fault = "not readable: run `flask --app wsgi db upgrade`"
+    return {
+        "database": {"ok": True, "detail": "reachable"},
+        "schema": {"ok": not fault, "detail": fault or "as this release needs it"},
+    }
+
+
+def schema_fault(session: Session) -> str | None:
+    """What the schema lacks, or None.
+
+    A revision this release does not know is a newer one: that is well as long as everything this release uses is still there.
+    """
+    script = _script(current_app.extensions["migrate"].directory)
+    revision = session.execute(sa.text("SELECT version_num FROM alembic_version")).scalar()
+    if revision == script.get_current_head():
+        return None
+    if revision is None or revision in {known.revision for known in script.walk_revisions()}:
+        return f"at revision {revision}, behind this release: run `flask --app wsgi db upgrade`"
+    lacking = missing_from(session.connection())
+    return f"at revision {revision}, unknown to this release, and without {', '.join(lacking)}" if lacking else None
+
+
+@cache
+def _script(directory: str) -> ScriptDirectory:
+    return ScriptDirectory(Path(directory))
+
+
+def missing_from(connection: sa.Connection) -> list[str]:
+    """The tables, columns and constraints of the models that the live schema does not have."""
+    inspector = sa.inspect(connection)
+    lacking: list[str] = []
+    there = set(inspector.get_table_names())
+    for table in Base.metadata.sorted_tables:
+        if table.name not in there:
+            lacking.append(f"table {table.name}")
+            continue
+        columns = {column["name"] for column in inspector.get_columns(table.name)}
+        named = {inspector.get_pk_constraint(table.name)["name"]}
+        for found in (inspector.get_unique_constraints, inspector.get_check_constraints, inspector.get_foreign_keys):
+            named |= {constraint["name"] for constraint in found(table.name)}
+        lacking += [f"column {table.name}.{column.name}" for column in table.columns if column.name not in columns]
+        lacking += [f"constraint {c.name}" for c in table.constraints if c.name not in named]
+    return lacking

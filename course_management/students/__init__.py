@@ -1,0 +1,1 @@
+"""Students: who enrolls."""

@@ -1,0 +1,61 @@
+"""The table of students, and what its constraints mean."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Mapped, mapped_column, relationship, validates
+
+from course_management import text
+from course_management.errors import Conflict, ExternalIdTaken, NotFound
+from course_management.extensions import KeyText, Model, Versioned
+
+if TYPE_CHECKING:
+    from course_management.courses.models import Course
+
+
+class StudentNotFound(NotFound):
+    """A student that the request names does not exist; where the body named it, `missing` lists every such id."""
+
+    code = "student-not-found"
+    title = "There is no such student."
+    remedy = "Look the id up with GET /students (external_id= and email= find one), or create the student with POST /students."
+
+
+class StudentEmailTaken(Conflict):
+    """An e-mail address belongs to one student at most; upper and lower case make no difference."""
+
+    code = "student-email-taken"
+    title = "Another student has this e-mail address."
+    remedy = "Find that student with GET /students?email=…, or send another address."
+
+
+class Student(Versioned, Model):
+    """A student. `name_key` and `email_key` are what search and uniqueness compare (`text.key`)."""
+
+    __tablename__ = "students"
+    __table_args__ = (
+        sa.UniqueConstraint("email_key", info={"error": StudentEmailTaken}),
+        sa.UniqueConstraint("external_id", info={"error": ExternalIdTaken}),
+        sa.Index(None, "name_key", "id"),
+        sa.Index(None, "created_at", "id"),
+        {"sqlite_autoincrement": True},
+    )
+
+    name: Mapped[str] = mapped_column(sa.Text)
+    name_key: Mapped[str] = mapped_column(KeyText)
+    email: Mapped[str | None] = mapped_column(sa.Text)
+    email_key: Mapped[str | None] = mapped_column(KeyText)
+    external_id: Mapped[str | None] = mapped_column(KeyText)
+
+    courses: Mapped[list[Course]] = relationship("Course", secondary="student_courses", order_by="Course.id", viewonly=True)
+
+    @property
+    def etag(self) -> str:
+        return str(self.version)
+
+    @validates("name", "email")
+    def _keep_key(self, attribute: str, value: str | None) -> str | None:
+        setattr(self, f"{attribute}_key", value and text.key(value))
+        return value

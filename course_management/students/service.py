@@ -1,0 +1,64 @@
+"""Rules and queries of students."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from course_management import text
+from course_management.logs import note
+from course_management.paging import Condition, Listing, Page
+from course_management.students.models import Student, StudentNotFound
+
+_table = cast(sa.Table, Student.__table__)
+
+COLUMNS: dict[str, sa.ColumnElement[Any]] = {
+    name: _table.c[name] for name in ("id", "name", "email", "external_id", "created_at", "updated_at", "version")
+}
+SORTS: dict[str, sa.ColumnElement[Any]] = {"id": _table.c.id, "name": _table.c.name_key, "created_at": _table.c.created_at}
+FILTERS: dict[str, Condition] = {
+    "email": lambda value: _table.c.email_key == value,
+    "external_id": lambda value: _table.c.external_id == value,
+    # A range of the index, where LIKE would use it on one database only.
+    "q": lambda value: sa.and_(_table.c.name_key >= value, _table.c.name_key < value.concat("\U0010ffff")),
+}
+LISTING = Listing("students", COLUMNS, _table, SORTS, FILTERS)
+
+
+def folded(query: dict[str, Any]) -> dict[str, Any]:
+    """A list's query with the filters that ignore case in the form the database compares."""
+    return query | {name: text.key(query[name]) for name in ("email", "q") if name in query}
+
+
+def create_student(session: Session, *, name: str, email: str | None = None, external_id: str | None = None) -> Student:
+    """A new student. Raises StudentEmailTaken or ExternalIdTaken (by the table's constraints)."""
+    student = Student(name=name, email=email, external_id=external_id)
+    session.add(student)
+    session.flush()
+    note(session, "student created", student_id=student.id)
+    return student
+
+
+def get_student(session: Session, student_id: int, *, for_update: bool = False) -> Student:
+    """The student; locked until the transaction ends where it is to be changed. Raises StudentNotFound."""
+    student = session.get(Student, student_id, with_for_update={"key_share": True} if for_update else None)
+    if student is None:
+        raise StudentNotFound
+    return student
+
+
+def list_students(session: Session, **query: Any) -> Page:
+    """A page of the students (`paging.Listing.page`)."""
+    return LISTING.page(session, **folded(query))
+
+
+def update_student(session: Session, student: Student, **changes: Any) -> Student:
+    """Set what `changes` names. Raises StudentEmailTaken or ExternalIdTaken (by the table's constraints)."""
+    for name, value in changes.items():
+        setattr(student, name, value)
+    if session.is_modified(student):
+        session.flush()
+        note(session, "student changed", student_id=student.id)
+    return student

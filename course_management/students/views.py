@@ -1,0 +1,63 @@
+"""The addresses of students."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Blueprint, Response
+from sqlalchemy.orm import Session
+
+from course_management.enrollments import service as enrollments
+from course_management.errors import ExternalIdTaken, Stale
+from course_management.students import service
+from course_management.students.models import StudentEmailTaken, StudentNotFound
+from course_management.students.schemas import StudentIn, StudentOut, StudentQuery
+from course_management.web import etags
+from course_management.web.endpoint import reading, writing
+from course_management.web.responses import no_content, page, show
+
+bp = Blueprint("students", __name__)
+
+TAKEN = (StudentEmailTaken, ExternalIdTaken)
+
+
+@bp.post("/students")
+@writing(body=StudentIn(), answer=StudentOut, status=(201,), errors=TAKEN, etag=True)
+def create_student(session: Session, **given: Any) -> Response:
+    """Create a student."""
+    student = service.create_student(session, **given)
+    return show(StudentOut, student, 201, location=f"/students/{student.id}")
+
+
+@bp.get("/students")
+@reading(query=StudentQuery(), answer=StudentOut, many=True)
+def list_students(session: Session, **query: Any) -> Response:
+    """List the students."""
+    return page(service.list_students(session, **query))
+
+
+@bp.get("/students/<id:student_id>")
+@reading(answer=StudentOut, errors=(StudentNotFound,), etag=True)
+def get_student(session: Session, student_id: int) -> Response:
+    """Read a student."""
+    return show(StudentOut, service.get_student(session, student_id))
+
+
+@bp.put("/students/<id:student_id>", endpoint="put_student")
+@bp.patch("/students/<id:student_id>")
+@writing(body=StudentIn(partial=True), answer=StudentOut, errors=(StudentNotFound, *TAKEN, Stale), etag=True)
+def update_student(session: Session, student_id: int, **changes: Any) -> Response:
+    """Change a student: what the body does not name stays, null clears."""
+    student = service.get_student(session, student_id, for_update=True)
+    etags.require(student)
+    return show(StudentOut, service.update_student(session, student, **changes))
+
+
+@bp.delete("/students/<id:student_id>")
+@writing(status=(204,), errors=(StudentNotFound, Stale), etag=True)
+def delete_student(session: Session, student_id: int) -> Response:
+    """Delete a student and end its enrollments."""
+    student = service.get_student(session, student_id, for_update=True)
+    etags.require(student)
+    enrollments.delete_student(session, student)
+    return no_content()

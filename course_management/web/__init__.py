@@ -1,0 +1,1 @@
+"""What every view shares, each said once."""

@@ -1,0 +1,78 @@
+"""@reading and @writing: what a view declares of itself, and the order in which a request is judged.
+
+First the query, then the body, then, inside the transaction, the Idempotency-Key and the view: a request that is ill-formed
+costs the database nothing. What is declared here is also what OpenAPI shows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import wraps
+from typing import Any
+
+from flask import Response
+from marshmallow import Schema
+from sqlalchemy.orm import Session
+
+from course_management.errors import Error
+from course_management.web import idempotency, transaction
+from course_management.web.responses import body as parse_body
+from course_management.web.responses import query as parse_query
+
+View = Callable[..., Response]
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """A view's contract. `many` says that it answers a page of `answer`; `etag`, that preconditions apply."""
+
+    writes: bool
+    query: Schema | None = None
+    body: Schema | None = None
+    answer: type[Schema] | None = None
+    many: bool = False
+    status: tuple[int, ...] = (200,)
+    errors: tuple[type[Error], ...] = ()
+    etag: bool = False
+
+
+def reading(**declared: Any) -> Callable[[View], View]:
+    """A view that only reads. It gets the session, the path's values and the query's by name."""
+    return _endpoint(Endpoint(writes=False, **declared))
+
+
+def writing(**declared: Any) -> Callable[[View], View]:
+    """A view in a transaction: returning commits, raising rolls back. It gets the session, the path's and the body's values."""
+    return _endpoint(Endpoint(writes=True, **declared))
+
+
+def _endpoint(endpoint: Endpoint) -> Callable[[View], View]:
+    def decorate(view: View) -> View:
+        @wraps(view)
+        def run(**path: Any) -> Response:
+            given = parse_query(endpoint.query)
+            if endpoint.body:
+                given |= parse_body(endpoint.body)
+            key = idempotency.key_of_request()
+            work = _once(view, key) if key else view
+            return transaction.run(lambda session: work(session, **path, **given), writing=endpoint.writes)
+
+        run.endpoint = endpoint  # type: ignore[attr-defined]  # read by openapi.py
+        return run
+
+    return decorate
+
+
+def _once(view: View, key: str) -> View:
+    """`view`, or the answer it gave when this request came first."""
+    print_ = idempotency.fingerprint()
+
+    def work(session: Session, **given: Any) -> Response:
+        answer = idempotency.claim(session, key, print_)
+        if answer is None:
+            answer = view(session, **given)
+            idempotency.remember(session, key, answer)
+        return answer
+
+    return work

@@ -1,0 +1,139 @@
+"""The marshmallow fields of this service: strict about types, kind about blanks and Unicode forms."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from flask import current_app
+from marshmallow import Schema, ValidationError, fields, validate
+from marshmallow.constants import RAISE
+
+from course_management import text
+from course_management.extensions import MAX_ID
+from course_management.paging import MAX_LIMIT
+
+
+class StrictSchema(Schema):
+    """A request's form: an unknown field is a fault, never ignored."""
+
+    class Meta:
+        unknown = RAISE
+
+    error_messages: dict[str, Any] = {"type": "Send a JSON object.", "unknown": "There is no such field here."}
+
+
+class Text(fields.String):
+    """A text of `low` to `high` characters, counted after trimming and NFC; visible; without control characters."""
+
+    default_error_messages: dict[str, Any] = {
+        "invalid": "Must be a text.",
+        "required": "This field is required.",
+        "null": "May not be null.",
+        "control": "Must not contain control characters.",
+        "blank": "Must not be blank.",
+    }
+
+    def __init__(self, low: int, high: int, **kwargs: Any) -> None:
+        length = validate.Length(low, high, error=f"Must have {low} to {high} characters.")
+        super().__init__(validate=[length, *kwargs.pop("also", ())], **kwargs)
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> str:
+        if type(value) is not str:
+            raise self.make_error("invalid")
+        if text.has_control(value):
+            raise self.make_error("control")
+        if text.is_blank(value):
+            raise self.make_error("blank")
+        return text.clean(value)
+
+
+class Id(fields.Integer):
+    """A whole JSON number from 1 to 2^63-1. `3.0` is one (JSON Schema 2020-12, 6.1.1); `true`, `"3"` and `3.5` are not."""
+
+    RULE = "Must be a whole number from 1 to 9223372036854775807."
+    default_error_messages: dict[str, Any] = {"invalid": RULE, "required": "This field is required.", "null": RULE}
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(validate=validate.Range(1, MAX_ID, error=self.RULE), **kwargs)
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> int:
+        number = whole(value)
+        if number is None:
+            raise self.make_error("invalid")
+        return number
+
+
+def whole(value: object) -> int | None:
+    """The integer that a JSON number stands for, or None where it stands for none (or for one no double can hold)."""
+    if type(value) is int:
+        return value
+    return int(value) if type(value) is float and value.is_integer() and abs(value) <= 2**53 else None
+
+
+class Ids(fields.List[int]):
+    """A list of `low` to `high` ids; an id given twice counts once, in the place where it came first."""
+
+    def __init__(self, low: int, high: int, **kwargs: Any) -> None:
+        self.low, self.high = low, high
+        messages: dict[str, Any] = {
+            "invalid": "Must be a list of ids.",
+            "required": "This field is required.",
+            "null": "Must be a list of ids.",
+        }
+        super().__init__(Id(), validate=validate.Length(low, high), error_messages=messages, **kwargs)
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> list[Any]:
+        if type(value) is not list:
+            raise self.make_error("invalid")
+        if not self.low <= len(value) <= self.high:  # before its items: a million faults help nobody
+            raise ValidationError(f"Must have {self.low} to {self.high} ids, not {len(value)}.")
+        numbers = [whole(item) for item in value]
+        faults = {i: [Id.RULE] for i, n in enumerate(numbers) if n is None or not 1 <= n <= MAX_ID}
+        if faults:
+            raise ValidationError(faults)
+        return list(dict.fromkeys(n for n in numbers if n is not None))
+
+
+class Level(Text):
+    """A course's level: where COURSE_LEVELS is set, one of its words."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(1, 50, also=[self._known], **kwargs)
+
+    @staticmethod
+    def _known(value: str) -> None:
+        levels = current_app.config["COURSE_LEVELS"]
+        if levels and value not in levels:
+            raise ValidationError(f"Must be one of: {', '.join(levels)}.")
+
+
+class Limit(fields.Integer):
+    """How many items a page holds, at most."""
+
+    RULE = f"Must be a whole number from 1 to {MAX_LIMIT}."
+
+    def __init__(self) -> None:
+        super().__init__(load_default=MAX_LIMIT, validate=validate.Range(1, MAX_LIMIT))
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> int:
+        if not re.fullmatch("[0-9]{1,3}", value) or not 1 <= int(value) <= MAX_LIMIT:
+            raise ValidationError(self.RULE)
+        return int(value)
+
+
+class Sort(fields.String):
+    """The field a list is ordered by; with a minus, from its end."""
+
+    def __init__(self, *names: str) -> None:
+        choices = [sign + name for name in names for sign in ("", "-")]
+        rule = validate.OneOf(choices, error=f"Must be one of: {', '.join(choices)}.")
+        super().__init__(load_default="id", validate=rule)
+
+
+class PageQuery(StrictSchema):
+    """What every list takes."""
+
+    limit = Limit()
+    cursor = fields.String(metadata={"description": "Where the page starts: taken from the `Link` of the page before."})

@@ -1,0 +1,136 @@
+"""Errors -> RFC 9457 problem documents. The only place that knows which error has which status."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import sqlalchemy.exc as sa_exc
+from flask import Blueprint, Flask, Response, abort, render_template, request
+from sqlalchemy.orm.exc import StaleDataError
+from werkzeug.exceptions import HTTPException
+from werkzeug.http import HTTP_STATUS_CODES
+
+from course_management import constraints, errors
+from course_management.logs import log, request_id
+from course_management.web.responses import as_json
+from course_management.web.transaction import CommitUncertainError
+
+RETRY_AFTER = "2"  # seconds
+
+STATUS: dict[type[errors.Error], int] = {
+    errors.Malformed: 400,
+    errors.NotFound: 404,
+    errors.Conflict: 409,
+    errors.Stale: 412,
+    errors.Invalid: 422,
+    errors.KeyReused: 422,
+    errors.Unavailable: 503,
+}
+
+# What HTTP itself refuses: status -> code, title, remedy.
+PLAIN: dict[int, tuple[str, str, str]] = {
+    400: ("bad-request", "The request cannot be read.", "Send the request as RFC 9112 describes it."),
+    404: ("not-found", "There is nothing at this address.", "Compare the address with those that /docs lists."),
+    405: ("method-not-allowed", "This address does not take this method.", "Use one of the methods that Allow names."),
+    413: ("content-too-large", "The body is larger than 1 MiB.", "Send less at once: split the list over several requests."),
+    415: (
+        "unsupported-media-type",
+        "The body is of a type this address does not take.",
+        "Send JSON, and say so in Content-Type.",
+    ),
+    500: ("internal-error", "The service made a mistake.", "Tell the operator the request_id: the log has the rest under it."),
+}
+
+
+def status_of(kind: type[errors.Error]) -> int:
+    """The status of an error class: that of its nearest base in STATUS."""
+    return next(STATUS[base] for base in kind.__mro__ if base in STATUS)
+
+
+def problem(code: str, title: str, status: int, detail: str, **fields: Any) -> Response:
+    """A problem document (RFC 9457): `type` is the address of a page that explains the code and its remedy."""
+    document = {"type": f"/problems/{code}", "title": title, "status": status, "detail": detail, "instance": request.path}
+    answer = as_json(document | {"request_id": request_id.get()} | fields, status, "application/problem+json")
+    if status == 503:
+        answer.headers["Retry-After"] = RETRY_AFTER
+    return answer
+
+
+def from_error(error: errors.Error) -> Response:
+    """The problem document of one of our own errors."""
+    return problem(error.code, error.title, status_of(type(error)), error.detail, **error.fields)
+
+
+def _from_http(error: HTTPException) -> Any:
+    status = error.code or 500
+    if status < 400:
+        return error
+    code, title, remedy = PLAIN.get(status) or _unlisted(status)
+    own_words = error.description if status == 415 else None
+    answer = problem(code, title, status, own_words or f"{title} {remedy}")
+    for name, value in error.get_response().headers if error.response is None else error.response.headers:
+        if name in ("Allow", "Retry-After", "Accept", "Accept-Patch"):
+            answer.headers[name] = value
+    return answer
+
+
+def _unlisted(status: int) -> tuple[str, str, str]:
+    name = HTTP_STATUS_CODES.get(status, "error")
+    return name.lower().replace(" ", "-"), f"{name}.", "Mend the request and send it again."
+
+
+def _from_database(error: Exception) -> Response:
+    ours = constraints.explain(error)
+    if ours is None:
+        return _unforeseen(error)
+    if isinstance(ours, errors.Unavailable):
+        log.warning("database unavailable", extra={"reason": constraints.reason(error)})
+    return from_error(ours)
+
+
+def _unforeseen(error: Exception) -> Response:
+    log.error("unforeseen error", exc_info=error)
+    code, title, remedy = PLAIN[500]
+    return problem(code, title, 500, remedy)
+
+
+def init_app(app: Flask) -> None:
+    """Have every error of `app` answered as a problem document."""
+    app.register_error_handler(errors.Error, from_error)
+    app.register_error_handler(HTTPException, _from_http)
+    for kind in (sa_exc.SQLAlchemyError, CommitUncertainError):
+        app.register_error_handler(kind, _from_database)
+    app.register_error_handler(StaleDataError, lambda error: from_error(errors.Stale()))
+    app.register_error_handler(Exception, _unforeseen)
+
+
+def catalogue() -> dict[str, dict[str, Any]]:
+    """Every code with its status, title, explanation and remedy, sorted by code."""
+    found = {
+        code: {"status": status, "title": title, "about": "", "remedy": remedy} for status, (code, title, remedy) in PLAIN.items()
+    }
+    kinds = [errors.Error]
+    for kind in kinds:
+        kinds += kind.__subclasses__()
+        if hasattr(kind, "code"):
+            about = (kind.__doc__ or "").strip()
+            found[kind.code] = {"status": status_of(kind), "title": kind.title, "about": about, "remedy": kind.remedy}
+    return dict(sorted(found.items()))
+
+
+bp = Blueprint("problems", __name__, template_folder="templates")
+
+
+@bp.get("/problems")
+def index() -> str:
+    """Every problem code on one page."""
+    return render_template("problems.html", problems=catalogue(), heading="Problems")
+
+
+@bp.get("/problems/<code>")
+def explain(code: str) -> str:
+    """What a problem code means and what mends it."""
+    found = catalogue()
+    if code not in found:
+        abort(404)
+    return render_template("problems.html", problems={code: found[code]}, heading=code)

@@ -1,0 +1,48 @@
+"""The life of a request: its id, and its line in the log."""
+
+from __future__ import annotations
+
+import re
+import time
+import uuid
+
+from flask import Flask, Response, g, request
+
+from course_management.logs import log, request_id
+
+_SANE = re.compile("[A-Za-z0-9._:/+=-]{1,128}")
+
+
+def init_app(app: Flask) -> None:
+    """Give every request of `app` an id, and log it when it is answered."""
+    app.before_request(_begin)
+    app.after_request(_end)
+
+
+def route() -> str | None:
+    """The address the request matched, as OpenAPI writes it: `/courses/{course}`; None where nothing matched."""
+    return template(request.url_rule.rule) if request.url_rule else None
+
+
+def template(rule: str) -> str:
+    """A werkzeug rule as an OpenAPI path, without the mount."""
+    return re.sub("<(?:[a-z]+:)?([a-z_]+)>", r"{\1}", rule).removeprefix("/api/v1")
+
+
+def _begin() -> None:
+    sent = request.headers.get("X-Request-ID", "")
+    request_id.set(sent if _SANE.fullmatch(sent) else uuid.uuid4().hex)
+    g.began = time.perf_counter()
+
+
+def _end(answer: Response) -> Response:
+    answer.headers["X-Request-ID"] = request_id.get()
+    answer.headers["X-Content-Type-Options"] = "nosniff"
+    fields = {
+        "method": request.method,
+        "route": route(),
+        "status": answer.status_code,
+        "duration_ms": round((time.perf_counter() - g.began) * 1000, 3),
+    }
+    log.info("request", extra=fields)
+    return answer

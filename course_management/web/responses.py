@@ -1,0 +1,124 @@
+"""Parse and answer: the request's query and body through a schema, and rows as JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+from typing import Any, cast
+from urllib.parse import urlencode
+
+import orjson
+from flask import Response, request
+from marshmallow import Schema, ValidationError
+from werkzeug.exceptions import UnsupportedMediaType
+
+from course_management.errors import Invalid, Malformed
+from course_management.paging import Page
+from course_management.web import etags
+
+API = "/api/v1"
+
+_OPTIONS = orjson.OPT_UTC_Z
+_PATCH_TYPES = ("application/json", "application/merge-patch+json")
+
+
+def body(schema: Schema) -> dict[str, Any]:
+    """The request's JSON body as `schema` loads it.
+
+    Raises UnsupportedMediaType, RequestEntityTooLarge, Malformed, or Invalid with every fault at once.
+    """
+    types = _PATCH_TYPES if request.method == "PATCH" else _PATCH_TYPES[:1]
+    if request.mimetype not in types:
+        answer = Response(headers={"Accept-Patch" if request.method == "PATCH" else "Accept": ", ".join(types)})
+        raise UnsupportedMediaType(f"Send the body as {' or '.join(types)} (Content-Type).", response=answer)
+    try:
+        data = orjson.loads(request.get_data())
+    except orjson.JSONDecodeError as error:
+        raise Malformed(f"The body is not JSON: {error}.") from None
+    try:
+        return cast(dict[str, Any], schema.load(data))
+    except ValidationError as error:
+        raise Invalid([{"pointer": path, "detail": text} for path, text in _flat(error.messages)]) from None
+
+
+def query(schema: Schema | None) -> dict[str, Any]:
+    """The query parameters as `schema` loads them; without a schema, none are allowed.
+
+    Raises Invalid for an unknown, repeated or unfit parameter: a typo never returns everything.
+    """
+    if not request.query_string:
+        return cast(dict[str, Any], schema.load({})) if schema else {}
+    given = request.args.to_dict(flat=False)
+    faults = [(name, "Give this parameter once.") for name, values in given.items() if len(values) > 1]
+    known = schema.fields if schema else {}
+    for name in given:
+        if name not in known:
+            choices = ", ".join(known) or "none"
+            faults.append((name, f"This address has no such parameter; it has: {choices}."))
+    try:
+        loaded = schema.load({k: v[0] for k, v in given.items() if k in known}) if schema else {}
+    except ValidationError as error:
+        faults += [(path.lstrip("/"), text) for path, text in _flat(error.messages)]
+    if faults:
+        raise Invalid([{"parameter": name, "detail": text} for name, text in faults])
+    return cast(dict[str, Any], loaded)
+
+
+def _flat(messages: Any, path: str = "") -> list[tuple[str, str]]:
+    """marshmallow's nested messages as pairs of JSON pointer (RFC 6901) and sentence."""
+    if isinstance(messages, Mapping):
+        return [
+            fault
+            for name, inner in messages.items()
+            for fault in _flat(inner, path if name == "_schema" else f"{path}/{_escaped(str(name))}")
+        ]
+    return [(path, text) for text in messages]
+
+
+def _escaped(token: str) -> str:
+    return token.replace("~", "~0").replace("/", "~1")
+
+
+@cache
+def _names(schema: type[Schema]) -> tuple[str, ...]:
+    return tuple(schema().fields)
+
+
+def render(schema: type[Schema], thing: Any) -> dict[str, Any]:
+    """The fields that `schema` declares, read from `thing` (a mapping, a row or a model)."""
+    if isinstance(thing, Mapping):
+        return {name: thing[name] for name in _names(schema)}
+    return {name: getattr(thing, name) for name in _names(schema)}
+
+
+def show(schema: type[Schema], thing: Any, status: int = 200, location: str | None = None) -> Response:
+    """One thing as JSON, with its ETag where it has one; 304 where the client has it already."""
+    tag = getattr(thing, "etag", None)
+    if tag is not None and request.method in ("GET", "HEAD") and etags.unchanged(tag):
+        return Response(status=304, headers={"ETag": f'"{tag}"'})
+    answer = as_json(render(schema, thing), status)
+    if tag is not None:
+        answer.headers["ETag"] = f'"{tag}"'
+    if location is not None:
+        answer.headers["Location"] = API + location
+    return answer
+
+
+def page(found: Page) -> Response:
+    """A page of a list as a JSON array; the address of the next one in `Link` (RFC 8288)."""
+    answer = as_json(found.items)
+    if found.next_cursor:
+        args = request.args.to_dict() | {"cursor": found.next_cursor}
+        address = f"{API}{request.path.removeprefix(API)}?{urlencode(args)}"
+        answer.headers["Link"] = f'<{address}>; rel="next"'
+    return answer
+
+
+def as_json(value: Any, status: int = 200, mimetype: str = "application/json") -> Response:
+    """`value` as a JSON answer."""
+    return Response(orjson.dumps(value, option=_OPTIONS), status, mimetype=mimetype)
+
+
+def no_content() -> Response:
+    """204."""
+    return Response(status=204)

@@ -1,0 +1,79 @@
+"""The only owner of begin, commit and rollback."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TypeVar
+
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.orm import Session
+
+from course_management import logs
+from course_management.extensions import WRITING, db
+
+T = TypeVar("T")
+
+ATTEMPTS = 5
+# SQLSTATE: serialization_failure, deadlock_detected, lock_not_available.
+_RETRY = frozenset({"40001", "40P01", "55P03"})
+
+
+class CommitUncertainError(Exception):
+    """The connection broke while the commit was under way: it may or may not have happened."""
+
+
+@contextmanager
+def transaction(session: Session, *, writing: bool) -> Iterator[Session]:
+    """A transaction around the block: leaving it commits, raising rolls back and re-raises.
+
+    A reading one is no transaction on the server: every statement sees what is committed when it starts.
+    """
+    try:
+        if writing:
+            session.connection(execution_options={WRITING: True})
+        yield session
+        session.flush()
+        if writing:
+            _commit(session)
+    except BaseException:
+        session.info.pop("notes", None)
+        session.rollback()
+        raise
+    finally:
+        session.close()
+    logs.flush_notes(session)
+
+
+def _commit(session: Session) -> None:
+    try:
+        session.commit()
+    except DBAPIError as error:
+        if error.connection_invalidated:
+            raise CommitUncertainError from error
+        raise
+
+
+def run(work: Callable[[Session], T], *, writing: bool) -> T:
+    """What `work` returns from inside a transaction, begun anew where only bad luck made it fail.
+
+    Bad luck is a deadlock, a serialization failure, a lock not had in time, or a pooled connection that had died: nothing
+    has been committed then. A commit that broke off is not repeated. Raises what `work` raises.
+    """
+    for attempt in range(1, ATTEMPTS + 1):
+        try:
+            with transaction(db.session(), writing=writing) as session:
+                return work(session)
+        except DBAPIError as error:
+            if attempt == ATTEMPTS or not _worth_repeating(error, attempt):
+                raise
+        time.sleep(random.uniform(0, 0.01 * 2**attempt))
+    raise AssertionError("unreachable")
+
+
+def _worth_repeating(error: DBAPIError, attempt: int) -> bool:
+    if error.connection_invalidated:
+        return attempt == 1  # the pool has dropped its dead connections; a second failure means the server is away
+    return getattr(error.orig, "pgcode", None) in _RETRY

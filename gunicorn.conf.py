@@ -1,0 +1,38 @@
+"""How gunicorn serves the service. Settings: `.env.example`."""
+
+import socket
+import sys
+
+from course_management import logs
+from course_management.config import Config
+
+settings = Config.from_env()
+
+bind = f"[{settings.host}]:{settings.port}" if ":" in settings.host else f"{settings.host}:{settings.port}"
+workers = settings.workers
+worker_class = "gthread"
+threads = settings.threads
+limit_request_line = 8190  # bytes: a name of 200 characters, percent-encoded, and a cursor beside it
+control_socket_disable = True  # it would stand in a home directory
+loglevel = "warning"  # requests and events are logged by the service itself
+
+
+def on_starting(server):
+    """End with one line where the port is taken; gunicorn would try for five seconds and print a traceback."""
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((settings.host, settings.port))
+        except OSError as error:
+            sys.exit(f"Cannot listen on {bind}: {error.strerror}. Set HOST or PORT to another address.")
+
+
+def when_ready(server):
+    """Say where the service is."""
+    print(f"Course Management listens on http://{bind} (docs: http://{bind}/docs). Stop it with Ctrl-C.", file=sys.stderr)
+
+
+def post_worker_init(worker):
+    """A server logs to standard output."""
+    logs.configure(settings.log_level, sys.stdout)

@@ -1,0 +1,61 @@
+"""Runs the migrations: all of an upgrade in one transaction, one upgrade at a time, whoever else starts one."""
+
+import time
+from pathlib import Path
+
+import sqlalchemy as sa
+from alembic import context
+from flask import current_app
+from sqlalchemy.exc import OperationalError
+
+from course_management.extensions import WRITING, Base, db
+
+LOCK = 5_046_821_733  # the advisory lock of upgrades: any number, the same in every release
+ATTEMPTS = 5
+LOCK_TIMEOUT = "3s"  # for a table: an upgrade that waited longer would hold up every request queued behind it
+
+
+def run(connection: sa.Connection) -> None:
+    if connection.dialect.name == "postgresql":
+        connection.execute(sa.text("SELECT pg_advisory_xact_lock(:id)"), {"id": LOCK})
+        connection.execute(sa.text(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'"))
+    context.configure(connection=connection, target_metadata=Base.metadata, transactional_ddl=True, compare_type=True)
+    context.run_migrations()
+    if connection.dialect.name == "sqlite":
+        orphans = connection.exec_driver_sql("PRAGMA foreign_key_check").all()
+        if orphans:
+            raise SystemExit(f"The migration would leave {len(orphans)} rows without what they refer to: nothing was changed.")
+
+
+def upgrade() -> None:
+    if db.engine.dialect.name == "sqlite":
+        Path(str(db.engine.url.database)).parent.mkdir(parents=True, exist_ok=True)
+    with db.engine.connect() as connection:
+        if connection.dialect.name == "sqlite":
+            # A migration may rebuild a table; with the checks on, dropping the old one would delete what refers to it.
+            connection.connection.cursor().execute("PRAGMA foreign_keys=OFF")
+        try:
+            with connection.execution_options(**{WRITING: True}).begin():
+                run(connection)
+        finally:
+            connection.invalidate()  # its settings are not those of the pool
+
+
+def main() -> None:
+    for attempt in range(1, ATTEMPTS + 1):
+        try:
+            upgrade()
+            return
+        except OperationalError as error:
+            waited = getattr(error.orig, "pgcode", None) == "55P03"
+            if not waited:
+                where = db.engine.url.render_as_string(hide_password=True)
+                reason = " ".join(str(error.orig).split())
+                raise SystemExit(f"The database {where} cannot be used: {reason}") from None
+            if attempt == ATTEMPTS:
+                raise SystemExit("A table is in use by somebody who does not let go: nothing was changed. Try again.") from None
+            current_app.logger.warning("a table is locked by somebody else: trying again")
+            time.sleep(attempt)
+
+
+main()
