@@ -16,32 +16,9 @@ from course_management.enrollments.models import StudentCourse
 from course_management.extensions import now
 from course_management.students.models import Student
 
-FIRST = [
-    "Ada",
-    "Alan",
-    "Barbara",
-    "Chinua",
-    "Dmitri",
-    "Emmy",
-    "Fatima",
-    "Grace",
-    "Hedy",
-    "Ibn",
-    "Jun",
-    "Katherine",
-    "Leonhard",
-    "Maryam",
-    "Noor",
-    "Olga",
-    "Ravi",
-    "Sofia",
-    "Tomás",
-    "Zoë",
-]
-LAST = "Achebe Berg Çelik Diallo Euler Fernández García Haddad Ito Jansen Kim Lovelace Mirzakhani Noether Okafor Patel Rossi Sato Turing Wang"
-SUBJECTS = (
-    "Algebra Anatomy Biology Chemistry Drawing Economics Ethics Geology History Linguistics Logic Music Optics Physics Statistics"
-)
+FIRST = "Ada Alan Barbara Chinua Dmitri Emmy Fatima Grace Hedy Jun Katherine Leonhard Maryam Noor Olga Ravi Sofia Tomás Zoë".split()
+LAST = "Achebe Berg Çelik Diallo Euler Fernández García Haddad Ito Kim Lovelace Noether Okafor Patel Rossi Sato Turing Wang".split()
+SUBJECTS = "Algebra Anatomy Biology Chemistry Drawing Ethics Geology History Linguistics Logic Music Optics Physics".split()
 LEVELS = ("freshman", "sophomore", "junior", "senior", "graduate")
 
 CHUNK = 10_000
@@ -54,16 +31,15 @@ def load(session: Session, students: int, courses: int, each: int, progress: Cal
     """
     moment = now()
     first_course, first_student = _reserve(session, Course, courses), _reserve(session, Student, students)
-    subjects, last = SUBJECTS.split(), LAST.split()
 
     def course_rows() -> Iterator[tuple[Any, ...]]:
         for i in range(first_course, first_course + courses):
-            name = f"{subjects[i % len(subjects)]} {100 + i}"
+            name = f"{SUBJECTS[i % len(SUBJECTS)]} {100 + i}"
             yield i, name, text.key(name), LEVELS[i % len(LEVELS)], moment, moment, 1
 
     def student_rows() -> Iterator[tuple[Any, ...]]:
         for i in range(first_student, first_student + students):
-            name = f"{FIRST[i % len(FIRST)]} {last[i // len(FIRST) % len(last)]}"
+            name = f"{FIRST[i % len(FIRST)]} {LAST[i // len(FIRST) % len(LAST)]}"
             email = f"student{i}@example.edu"
             yield i, name, text.key(name), email, email, moment, moment, 1
 

@@ -58,8 +58,9 @@ class Invalid(Error):
     MOST = 1000
 
     def __init__(self, faults: list[dict[str, str]]) -> None:
-        count = f"{len(faults)} faults" if len(faults) > 1 else "1 fault"
-        super().__init__(f"{count}: {faults[0]['detail']}", errors=faults[: self.MOST])
+        where = next(faults[0][kind] for kind in ("pointer", "parameter", "header") if kind in faults[0])
+        more = f" ({len(faults) - 1} more in errors.)" if len(faults) > 1 else ""
+        super().__init__(f"{where or 'The body'}: {faults[0]['detail']}{more}", errors=faults[: self.MOST])
 
 
 class Stale(Error):

@@ -1,0 +1,170 @@
+"""The fixtures: every test runs on SQLite and on PostgreSQL, on the schema that the migrations made."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import psycopg2
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from flask_migrate import upgrade
+from sqlalchemy import event
+
+from course_management import create_app
+from course_management.config import Config, database_url
+from course_management.extensions import Base, db
+from course_management.web.transaction import transaction
+from tests.postgres import Server
+from tests.server import Gunicorn
+
+BACKENDS = ("sqlite", "postgresql")
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[str]:
+    """The address of a PostgreSQL server: TEST_DATABASE_URL, or one started for this run."""
+    if given := os.environ.get("TEST_DATABASE_URL"):
+        yield given
+        return
+    server = Server()
+    yield server.url
+    server.remove()
+
+
+@pytest.fixture(scope="session")
+def new_database(postgres: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], str]]:
+    """Makes an empty database of the named kind and tells its address."""
+    made: list[str] = []
+    with_server = database_url(postgres).set(drivername="postgresql").render_as_string(hide_password=False)
+
+    def administer(statement: str) -> None:
+        connection = psycopg2.connect(with_server)
+        connection.autocommit = True
+        connection.cursor().execute(statement)
+        connection.close()
+
+    def make(backend: str) -> str:
+        if backend == "sqlite":
+            return f"sqlite:///{tmp_path_factory.mktemp('db') / 'test.db'}"
+        made.append(f"course_management_test_{uuid.uuid4().hex[:12]}")
+        administer(f"CREATE DATABASE {made[-1]}")
+        return database_url(postgres).set(database=made[-1]).render_as_string(hide_password=False)
+
+    yield make
+    for name in made:
+        administer(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture(scope="session")
+def make_app() -> Iterator[Callable[..., Flask]]:
+    """Makes apps with the settings given, and closes their connections in the end."""
+    apps: list[Flask] = []
+
+    def make(url: str, **settings: Any) -> Flask:
+        app = create_app(Config(database_url=database_url(url), **settings))
+        apps.append(app)
+        return app
+
+    yield make
+    for app in apps:
+        with app.app_context():
+            db.engine.dispose()
+
+
+@pytest.fixture(scope="session", params=BACKENDS)
+def backend(request: pytest.FixtureRequest) -> str:
+    """Each kind of database in turn."""
+    return str(request.param)
+
+
+@pytest.fixture(scope="session")
+def migrated(backend: str, new_database: Callable[[str], str], make_app: Callable[..., Flask]) -> Flask:
+    """The app on a database that the migrations made."""
+    app = make_app(new_database(backend))
+    with app.app_context():
+        upgrade()
+    return app
+
+
+@pytest.fixture
+def app(migrated: Flask) -> Iterator[Flask]:
+    """The app; what the test leaves in its tables is removed."""
+    yield migrated
+    empty(migrated)
+
+
+def empty(app: Flask) -> None:
+    """Remove every row."""
+    with app.app_context(), transaction(db.session(), writing=True) as session:
+        for table in reversed(Base.metadata.sorted_tables):
+            session.execute(table.delete())
+
+
+@pytest.fixture
+def client(app: Flask) -> FlaskClient:
+    """A client of the app, in-process."""
+    return app.test_client()
+
+
+@pytest.fixture
+def statements(app: Flask) -> Iterator[Callable[[], Any]]:
+    """Records the statements sent to the database inside `with statements() as sent`."""
+
+    @contextmanager
+    def record() -> Iterator[list[str]]:
+        sent: list[str] = []
+
+        def hear(conn: Any, cursor: Any, statement: str, *_: Any) -> None:
+            if not statement.startswith(("BEGIN", "SAVEPOINT")):
+                sent.append(statement)
+
+        with app.app_context():
+            engine = db.engine
+        event.listen(engine, "before_cursor_execute", hear)
+        try:
+            yield sent
+        finally:
+            event.remove(engine, "before_cursor_execute", hear)
+
+    yield record
+
+
+class Make:
+    """Makes students and courses over the API, with names nobody else has."""
+
+    def __init__(self, client: FlaskClient) -> None:
+        self.client, self.count = client, 0
+
+    def course(self, **fields: Any) -> dict[str, Any]:
+        self.count += 1
+        return self._post("/courses", {"name": f"Course {self.count}", "level": "beginner", **fields})
+
+    def student(self, **fields: Any) -> dict[str, Any]:
+        self.count += 1
+        return self._post("/students", {"name": f"Student {self.count}", **fields})
+
+    def _post(self, path: str, fields: dict[str, Any]) -> dict[str, Any]:
+        answer = self.client.post(path, json=fields)
+        assert answer.status_code == 201, answer.text
+        return dict(answer.get_json())
+
+
+@pytest.fixture
+def make(client: FlaskClient) -> Make:
+    """Makes students and courses."""
+    return Make(client)
+
+
+@pytest.fixture(scope="session")
+def gunicorn(migrated: Flask, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gunicorn]:
+    """The service as it is served, on the same database as `app`."""
+    url = migrated.config["SQLALCHEMY_DATABASE_URI"].render_as_string(hide_password=False)
+    with Gunicorn({"DATABASE_URL": url}, log=tmp_path_factory.mktemp("gunicorn") / "log") as server:
+        yield server
+
+

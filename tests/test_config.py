@@ -1,0 +1,67 @@
+"""Settings: defaults, spellings of DATABASE_URL, and one clear line for what cannot be used."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from course_management import config
+from course_management.config import BadSetting, Config
+
+
+def test_nothing_set_means_sqlite_in_the_instance_folder():
+    settings = Config.from_env({})
+    assert settings.database_url.render_as_string().endswith("/instance/course_management.db")
+    assert (settings.host, settings.port, settings.workers, settings.threads) == ("127.0.0.1", 8000, 2, 8)
+
+
+def test_an_empty_setting_is_an_unset_one():
+    assert Config.from_env({"PORT": "", "DATABASE_URL": "  ", "COURSE_LEVELS": ""}) == Config.from_env({})
+
+
+@pytest.mark.parametrize("scheme", ["postgres", "postgresql", "postgresql+psycopg2"])
+def test_every_spelling_of_postgresql_means_psycopg2(scheme):
+    url = Config.from_env({"DATABASE_URL": f"{scheme}://u:p@db.example/school"}).database_url
+    assert url.render_as_string(hide_password=False) == "postgresql+psycopg2://u:p@db.example/school"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "says"),
+    [
+        ("PORT", "http", "PORT must be a whole number from 1 to 65535"),
+        ("PORT", "0", "PORT must be"),
+        ("PORT", "99999999999", "PORT must be"),
+        ("THREADS", "-1", "THREADS must be"),
+        ("LOG_LEVEL", "loud", "LOG_LEVEL must be one of DEBUG, INFO"),
+        ("DATABASE_URL", "school.db", "DATABASE_URL is not an address"),
+        ("DATABASE_URL", "mysql://h/d", "DATABASE_URL must be postgresql"),
+        ("DATABASE_URL", "sqlite://", "DATABASE_URL must be postgresql"),
+        ("DATABASE_URL", "sqlite:///:memory:", "DATABASE_URL must be postgresql"),
+    ],
+)
+def test_a_setting_that_cannot_be_used_ends_with_one_line(name, value, says):
+    with pytest.raises(BadSetting, match=says) as caught:
+        Config.from_env({name: value})
+    assert "\n" not in str(caught.value)
+
+
+def test_course_levels_are_words():
+    assert Config.from_env({"COURSE_LEVELS": " freshman, senior ,,"}).course_levels == ("freshman", "senior")
+
+
+def test_the_environment_overrules_the_file(monkeypatch, tmp_path):
+    (tmp_path / ".env").write_text("PORT=9001\nTHREADS=3\nHOST=\n")
+    monkeypatch.setattr(config, "ROOT", tmp_path)
+    monkeypatch.setenv("PORT", "9002")
+    monkeypatch.setenv("THREADS", "")
+    settings = Config.from_env()
+    assert (settings.port, settings.threads, settings.host) == (9002, 3, "127.0.0.1")
+
+
+def test_the_example_lists_every_setting_that_is_read():
+    root = Path(config.__file__).parent.parent
+    read = set(re.findall(r'"([A-Z_]{4,})"', Path(config.__file__).read_text())) - {"DEBUG", "INFO", "WARNING", "ERROR"}
+    listed = set(re.findall("^([A-Z_]+)=$", (root / ".env.example").read_text(), flags=re.MULTILINE))
+    assert listed == read

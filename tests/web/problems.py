@@ -1,0 +1,20 @@
+"""What a test says of a refusal."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def problem(answer: Any) -> tuple[int, str]:
+    """The status and the code of a problem document, after checking that it is one (RFC 9457)."""
+    document = answer.json() if callable(answer.json) else answer.json
+    headers = answer.headers
+    status = getattr(answer, "status_code", None) or answer.status
+    assert headers["Content-Type"] == "application/problem+json", headers
+    assert {"type", "title", "status", "detail", "instance", "request_id"} <= set(document)
+    assert document["status"] == status
+    assert document["request_id"] == headers["X-Request-ID"]
+    assert document["type"].startswith("/problems/")
+    if status == 503:
+        assert int(headers["Retry-After"]) > 0
+    return status, document["type"].removeprefix("/problems/")
