@@ -7,6 +7,7 @@ import time
 
 import click
 from flask import Flask, current_app
+from flask.cli import with_appcontext
 
 from course_management import demo, health
 from course_management.extensions import db
@@ -18,6 +19,7 @@ LISTS = ("/courses", "/students", "/courses/{course}/students", "/students/{stud
 
 
 @click.command("check")
+@with_appcontext
 def check() -> None:
     """Whether this release can serve: readiness, then every list asked in-process. Exit 1 where one fails."""
     with transaction(db.session(), writing=False) as session:
@@ -43,6 +45,7 @@ def check() -> None:
 @click.option("--students", type=click.IntRange(1, 10_000_000), default=1000, show_default=True, help="How many students.")
 @click.option("--courses", type=click.IntRange(2, 1_000_000), default=100, show_default=True, help="How many courses.")
 @click.option("--each", type=click.IntRange(0, 100), default=5, show_default=True, help="How many courses each student takes.")
+@with_appcontext
 def load_demo(students: int, courses: int, each: int) -> None:
     """Fill the database with plausible students, courses and enrollments."""
     if each > courses // 2:
@@ -56,11 +59,12 @@ def load_demo(students: int, courses: int, each: int) -> None:
 
 
 @click.command("forget-keys")
+@with_appcontext
 def forget_keys() -> None:
     """Remove the idempotency keys older than 24 hours. Run it daily."""
     with transaction(db.session(), writing=True) as session:
         count = idempotency.forget_old(session)
-    click.echo(f"{count} keys removed.")
+    click.echo(f"Keys removed: {count}.")
 
 
 def init_app(app: Flask) -> None:

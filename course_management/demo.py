@@ -16,8 +16,12 @@ from course_management.enrollments.models import StudentCourse
 from course_management.extensions import now
 from course_management.students.models import Student
 
-FIRST = "Ada Alan Barbara Chinua Dmitri Emmy Fatima Grace Hedy Jun Katherine Leonhard Maryam Noor Olga Ravi Sofia Tomás Zoë".split()
-LAST = "Achebe Berg Çelik Diallo Euler Fernández García Haddad Ito Kim Lovelace Noether Okafor Patel Rossi Sato Turing Wang".split()
+FIRST = (
+    "Ada Alan Barbara Chinua Dmitri Emmy Fatima Grace Hedy Jun Katherine Leonhard Maryam Noor Olga Ravi Sofia Tomás Zoë".split()
+)
+LAST = (
+    "Achebe Berg Çelik Diallo Euler Fernández García Haddad Ito Kim Lovelace Noether Okafor Patel Rossi Sato Turing Wang".split()
+)
 SUBJECTS = "Algebra Anatomy Biology Chemistry Drawing Ethics Geology History Linguistics Logic Music Optics Physics".split()
 LEVELS = ("freshman", "sophomore", "junior", "senior", "graduate")
 

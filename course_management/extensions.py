@@ -47,6 +47,10 @@ class UTCDateTime(sa.TypeDecorator[datetime]):
     impl = sa.DateTime(timezone=True)
     cache_ok = True
 
+    @property
+    def python_type(self) -> type[datetime]:
+        return datetime
+
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
         if value is not None and value.tzinfo is None:
             raise ValueError("a moment without a zone")
@@ -78,12 +82,12 @@ def now() -> datetime:
 class Versioned:
     """An id that is never reused, the moments of creation and last change, and a version that counts the changes."""
 
-    id: Mapped[int] = mapped_column(BigId, sa.Identity(), primary_key=True)
-    created_at: Mapped[datetime] = mapped_column(UTCDateTime, default=now)
+    id: Mapped[int] = mapped_column(BigId, sa.Identity(), primary_key=True, sort_order=-1)
+    created_at: Mapped[datetime] = mapped_column(UTCDateTime, default=now, sort_order=1)
     updated_at: Mapped[datetime] = mapped_column(
-        UTCDateTime, default=lambda context: context.get_current_parameters()["created_at"], onupdate=now
+        UTCDateTime, default=lambda context: context.get_current_parameters()["created_at"], onupdate=now, sort_order=1
     )
-    version: Mapped[int] = mapped_column(sa.Integer, nullable=False)
+    version: Mapped[int] = mapped_column(sa.Integer, nullable=False, sort_order=1)
 
     @sa.orm.declared_attr.directive
     def __mapper_args__(cls) -> dict[str, Any]:  # noqa: N805 - SQLAlchemy passes the class

@@ -99,7 +99,9 @@ def missing_from(connection: sa.Connection) -> list[str]:
             lacking.append(f"table {table.name}")
             continue
         columns = {column["name"] for column in inspector.get_columns(table.name)}
-        named = {inspector.get_pk_constraint(table.name)["name"]}
+        # By its columns: SQLite does not name the key of a table that never reuses an id.
+        key = inspector.get_pk_constraint(table.name)["constrained_columns"]
+        named = {table.primary_key.name} if key == list(table.primary_key.columns.keys()) else set()
         for found in (inspector.get_unique_constraints, inspector.get_check_constraints, inspector.get_foreign_keys):
             named |= {constraint["name"] for constraint in found(table.name)}
         lacking += [f"column {table.name}.{column.name}" for column in table.columns if column.name not in columns]

@@ -1,6 +1,7 @@
 """Runs the migrations: all of an upgrade in one transaction, one upgrade at a time, whoever else starts one."""
 
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -29,7 +30,8 @@ def run(connection: sa.Connection) -> None:
 
 def upgrade() -> None:
     if db.engine.dialect.name == "sqlite":
-        Path(str(db.engine.url.database)).parent.mkdir(parents=True, exist_ok=True)
+        with suppress(OSError):  # connecting will say what is wrong
+            Path(str(db.engine.url.database)).parent.mkdir(parents=True, exist_ok=True)
     with db.engine.connect() as connection:
         if connection.dialect.name == "sqlite":
             # A migration may rebuild a table; with the checks on, dropping the old one would delete what refers to it.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import uuid
 from collections.abc import Callable, Iterator
@@ -15,7 +16,7 @@ from flask.testing import FlaskClient
 from flask_migrate import upgrade
 from sqlalchemy import event
 
-from course_management import create_app
+from course_management import create_app, logs
 from course_management.config import Config, database_url
 from course_management.extensions import Base, db
 from course_management.web.transaction import transaction
@@ -67,6 +68,7 @@ def make_app() -> Iterator[Callable[..., Flask]]:
 
     def make(url: str, **settings: Any) -> Flask:
         app = create_app(Config(database_url=database_url(url), **settings))
+        logs.configure("INFO", io.StringIO())
         apps.append(app)
         return app
 
@@ -112,7 +114,7 @@ def client(app: Flask) -> FlaskClient:
 
 
 @pytest.fixture
-def statements(app: Flask) -> Iterator[Callable[[], Any]]:
+def statements(app: Flask) -> Callable[[], Any]:
     """Records the statements sent to the database inside `with statements() as sent`."""
 
     @contextmanager
@@ -131,7 +133,7 @@ def statements(app: Flask) -> Iterator[Callable[[], Any]]:
         finally:
             event.remove(engine, "before_cursor_execute", hear)
 
-    yield record
+    return record
 
 
 class Make:
@@ -166,5 +168,3 @@ def gunicorn(migrated: Flask, tmp_path_factory: pytest.TempPathFactory) -> Itera
     url = migrated.config["SQLALCHEMY_DATABASE_URI"].render_as_string(hide_password=False)
     with Gunicorn({"DATABASE_URL": url}, log=tmp_path_factory.mktemp("gunicorn") / "log") as server:
         yield server
-
-

@@ -91,7 +91,9 @@ def test_an_id_is_never_used_again(client, make):
     assert make.course()["id"] > last["id"]
 
 
-@pytest.mark.parametrize("course", ["0", "999999999", "9223372036854775808", "007", "nobody", "%00", "%FF", "%20", "%ED%A0%80", "a%0Ab"])
+@pytest.mark.parametrize(
+    "course", ["0", "999999999", "9223372036854775808", "007", "nobody", "%00", "%FF", "%20", "%ED%A0%80", "a%0Ab"]
+)
 def test_an_unknown_course(client, course):
     for method, body in (("get", {}), ("put", {"json": {}}), ("patch", {"json": {}}), ("delete", {})):
         assert problem(getattr(client, method)(f"/courses/{course}", **body)) == (404, "course-not-found")

@@ -135,7 +135,9 @@ def test_a_course_can_be_named_in_every_address(client, make, student):
 def test_a_roster_shows_each_student_with_its_date(client, make, student, courses):
     client.post(f"/students/{student}/courses", json={"course_id": courses[0]})
     enrolled_at = client.get(f"/students/{student}/courses/{courses[0]}").json["enrolled_at"]
-    assert client.get(f"/courses/{courses[0]}/students").json == [client.get(f"/students/{student}").json | {"enrolled_at": enrolled_at}]
+    assert client.get(f"/courses/{courses[0]}/students").json == [
+        client.get(f"/students/{student}").json | {"enrolled_at": enrolled_at}
+    ]
     course = client.get(f"/courses/{courses[0]}").json
     assert client.get(f"/students/{student}/courses").json == [course | {"enrolled_at": enrolled_at}]
 

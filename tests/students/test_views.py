@@ -86,7 +86,9 @@ def test_an_id_is_never_used_again(client, make):
     assert make.student()["id"] > last["id"]
 
 
-@pytest.mark.parametrize("student_id", ["0", "999999999", "9223372036854775807", "9223372036854775808", "007", "abc", "-1", "9" * 5000])
+@pytest.mark.parametrize(
+    "student_id", ["0", "999999999", "9223372036854775807", "9223372036854775808", "007", "abc", "-1", "9" * 5000]
+)
 @pytest.mark.parametrize("method", ["get", "put", "patch", "delete"])
 def test_an_unknown_student(client, student_id, method):
     body = {"json": {}} if method in ("put", "patch") else {}

@@ -1,0 +1,143 @@
+"""The migrations: up, down and up again on both databases, nothing lost, and the live schema is that of the models."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psycopg2
+import pytest
+import sqlalchemy as sa
+from flask_migrate import downgrade, upgrade
+
+from course_management.extensions import Base, db
+from course_management.health import missing_from
+from course_management.web.transaction import transaction
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture
+def fresh(backend, new_database, make_app):
+    """The app on an empty database."""
+    app = make_app(new_database(backend))
+    with app.app_context():
+        yield app
+
+
+def tables():
+    return set(sa.inspect(db.engine).get_table_names()) - {"alembic_version"}
+
+
+def test_up_to_the_first_to_the_head_and_back_keeps_the_students(fresh):
+    upgrade(revision="0001")
+    students = sa.table("students", *(sa.column(n) for n in ("name", "name_key", "email", "created_at", "updated_at", "version")))
+    row = {
+        "name": "Ädä",
+        "name_key": "ädä",
+        "email": "a@b.c",
+        "created_at": "2026-01-01",
+        "updated_at": "2026-01-01",
+        "version": 1,
+    }
+    with transaction(db.session(), writing=True) as session:
+        session.execute(sa.insert(students), [row, {**row, "name": "Bo"}])
+
+    def read():
+        with transaction(db.session(), writing=False) as session:
+            return session.execute(sa.text("SELECT id, name, email, version FROM students ORDER BY id")).all()
+
+    before = read()
+    assert [r.name for r in before] == ["Ädä", "Bo"]
+    upgrade()
+    assert read() == before
+    downgrade(revision="0001")
+    assert read() == before
+    assert tables() == {"students"}
+
+
+def test_each_step_up_down_and_up(fresh):
+    for revision in ("0001", "0002", "0003", "0004"):
+        upgrade(revision=revision)
+    downgrade(revision="base")
+    assert tables() == set()
+    upgrade()
+    assert tables() == set(Base.metadata.tables)
+
+
+def test_the_live_schema_is_that_of_the_models(migrated):
+    """`flask db check` does not see constraints: they are compared by name here."""
+    with migrated.app_context(), db.engine.connect() as connection:
+        assert missing_from(connection) == []
+        inspector = sa.inspect(connection)
+        for table in Base.metadata.sorted_tables:
+            live = {column["name"]: column for column in inspector.get_columns(table.name)}
+            assert list(live) == [column.name for column in table.columns]
+            for column in table.columns:
+                assert live[column.name]["nullable"] == column.nullable, column
+                wanted = column.type.dialect_impl(connection.dialect).compile(connection.dialect)
+                assert live[column.name]["type"].compile(connection.dialect) == wanted, column
+            named = {table.primary_key.name}
+            for found in (inspector.get_unique_constraints, inspector.get_check_constraints, inspector.get_foreign_keys):
+                named |= {constraint["name"] for constraint in found(table.name)}
+            assert named == {constraint.name for constraint in table.constraints}
+            unique = {c["name"] for c in inspector.get_unique_constraints(table.name)}
+            indexes = {
+                index["name"]: index["column_names"] for index in inspector.get_indexes(table.name) if index["name"] not in unique
+            }
+            assert indexes == {index.name: [column.name for column in index.columns] for index in table.indexes}
+
+
+def flask(url, *args):
+    program = Path(sys.executable).parent / "flask"
+    return subprocess.Popen(
+        [program, "--app", "wsgi", *args],
+        cwd=ROOT,
+        env={"DATABASE_URL": url, "PATH": "/usr/bin:/bin"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def test_several_instances_upgrading_at_once(backend, new_database, make_app):
+    url = new_database(backend)
+    upgrades = [flask(url, "db", "upgrade") for _ in range(4)]
+    for process in upgrades:
+        output, _ = process.communicate(timeout=60)
+        assert process.returncode == 0, output
+    with make_app(url).app_context(), db.engine.connect() as connection:
+        assert missing_from(connection) == []
+
+
+def test_a_table_that_is_locked_is_waited_for_and_then_said(new_database, make_app):
+    url = new_database("postgresql")
+    process = flask(url, "db", "upgrade", "0001")
+    process.communicate(timeout=60)
+    holder = psycopg2.connect(url.replace("+psycopg2", ""))
+    holder.cursor().execute("LOCK TABLE students IN ACCESS SHARE MODE")
+    process = flask(url, "db", "downgrade", "base")
+    time.sleep(5)  # longer than one lock_timeout: the first attempt has failed by now
+    holder.close()
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == 0, output
+    assert "trying again" in output
+
+
+def test_a_database_that_cannot_be_used_is_one_line():
+    for url, says in (
+        (
+            "postgresql://nobody:hush@127.0.0.1:1/none",
+            "The database postgresql+psycopg2://nobody:***@127.0.0.1:1/none cannot be used",
+        ),
+        ("sqlite:////proc/none/x.db", "cannot be used"),
+    ):
+        process = flask(url, "db", "upgrade")
+        output, _ = process.communicate(timeout=60)
+        assert process.returncode == 1
+        assert says in output
+        assert "Traceback" not in output
+        assert "hush" not in output
+        assert len(output.strip().splitlines()) == 1

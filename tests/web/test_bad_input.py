@@ -1,0 +1,197 @@
+"""Every bad input gets a clear answer, and changes nothing."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tests.web.problems import problem
+
+UNKNOWN = "There is no such field here."
+CONTROL = "Must not contain control characters."
+ID_RULE = "Must be a whole number from 1 to 9223372036854775807."
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"{",
+        b'{"name": "a", ',
+        b"name=a",
+        b"NaN",
+        b'{"name": NaN}',
+        b'{"name": Infinity}',
+        b"\xff\xfe",
+        b'{"name": "\xc3"}',
+        "\ufeff{}".encode(),
+        b'{"name": "\\ud800"}',
+        b"[" * 100_000,
+        b'{"a":' * 50_000,
+        b"{'name': 'a'}",
+    ],
+)
+def test_what_is_not_json(client, body):
+    answer = client.post("/courses", data=body, content_type="application/json")
+    assert problem(answer) == (400, "malformed-json")
+    assert client.get("/courses").json == []
+
+
+@pytest.mark.parametrize("kind", [None, "text/plain", "application/x-www-form-urlencoded", "application/merge-patch+json", "x"])
+def test_another_content_type(client, kind):
+    answer = client.post("/courses", data=b'{"name": "a", "level": "b"}', content_type=kind)
+    assert problem(answer) == (415, "unsupported-media-type")
+    assert answer.headers["Accept"] == "application/json"
+
+
+def test_a_patch_names_the_types_it_takes(client, make):
+    answer = client.patch(f"/courses/{make.course()['id']}", data=b"{}", content_type="application/json-patch+json")
+    assert problem(answer) == (415, "unsupported-media-type")
+    assert answer.headers["Accept-Patch"] == "application/json, application/merge-patch+json"
+
+
+def test_a_parameter_of_the_content_type_is_no_other_type(client):
+    answer = client.post("/courses", data=b'{"name": "a", "level": "b"}', content_type="Application/JSON; charset=utf-8")
+    assert answer.status_code == 201
+
+
+def test_a_body_over_1_mib(client):
+    body = json.dumps({"name": "a" * 2**20, "level": "x"})
+    assert problem(client.post("/courses", data=body, content_type="application/json")) == (413, "content-too-large")
+
+
+@pytest.mark.parametrize(
+    ("body", "faults"),
+    [
+        ([], {"": "Send a JSON object."}),
+        (None, {"": "Send a JSON object."}),
+        ("a", {"": "Send a JSON object."}),
+        ({}, {"/name": "This field is required.", "/level": "This field is required."}),
+        ({"name": "a", "level": "b", "id": 7, "a/b~": 1}, {"/id": UNKNOWN, "/a~1b~0": UNKNOWN}),
+        ({"name": " \u200b ", "level": ""}, {"/name": "Must not be blank.", "/level": "Must not be blank."}),
+        ({"name": "a" * 201, "level": "b"}, {"/name": "Must have 1 to 200 characters."}),
+        ({"name": "a", "level": "b" * 51}, {"/level": "Must have 1 to 50 characters."}),
+        ({"name": "a\0", "level": "b\x1b"}, {"/name": CONTROL, "/level": CONTROL}),
+        ({"name": 7, "level": None}, {"/name": "Must be a text.", "/level": "May not be null."}),
+        ({"name": ["a"], "level": True}, {"/name": "Must be a text.", "/level": "Must be a text."}),
+    ],
+)  # fmt: skip
+def test_every_fault_at_once_with_its_pointer(client, body, faults):
+    answer = client.post("/courses", data=json.dumps(body), content_type="application/json")
+    assert problem(answer) == (422, "invalid")
+    assert {fault["pointer"]: fault["detail"] for fault in answer.json["errors"]} == faults
+
+
+@pytest.mark.parametrize("bad", [True, "3", 3.5, 0, -1, 2**63, 2**64, 1e300, None, [], {}])
+def test_what_is_no_id(client, bad):
+    answer = client.post("/students/1/enroll", json={"course_ids": [1, 2, bad]})
+    assert problem(answer) == (422, "invalid")
+    assert answer.json["errors"] == [{"pointer": "/course_ids/2", "detail": ID_RULE}]
+    assert problem(client.post("/students/1/courses", json={"course_id": bad})) == (422, "invalid")
+
+
+def test_a_whole_number_may_be_written_with_a_point(client, make):
+    student, course = make.student()["id"], make.course()["id"]
+    answer = client.post(f"/students/{student}/enroll", data=f'{{"course_ids": [{course}.0]}}', content_type="application/json")
+    assert answer.json["added"] == [course]
+
+
+@pytest.mark.parametrize(
+    ("path", "field", "most"),
+    [
+        ("/students/1/enroll", "course_ids", 100),
+        ("/courses/1/students", "student_ids", 1000),
+        ("/courses/1/drop", "student_ids", 1000),
+    ],
+)
+def test_lists_empty_too_long_or_no_lists(client, path, field, most):
+    for value in ([], list(range(1, most + 2)), [0] * 300_000, 7, "1", {"0": 1}, None):
+        answer = client.post(path, json={field: value})
+        assert problem(answer) == (422, "invalid"), value
+        assert [fault["pointer"] for fault in answer.json["errors"]] == [f"/{field}"]
+    assert problem(client.put(path, json={field: list(range(1, most + 2))}))[0] in (405, 422)
+
+
+def test_a_million_unknown_fields_do_not_make_a_larger_answer(client):
+    answer = client.post("/courses", json={str(i): 1 for i in range(50_000)})
+    assert problem(answer) == (422, "invalid")
+    assert len(answer.json["errors"]) == 1000
+
+
+@pytest.mark.parametrize(
+    ("query", "parameter"),
+    [
+        ("levle=x", "levle"),
+        ("limit=1&limit=2", "limit"),
+        ("limit=0", "limit"),
+        ("limit=201", "limit"),
+        ("limit=-1", "limit"),
+        ("limit=1.0", "limit"),
+        ("limit=٣", "limit"),
+        ("limit=", "limit"),
+        ("sort=color", "sort"),
+        ("sort=", "sort"),
+        ("sort=--name", "sort"),
+        ("cursor=", "cursor"),
+        ("cursor=abc", "cursor"),
+        ("cursor=%C3%A9", "cursor"),
+        ("cursor=WzEsMiwzXQ==", "cursor"),
+        ("q=", "q"),
+        ("q=%00", "q"),
+        ("level=%20", "level"),
+        ("external_id=" + "x" * 256, "external_id"),
+    ],
+)
+def test_a_query_that_is_not_understood_never_returns_everything(client, make, query, parameter):
+    make.course()
+    for path in ("/courses", "/students/1/courses"):
+        answer = client.get(f"{path}?{query}")
+        assert problem(answer) == (422, "invalid")
+        assert [fault["parameter"] for fault in answer.json["errors"]] == [parameter]
+
+
+def test_every_fault_of_a_query_at_once(client):
+    answer = client.get("/students?limit=0&color=red&q=a&q=b&sort=level")
+    assert sorted(fault["parameter"] for fault in answer.json["errors"]) == ["color", "limit", "q", "sort"]
+
+
+def test_an_address_that_takes_no_parameter_says_so(client, make):
+    course = make.course()
+    answer = client.get(f"/courses/{course['id']}?fields=name")
+    assert problem(answer) == (422, "invalid")
+    assert problem(client.post("/courses?name=a", json={"name": "b", "level": "c"})) == (422, "invalid")
+
+
+def test_a_fault_in_the_body_is_told_before_anything_is_looked_up(client, statements):
+    with statements() as sent:
+        assert problem(client.post("/students/1/enroll", json={"course_ids": "x"})) == (422, "invalid")
+    assert sent == []
+
+
+def test_no_such_address_and_no_such_method(client):
+    assert problem(client.get("/nowhere")) == (404, "not-found")
+    assert problem(client.get("/courses/")) == (404, "not-found")
+    answer = client.delete("/courses")
+    assert problem(answer) == (405, "method-not-allowed")
+    assert set(answer.headers["Allow"].split(", ")) == {"GET", "HEAD", "OPTIONS", "POST"}
+
+
+anything = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20) | st.just("\ud800") | st.just("a\0b"),
+    lambda inner: (
+        st.lists(inner, max_size=4) | st.dictionaries(st.sampled_from(["name", "level", "email", "x"]), inner, max_size=4)
+    ),
+    max_leaves=8,
+)
+
+
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(body=anything, path=st.sampled_from(["/courses", "/students", "/students/1/enroll", "/courses/1/drop"]))
+def test_whatever_is_sent_is_answered_below_500(client, body, path):
+    answer = client.post(path, data=json.dumps(body), content_type="application/json")
+    assert answer.status_code < 500
+    if answer.status_code >= 400:
+        problem(answer)
