@@ -29,7 +29,10 @@ Every refusal is a problem document (RFC 9457); its `type` leads to a page that 
 `Idempotency-Key`; single resources have an `ETag`; lists are paged by the `Link` header."""
 
 _PARAMETERS: dict[str, dict[str, Any]] = {
-    "course": {"schema": {"type": "string"}, "description": "The course's id, or its percent-encoded name, ignoring case."},
+    "course": {
+        "schema": {"type": "string", "minLength": 1, "examples": ["1"]},
+        "description": "The course's id, or its percent-encoded name, ignoring case.",
+    },
     "course_id": {"schema": {"type": "integer", "minimum": 1, "maximum": MAX_ID}},
     "student_id": {"schema": {"type": "integer", "minimum": 1, "maximum": MAX_ID}},
 }

@@ -1,0 +1,128 @@
+"""Requests that arrive together, over the real server with its workers and threads."""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+
+@pytest.fixture
+def together(gunicorn):
+    """Sends requests at the same moment; returns their answers in the order given."""
+
+    def go(*requests):
+        gate = threading.Barrier(len(requests))
+
+        def one(request):
+            method, path, body, *headers = request
+            gate.wait()
+            return gunicorn.request(method, path, body, *headers)
+
+        with ThreadPoolExecutor(len(requests)) as pool:
+            return list(pool.map(one, requests))
+
+    return go
+
+
+def statuses(answers):
+    return sorted(answer.status for answer in answers)
+
+
+def test_two_who_send_if_match_never_lose_an_update(client, make, together):
+    """Without `for_update` in `update_student` two of one round answer 200 or 412 by StaleDataError alone: seen."""
+    student = make.student()
+    path = f"/students/{student['id']}"
+    for _ in range(10):
+        tag = client.get(path).headers["ETag"]
+        answers = together(*[("PATCH", path, {"name": f"N {tag} {i}"}, {"If-Match": tag}) for i in range(4)])
+        assert statuses(answers) == [200, 412, 412, 412]
+        winner = next(answer for answer in answers if answer.status == 200)
+        assert client.get(path).json == winner.json
+    assert client.get(path).json["version"] == 11
+
+
+def test_those_who_send_none_all_get_through(client, make, together):
+    """Without `for_update` some answer 412 though they named no version: seen to fail so."""
+    course = make.course()
+    path = f"/courses/{course['id']}"
+    for i in range(10):
+        answers = together(*[("PATCH", path, {"level": f"L{i}{j}"}) for j in range(4)])
+        assert statuses(answers) == [200] * 4
+    assert client.get(path).json["version"] == 41
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "code"),
+    [
+        ("/courses", {"name": "Logic", "level": "x"}, "course-name-taken"),
+        ("/students", {"name": "Ada", "email": "ada@x.edu"}, "student-email-taken"),
+        ("/students", {"name": "Ada", "external_id": "7"}, "external-id-taken"),
+    ],
+)
+def test_what_is_unique_goes_to_one_of_those_who_ask_together(client, together, path, body, code):
+    for _ in range(5):
+        answers = together(*[("POST", path, body)] * 5)
+        assert statuses(answers) == [201, 409, 409, 409, 409]
+        assert {answer.json["type"] for answer in answers if answer.status == 409} == {f"/problems/{code}"}
+        (made,) = client.get(path).json
+        client.delete(f"{path}/{made['id']}")
+
+
+def test_a_set_is_one_of_those_that_were_put_together(client, make, together):
+    """Without the lock on the student the set ends as a mixture: seen to fail so on PostgreSQL."""
+    student = make.student()["id"]
+    courses = [make.course()["id"] for _ in range(8)]
+    sets = [courses[:4], courses[4:], courses[2:6], []]
+    for _ in range(15):
+        answers = together(*[("PUT", f"/students/{student}/enroll", {"course_ids": ids}) for ids in sets])
+        assert statuses(answers) == [200] * 4
+        assert [course["id"] for course in client.get(f"/students/{student}/courses").json] in sets
+
+
+def test_a_course_deleted_while_students_enroll(client, make, together):
+    students = [make.student()["id"] for _ in range(4)]
+    for _ in range(15):
+        course = make.course()["id"]
+        enrolling = [("POST", f"/students/{student}/enroll", {"course_ids": [course]}) for student in students]
+        *enrolled, deleted = together(*enrolling, ("DELETE", f"/courses/{course}", None))
+        assert {answer.status for answer in enrolled} <= {201, 404}
+        there = client.get(f"/courses/{course}").status_code == 200
+        assert deleted.status == (409 if there else 204)
+        roster = client.get(f"/courses/{course}/students").json if there else []
+        assert len(roster) == statuses(enrolled).count(201)
+
+
+def test_a_student_deleted_while_it_enrolls_and_is_enrolled(client, make, together):
+    courses = [make.course()["id"] for _ in range(3)]
+    for _ in range(15):
+        student, other = make.student()["id"], make.student()["id"]
+        many = [("POST", f"/courses/{c}/students", {"student_ids": [other, student]}) for c in courses]
+        answers = together(
+            *many, ("POST", f"/students/{student}/enroll", {"course_ids": courses}), ("DELETE", f"/students/{student}", None)
+        )
+        assert {answer.status for answer in answers} <= {200, 201, 204, 404}
+        assert client.get(f"/students/{student}").status_code == 404
+        for course in courses:
+            assert student not in [s["id"] for s in client.get(f"/courses/{course}/students").json]
+
+
+def test_rosters_filled_and_emptied_in_opposite_order(client, make, together):
+    """Without ORDER BY in `_lock_students` PostgreSQL reports deadlocks (answered by a retry, or 503): seen in its log."""
+    students = [make.student()["id"] for _ in range(40)]
+    a, b = make.course()["id"], make.course()["id"]
+    for _ in range(5):
+        answers = together(
+            ("POST", f"/courses/{a}/students", {"student_ids": students}),
+            ("POST", f"/courses/{b}/students", {"student_ids": students[::-1]}),
+            ("POST", f"/courses/{a}/students", {"student_ids": students[::-1]}),
+            ("POST", f"/courses/{b}/students", {"student_ids": students}),
+        )
+        assert statuses(answers) == [200, 200, 201, 201]
+        answers = together(
+            ("POST", f"/courses/{a}/drop", {"student_ids": students}),
+            ("POST", f"/courses/{a}/drop", {"student_ids": students[::-1]}),
+            ("POST", f"/courses/{b}/drop", {"student_ids": students[::-1]}),
+        )
+        assert statuses(answers) == [200, 200, 404]

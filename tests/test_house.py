@@ -1,0 +1,58 @@
+"""The laws of the house that a grep can hold."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+MODULES = sorted((ROOT / "course_management").rglob("*.py"))
+
+
+def lines(pattern: str, but: str = "") -> list[str]:
+    return [
+        f"{path.relative_to(ROOT)}:{number}: {line.strip()}"
+        for path in MODULES
+        if path.relative_to(ROOT).as_posix() != f"course_management/{but}"
+        for number, line in enumerate(path.read_text().splitlines(), 1)
+        if re.search(pattern, line)
+    ]
+
+
+def test_transactions_have_one_owner():
+    assert lines(r"\.(commit|rollback|begin|begin_nested)\(", but="web/transaction.py") == []
+
+
+def test_the_environment_has_one_reader():
+    assert lines(r"os\.environ|getenv|dotenv", but="config.py") == []
+
+
+def test_nothing_makes_tables_but_migrations():
+    assert lines("create_all") == []
+
+
+def test_migrations_import_no_model():
+    for path in (ROOT / "migrations" / "versions").glob("*.py"):
+        assert "course_management" not in path.read_text()
+        assert re.fullmatch(r"\d{4}_[a-z_]+\.py", path.name)
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda p: p.relative_to(ROOT).as_posix())
+def test_a_file_fits_in_a_head(path):
+    assert len(path.read_text().splitlines()) <= 300
+
+
+def test_every_problem_code_is_in_the_api_document():
+    from course_management.web.problems import catalogue
+
+    text = (ROOT / "docs" / "api.md").read_text()
+    assert [code for code in catalogue() if f"`{code}`" not in text] == []
+
+
+def test_every_route_is_in_the_api_document(migrated):
+    text = (ROOT / "docs" / "api.md").read_text()
+    paths = migrated.test_client().get("/openapi.json").json["paths"]
+    wanted = [f"{method.upper()} {path}" for path, methods in paths.items() for method in methods]
+    assert [route for route in wanted if f"`{route}`" not in text] == []

@@ -1,0 +1,104 @@
+"""`make run` as its user meets it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from tests.postgres import free_port
+
+ROOT = Path(__file__).parent.parent
+
+
+def make_run(**env):
+    kept = {k: v for k, v in os.environ.items() if k in ("PATH", "HOME", "LANG")}
+    return subprocess.Popen(
+        ["make", "--no-print-directory", "run"],
+        cwd=ROOT,
+        env={**kept, **env},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def stop(process):
+    os.killpg(process.pid, signal.SIGTERM)
+    return process.communicate(timeout=30)
+
+
+def test_it_is_up_in_three_seconds_and_says_where(tmp_path):
+    port = str(free_port())
+    database = f"sqlite:///{tmp_path / 'new' / 'school.db'}"
+    began = time.monotonic()
+    process = make_run(PORT=port, DATABASE_URL=database)
+    try:
+        while True:
+            try:
+                with urllib.request.urlopen(f"http://127.0.0.1:{port}/health") as answer:
+                    assert answer.status == 200
+                break
+            except OSError:
+                assert process.poll() is None
+                time.sleep(0.02)
+        took = time.monotonic() - began
+    finally:
+        out, err = stop(process)
+    assert f"http://127.0.0.1:{port} (docs: http://127.0.0.1:{port}/docs)" in err
+    assert '"route":"/health"' in out
+    assert "Traceback" not in out + err
+    assert took < 10  # seconds; benchmarks measure it, this only finds a hang
+
+
+def test_a_port_that_is_taken_is_one_line(tmp_path):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        process = make_run(PORT=str(port), DATABASE_URL=f"sqlite:///{tmp_path / 'school.db'}")
+        _, err = process.communicate(timeout=30)
+    assert process.returncode != 0
+    said = [line for line in err.splitlines() if not line.startswith("make")]
+    assert said == [f"Cannot listen on 127.0.0.1:{port}: Address already in use. Set HOST or PORT to another address."]
+
+
+@pytest.mark.parametrize(
+    ("setting", "says"),
+    [
+        (
+            {"DATABASE_URL": "postgresql://u:hush@127.0.0.1:1/none"},
+            "The database postgresql+psycopg2://u:***@127.0.0.1:1/none cannot be used",
+        ),
+        ({"PORT": "many"}, "PORT must be a whole number from 1 to 65535, not 'many'."),
+    ],
+)
+def test_what_cannot_be_used_is_one_line(setting, says):
+    process = make_run(**setting)
+    _, err = process.communicate(timeout=30)
+    assert process.returncode != 0
+    (said,) = [line for line in err.splitlines() if not line.startswith("make")]
+    assert says in said
+    assert "hush" not in err
+
+
+def test_an_older_python_is_refused_with_a_sentence(tmp_path):
+    old = tmp_path / "python3.9"
+    old.write_text(f'#!/bin/sh\nexec {sys.executable} -c "import sys; sys.version_info = (3, 9, 2); exec(sys.argv[1])" "$2"\n')
+    old.chmod(0o755)
+    clone = tmp_path / "clone"
+    clone.mkdir()
+    for name in ("Makefile", "requirements.txt"):
+        (clone / name).write_text((ROOT / name).read_text())
+    done = subprocess.run(["make", "run", f"PYTHON={old}"], cwd=clone, capture_output=True, text=True, check=False)
+    assert done.returncode != 0
+    assert "Course Management needs Python 3.11 or newer; this is 3.9." in done.stderr
+    assert not (clone / ".venv").exists()
