@@ -78,7 +78,7 @@ class Listing:
     def _decode(self, cursor: str, identity: int, sort: str) -> dict[str, Any]:
         kind = self.sorts[sort.lstrip("-")].type.python_type
         try:
-            check, after, after_id = orjson.loads(base64.urlsafe_b64decode(cursor.encode("ascii")))
+            check, after, after_id = orjson.loads(base64.urlsafe_b64decode(cursor.encode("ascii") + b"=="))
             if kind is datetime:
                 after = datetime.fromisoformat(after)
             sound = check == identity and type(after) is kind and type(after_id) is int and 0 < after_id <= MAX_ID
@@ -93,4 +93,4 @@ class Listing:
 
 
 def _encode(identity: int, after: Any, after_id: int) -> str:
-    return base64.urlsafe_b64encode(orjson.dumps([identity, after, after_id])).decode()
+    return base64.urlsafe_b64encode(orjson.dumps([identity, after, after_id])).decode().rstrip("=")

@@ -31,7 +31,7 @@ def statuses(answers):
 
 
 def test_two_who_send_if_match_never_lose_an_update(client, make, together):
-    """Without `for_update` in `update_student` two of one round answer 200 or 412 by StaleDataError alone: seen."""
+    """Held twice: by the lock on the row, and without it by the version that the UPDATE names."""
     student = make.student()
     path = f"/students/{student['id']}"
     for _ in range(10):
@@ -71,7 +71,7 @@ def test_what_is_unique_goes_to_one_of_those_who_ask_together(client, together, 
 
 
 def test_a_set_is_one_of_those_that_were_put_together(client, make, together):
-    """Without the lock on the student the set ends as a mixture: seen to fail so on PostgreSQL."""
+    """Without the lock in `_lock_students` the set ends as a mixture: seen to fail so on PostgreSQL."""
     student = make.student()["id"]
     courses = [make.course()["id"] for _ in range(8)]
     sets = [courses[:4], courses[4:], courses[2:6], []]
@@ -95,6 +95,7 @@ def test_a_course_deleted_while_students_enroll(client, make, together):
 
 
 def test_a_student_deleted_while_it_enrolls_and_is_enrolled(client, make, together):
+    """Without the lock in `_lock_students` some answer is a 500, of a foreign key: seen to fail so on PostgreSQL."""
     courses = [make.course()["id"] for _ in range(3)]
     for _ in range(15):
         student, other = make.student()["id"], make.student()["id"]
@@ -109,7 +110,6 @@ def test_a_student_deleted_while_it_enrolls_and_is_enrolled(client, make, togeth
 
 
 def test_rosters_filled_and_emptied_in_opposite_order(client, make, together):
-    """Without ORDER BY in `_lock_students` PostgreSQL reports deadlocks (answered by a retry, or 503): seen in its log."""
     students = [make.student()["id"] for _ in range(40)]
     a, b = make.course()["id"], make.course()["id"]
     for _ in range(5):
