@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from course_management import text
 from course_management.courses.models import Course
-from course_management.enrollments.models import StudentCourse
+from course_management.enrollments.models import ENROLLED, EnrollmentEvent, StudentCourse
 from course_management.extensions import now
 from course_management.students.models import Student
 
@@ -39,7 +39,7 @@ def load(session: Session, students: int, courses: int, each: int, progress: Cal
     def course_rows() -> Iterator[tuple[Any, ...]]:
         for i in range(first_course, first_course + courses):
             name = f"{SUBJECTS[i % len(SUBJECTS)]} {100 + i}"
-            yield i, name, text.key(name), LEVELS[i % len(LEVELS)], moment, moment, 1
+            yield i, name, text.key(name), LEVELS[i % len(LEVELS)], 0, 0, 1, moment, moment, 1
 
     def student_rows() -> Iterator[tuple[Any, ...]]:
         for i in range(first_student, first_student + students):
@@ -50,13 +50,17 @@ def load(session: Session, students: int, courses: int, each: int, progress: Cal
     def enrollment_rows() -> Iterator[tuple[Any, ...]]:
         half = courses // 2
         for i in range(first_student, first_student + students):
-            # An odd stride walks `each` different courses; the students spread evenly over the half.
-            yield from ((i, first_course + (i * 7 + k) % half, moment) for k in range(each))
+            yield from ((i, first_course + (i * 7 + k) % half, ENROLLED, moment) for k in range(each))
 
+    def event_rows() -> Iterator[tuple[Any, ...]]:
+        yield from ((moment, student, course, ENROLLED, "loaded") for student, course, _, _ in enrollment_rows())
+
+    line = ("waitlist_capacity", "waitlisted", "next_ticket")
     common = ("created_at", "updated_at", "version")
-    _insert(session, Course, ("id", "name", "name_key", "level", *common), course_rows(), progress)
+    _insert(session, Course, ("id", "name", "name_key", "level", *line, *common), course_rows(), progress)
     _insert(session, Student, ("id", "name", "name_key", "email", "email_key", *common), student_rows(), progress)
-    _insert(session, StudentCourse, ("student_id", "course_id", "enrolled_at"), enrollment_rows(), lambda n: None)
+    _insert(session, StudentCourse, ("student_id", "course_id", "state", "enrolled_at"), enrollment_rows(), progress)
+    _insert(session, EnrollmentEvent, ("at", "student_id", "course_id", "to_state", "why"), event_rows(), progress)
 
 
 def analyze(session: Session) -> None:

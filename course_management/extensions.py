@@ -105,14 +105,16 @@ def engine_options(url: URL, pool_size: int) -> dict[str, Any]:
 
 
 def prepare_engine(engine: Engine) -> None:
-    """Have every connection of `engine` set up, and transactions begun as `WRITING` asks."""
+    """Have every connection of `engine` set up, and transactions begun as `MODE` asks."""
     event.listen(engine, "connect", _on_connect)
     event.listen(engine, "begin", _on_begin)
     event.listen(engine, "checkin", _on_checkin)
 
 
-# Execution option of a connection whose transaction writes.
-WRITING = "writing"
+# Execution option of a connection: the kind of transaction it begins. Without it, every statement stands alone.
+MODE = "transaction_mode"
+WRITING = {MODE: "writing"}
+SNAPSHOT = {MODE: "snapshot"}  # reads what was committed when it began, whatever is committed meanwhile
 
 
 def _on_connect(dbapi: Any, record: Any) -> None:
@@ -126,14 +128,17 @@ def _on_connect(dbapi: Any, record: Any) -> None:
 
 
 def _on_begin(connection: Connection) -> None:
-    if not connection.get_execution_options().get(WRITING):
+    mode = connection.get_execution_options().get(MODE)
+    if mode is None:
         return
     if connection.dialect.name == "sqlite":
-        # Take the write lock now: a reader that turned writer could not wait for it.
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
-    else:
-        # Flag of psycopg2 alone: costs no round trip, where isolation_level would cost two.
-        connection.connection.dbapi_connection.autocommit = False  # type: ignore[union-attr]  # a live connection has one
+        # A writer takes the lock now: a reader that turned writer could not wait for it.
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if mode == "writing" else "BEGIN")
+        return
+    # Flag of psycopg2 alone: costs no round trip, where isolation_level would cost two.
+    connection.connection.dbapi_connection.autocommit = False  # type: ignore[union-attr]  # a live connection has one
+    if mode == "snapshot":
+        connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
 
 
 def _on_checkin(dbapi: Any, record: Any) -> None:

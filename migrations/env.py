@@ -37,7 +37,7 @@ def upgrade() -> None:
             # A migration may rebuild a table; with the checks on, dropping the old one would delete what refers to it.
             connection.connection.cursor().execute("PRAGMA foreign_keys=OFF")
         try:
-            with connection.execution_options(**{WRITING: True}).begin():
+            with connection.execution_options(**WRITING).begin():
                 run(connection)
         finally:
             connection.invalidate()  # its settings are not those of the pool

@@ -37,6 +37,7 @@ def test_load_demo_on_an_empty_database(backend, new_database, make_app):
     assert [c["id"] for c in client.get("/students/236/courses").json] in ([42, 43], [42], [43])
     with app.app_context(), db.engine.connect() as connection:
         assert connection.execute(sa.text("SELECT count(*) FROM student_courses")).scalar() == 1610 + 10
+    assert run(app, "audit").exit_code == 0
 
 
 def test_load_demo_wants_enough_courses(app):
@@ -50,7 +51,7 @@ def test_check_on_a_database_empty_and_filled(app, client, make):
         result = run(app, "check")
         assert result.exit_code == 0, result.output
         lines = result.stdout.splitlines()
-        assert [line.split()[0] for line in lines] == ["ok"] * 6
+        assert [line.split()[0] for line in lines] == ["ok"] * 8
         assert [line[5:].split(":")[0] for line in lines] == [
             "database",
             "schema",
@@ -58,6 +59,8 @@ def test_check_on_a_database_empty_and_filled(app, client, make):
             "GET /students",
             "GET /courses/{course}/students",
             "GET /students/{student_id}/courses",
+            "GET /courses/{course}/history",
+            "GET /students/{student_id}/history",
         ]
         student, course = make.student()["id"], make.course()["id"]
         client.post(f"/students/{student}/enroll", json={"course_ids": [course]})

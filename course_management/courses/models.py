@@ -26,13 +26,56 @@ class CourseNameTaken(Conflict):
     remedy = "Read that course with GET /courses/{name}, or choose another name."
 
 
+class CourseFull(Conflict):
+    """Every seat is taken; `courses` names every full course of the request, and whether its waitlist has room."""
+
+    code = "course-full"
+    title = "Every seat in this course is taken."
+    remedy = (
+        'Choose another course, or send the request again with "waitlist": true to join the line where waitlist_open is true.'
+    )
+
+
+class WaitlistFull(Conflict):
+    """The course is full and so is its waitlist (one of 0 places is); `courses` names every such course."""
+
+    code = "waitlist-full"
+    title = "The waitlist of this course is full."
+    remedy = "Choose another course (GET /courses?open=true lists those with a free seat), or try again later."
+
+
+class CapacityBelowEnrolled(Conflict):
+    """The new `capacity` is below the `seats_taken`: nobody who has a seat loses it to an edit."""
+
+    code = "capacity-below-enrolled"
+    title = "More seats are taken than that."
+    remedy = "Drop students first with POST /courses/{course}/drop, or choose a capacity of at least seats_taken."
+
+
+class WaitlistCapacityBelowWaitlisted(Conflict):
+    """The new `waitlist_capacity` is below the number `waitlisted`: nobody in line loses the place to an edit."""
+
+    code = "waitlist-capacity-below-waitlisted"
+    title = "More students are in line than that."
+    remedy = "Drop students from the line first, or choose a waitlist_capacity of at least waitlisted."
+
+
 class Course(Versioned, Model):
-    """A course. `name_key` is what search, address and uniqueness compare (`text.key`)."""
+    """A course. `name_key` is what search, address and uniqueness compare (`text.key`).
+
+    `capacity` is null where seats are unlimited, and `seats_taken` with it: there is then no row that every enrollment must
+    update. `waitlist_capacity` is null where the line is unlimited. `next_ticket` is the ticket of whoever joins the line next.
+    """
 
     __tablename__ = "courses"
     __table_args__ = (
         sa.UniqueConstraint("name_key", info={"error": CourseNameTaken}),
         sa.UniqueConstraint("external_id", info={"error": ExternalIdTaken}),
+        sa.CheckConstraint("capacity >= 0", name="capacity_not_negative"),
+        sa.CheckConstraint("(capacity IS NULL) = (seats_taken IS NULL)", name="seats_counted_where_limited"),
+        sa.CheckConstraint("seats_taken BETWEEN 0 AND capacity", name="seats_within_capacity", info={"error": CourseFull}),
+        sa.CheckConstraint("waitlisted BETWEEN 0 AND coalesce(waitlist_capacity, waitlisted)", name="line_within_capacity"),
+        sa.CheckConstraint("waitlisted = 0 OR (capacity IS NOT NULL AND seats_taken = capacity)", name="no_seat_beside_a_line"),
         sa.Index(None, "level", "id"),
         sa.Index(None, "created_at", "id"),
         {"sqlite_autoincrement": True},
@@ -43,9 +86,15 @@ class Course(Versioned, Model):
     level: Mapped[str] = mapped_column(KeyText)
     external_id: Mapped[str | None] = mapped_column(KeyText)
 
+    capacity: Mapped[int | None] = mapped_column(sa.Integer)
+    seats_taken: Mapped[int | None] = mapped_column(sa.Integer)
+    waitlist_capacity: Mapped[int | None] = mapped_column(sa.Integer)
+    waitlisted: Mapped[int] = mapped_column(sa.Integer, default=0)
+    next_ticket: Mapped[int] = mapped_column(sa.BigInteger, default=1)
+
     @property
     def etag(self) -> str:
-        return str(self.version)
+        return f"{self.version}.{self.seats_taken}.{self.waitlisted}"
 
     @validates("name")
     def _keep_key(self, attribute: str, value: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from marshmallow import ValidationError, fields
 
-from course_management.web.fields import Level, PageQuery, Sort, StrictSchema, Text
+from course_management.web.fields import Count, FlagParameter, Level, PageQuery, Sort, StrictSchema, Text
 
 
 def addressable(name: str) -> None:
@@ -23,6 +23,8 @@ class CourseIn(StrictSchema):
     name = Text(1, 200, also=[addressable], required=True, metadata={"example": "Linear Algebra"})
     level = Level(required=True, metadata={"example": "sophomore"})
     external_id = Text(1, 255, allow_none=True, metadata={"description": "The number another system knows the course by."})
+    capacity = Count(metadata={"description": "How many seats there are: null (the default) is without limit, 0 is none."})
+    waitlist_capacity = Count(metadata={"description": "How many may wait in line: 0 (the default) is none, null without limit."})
 
 
 class CourseOut(StrictSchema):
@@ -32,9 +34,15 @@ class CourseOut(StrictSchema):
     name = fields.String(metadata={"example": "Linear Algebra"})
     level = fields.String(metadata={"example": "sophomore"})
     external_id = fields.String(allow_none=True)
+    capacity = fields.Integer(allow_none=True, metadata={"description": "How many seats there are; null is without limit."})
+    seats_taken = fields.Integer(
+        allow_none=True, metadata={"description": "How many seats are taken; null in lists where they are without limit."}
+    )
+    waitlist_capacity = fields.Integer(allow_none=True, metadata={"description": "How many may wait; null is without limit."})
+    waitlisted = fields.Integer(metadata={"description": "How many wait."})
     created_at = fields.DateTime()
     updated_at = fields.DateTime()
-    version = fields.Integer(metadata={"description": "Counts the changes; the ETag is made from it."})
+    version = fields.Integer(metadata={"description": "Counts the edits; enrolling is none."})
 
 
 class CourseQuery(PageQuery):
@@ -43,4 +51,5 @@ class CourseQuery(PageQuery):
     level = Text(1, 50, metadata={"description": "The courses of this level."})
     external_id = Text(1, 255, metadata={"description": "The course with this external id."})
     q = Text(1, 200, metadata={"description": "A part of the name, ignoring case."})
+    open = FlagParameter(metadata={"description": "Whether a seat is free."})
     sort = Sort("id", "name", "level", "created_at")

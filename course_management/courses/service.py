@@ -15,9 +15,8 @@ from course_management.paging import Condition, Listing, Page
 
 _table = cast(sa.Table, Course.__table__)
 
-COLUMNS: dict[str, sa.ColumnElement[Any]] = {
-    name: _table.c[name] for name in ("id", "name", "level", "external_id", "created_at", "updated_at", "version")
-}
+SHOWN = ("id", "name", "level", "external_id", "capacity", "seats_taken", "waitlist_capacity", "waitlisted")
+COLUMNS: dict[str, sa.ColumnElement[Any]] = {name: _table.c[name] for name in (*SHOWN, "created_at", "updated_at", "version")}
 SORTS: dict[str, sa.ColumnElement[Any]] = {
     "id": _table.c.id,
     "name": _table.c.name_key,
@@ -28,6 +27,7 @@ FILTERS: dict[str, Condition] = {
     "level": lambda value: _table.c.level == value,
     "external_id": lambda value: _table.c.external_id == value,
     "q": lambda value: _table.c.name_key.contains(value, escape="/"),
+    "open": lambda value: sa.or_(_table.c.capacity.is_(None), _table.c.seats_taken < _table.c.capacity) == value,
 }
 LISTING = Listing("courses", COLUMNS, _table, SORTS, FILTERS)
 
@@ -37,9 +37,13 @@ def folded(query: dict[str, Any]) -> dict[str, Any]:
     return query | ({"q": re.sub("([/%_])", r"/\1", text.key(query["q"]))} if "q" in query else {})
 
 
-def create_course(session: Session, *, name: str, level: str, external_id: str | None = None) -> Course:
-    """A new course. Raises CourseNameTaken or ExternalIdTaken (by the table's constraints)."""
-    course = Course(name=name, level=level, external_id=external_id)
+def create_course(session: Session, *, waitlist_capacity: int | None = 0, **given: Any) -> Course:
+    """A new course of the `name` and `level` given, and of `external_id` and `capacity` (seats) where they are.
+
+    Raises CourseNameTaken or ExternalIdTaken (by the table's constraints).
+    """
+    seats_taken = None if given.get("capacity") is None else 0
+    course = Course(waitlist_capacity=waitlist_capacity, seats_taken=seats_taken, **given)
     session.add(course)
     session.flush()
     note(session, "course created", course_id=course.id)
@@ -68,6 +72,11 @@ def get_course(session: Session, course: int | str, *, for_update: bool = False)
     if isinstance(course, int):
         return get_course_by_id(session, course, for_update=for_update)
     return get_course_by_name(session, course, for_update=for_update)
+
+
+def get_course_id(session: Session, course: int | str) -> int:
+    """The id of the course that an address names; not looked up where it is one. Raises CourseNotFound."""
+    return course if isinstance(course, int) else get_course_by_name(session, course).id
 
 
 def list_courses(session: Session, **query: Any) -> Page:

@@ -8,7 +8,12 @@ from flask import Blueprint, Response
 from sqlalchemy.orm import Session
 
 from course_management.courses import service
-from course_management.courses.models import CourseNameTaken, CourseNotFound
+from course_management.courses.models import (
+    CapacityBelowEnrolled,
+    CourseNameTaken,
+    CourseNotFound,
+    WaitlistCapacityBelowWaitlisted,
+)
 from course_management.courses.schemas import CourseIn, CourseOut, CourseQuery
 from course_management.enrollments import service as enrollments
 from course_management.enrollments.models import CourseHasStudents
@@ -20,6 +25,7 @@ from course_management.web.responses import no_content, page, show
 bp = Blueprint("courses", __name__)
 
 TAKEN = (CourseNameTaken, ExternalIdTaken)
+TOO_SMALL = (CapacityBelowEnrolled, WaitlistCapacityBelowWaitlisted)
 
 
 @bp.post("/courses")
@@ -27,7 +33,7 @@ TAKEN = (CourseNameTaken, ExternalIdTaken)
 def create_course(session: Session, **given: Any) -> Response:
     """Create a course."""
     course = service.create_course(session, **given)
-    return show(CourseOut, course, 201, location=f"/courses/{course.id}")
+    return show(CourseOut, enrollments.count_seats(session, course), 201, location=f"/courses/{course.id}")
 
 
 @bp.get("/courses")
@@ -41,17 +47,18 @@ def list_courses(session: Session, **query: Any) -> Response:
 @reading(answer=CourseOut, errors=(CourseNotFound,), etag=True)
 def get_course(session: Session, course: int | str) -> Response:
     """Read a course."""
-    return show(CourseOut, service.get_course(session, course))
+    return show(CourseOut, enrollments.count_seats(session, service.get_course(session, course)))
 
 
 @bp.put("/courses/<course:course>", endpoint="put_course")
 @bp.patch("/courses/<course:course>")
-@writing(body=CourseIn(partial=True), answer=CourseOut, errors=(CourseNotFound, *TAKEN, Stale), etag=True)
+@writing(body=CourseIn(partial=True), answer=CourseOut, errors=(CourseNotFound, *TAKEN, *TOO_SMALL, Stale), etag=True)
 def update_course(session: Session, course: int | str, **changes: Any) -> Response:
     """Change a course: what the body does not name stays, null clears."""
     found = service.get_course(session, course, for_update=True)
     etags.require(found)
-    return show(CourseOut, service.update_course(session, found, **changes))
+    enrollments.resize(session, found, **changes)
+    return show(CourseOut, enrollments.count_seats(session, service.update_course(session, found, **changes)))
 
 
 @bp.delete("/courses/<course:course>")

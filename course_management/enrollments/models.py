@@ -1,4 +1,4 @@
-"""The table of enrollments, and what its constraints mean."""
+"""The tables of enrollments and of their record, and what their constraints mean."""
 
 from __future__ import annotations
 
@@ -8,7 +8,11 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column
 
 from course_management.errors import Conflict, NotFound
-from course_management.extensions import Model, UTCDateTime, now
+from course_management.extensions import BigId, Model, UTCDateTime
+
+ENROLLED = "enrolled"
+WAITLISTED = "waitlisted"
+STATES = (ENROLLED, WAITLISTED)
 
 
 class EnrollmentNotFound(NotFound):
@@ -20,27 +24,64 @@ class EnrollmentNotFound(NotFound):
 
 
 class CourseHasStudents(Conflict):
-    """A course that somebody takes is not deleted: no enrollment disappears unasked."""
+    """A course that somebody takes, or waits for, is not deleted: no enrollment disappears unasked."""
 
     code = "course-has-students"
     title = "Students take this course."
-    remedy = "Empty it first: read GET /courses/{id}/students and send their ids to POST /courses/{id}/drop."
+    remedy = "Empty it first: read GET /courses/{course}/students and send their ids to POST /courses/{course}/drop."
 
 
 class StudentCourse(Model):
-    """One student takes one course."""
+    """One student takes one course, or waits for a seat in it: the lowest ticket is next."""
 
     __tablename__ = "student_courses"
     __table_args__ = (
         sa.ForeignKeyConstraint(["student_id"], ["students.id"]),
         sa.ForeignKeyConstraint(["course_id"], ["courses.id"], info={"error": CourseHasStudents}),
+        sa.CheckConstraint("state IN ('enrolled', 'waitlisted')", name="state_known"),
+        sa.CheckConstraint("(state = 'enrolled') = (enrolled_at IS NOT NULL)", name="seat_since"),
+        sa.CheckConstraint("state = 'enrolled' OR ticket IS NOT NULL", name="line_by_ticket"),
         sa.Index(None, "course_id", "student_id"),
+        sa.Index(
+            "ix_student_courses_line",
+            "course_id",
+            "ticket",
+            unique=True,
+            sqlite_where=sa.text("state = 'waitlisted'"),
+            postgresql_where=sa.text("state = 'waitlisted'"),
+        ),
     )
 
     student_id: Mapped[int] = mapped_column(sa.BigInteger, primary_key=True)
     course_id: Mapped[int] = mapped_column(sa.BigInteger, primary_key=True)
-    enrolled_at: Mapped[datetime] = mapped_column(UTCDateTime, default=now)
+    enrolled_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    state: Mapped[str] = mapped_column(sa.Text, default=ENROLLED)
+    ticket: Mapped[int | None] = mapped_column(sa.BigInteger)
+
+    __allow_unmapped__ = True
+    position: int | None = None  # no column: set by the service where it is shown
 
     @property
     def etag(self) -> str:
-        return f"{self.enrolled_at.timestamp():.6f}".replace(".", "")
+        since = f"{self.enrolled_at.timestamp():.6f}".replace(".", "") if self.enrolled_at else f"line-{self.ticket}"
+        return since if self.position is None else f"{since}.{self.position}"
+
+
+class EnrollmentEvent(Model):
+    """One move of one student, appended in the move's own transaction, never changed; it outlives what it names."""
+
+    __tablename__ = "enrollment_events"
+    __table_args__ = (
+        sa.Index(None, "student_id", "id"),
+        sa.Index(None, "course_id", "id"),
+        {"sqlite_autoincrement": True},
+    )
+
+    id: Mapped[int] = mapped_column(BigId, sa.Identity(), primary_key=True)
+    at: Mapped[datetime] = mapped_column(UTCDateTime)
+    student_id: Mapped[int] = mapped_column(sa.BigInteger)
+    course_id: Mapped[int] = mapped_column(sa.BigInteger)
+    from_state: Mapped[str | None] = mapped_column(sa.Text)
+    to_state: Mapped[str | None] = mapped_column(sa.Text)
+    why: Mapped[str] = mapped_column(sa.Text)
+    request_id: Mapped[str | None] = mapped_column(sa.Text)

@@ -1,4 +1,4 @@
-"""The addresses of enrollments: a student's courses, a course's roster."""
+"""The addresses of enrollments: a student's courses, a course's roster, and the record of both."""
 
 from __future__ import annotations
 
@@ -7,13 +7,12 @@ from typing import Any
 from flask import Blueprint, Response
 from sqlalchemy.orm import Session
 
-from course_management.courses.models import CourseNotFound
-from course_management.courses.schemas import CourseQuery
-from course_management.enrollments import schemas, service
+from course_management.courses.models import CourseFull, CourseNotFound, WaitlistFull
+from course_management.courses.service import get_course_id
+from course_management.enrollments import lists, schemas, service
 from course_management.enrollments.models import EnrollmentNotFound
 from course_management.errors import Stale
 from course_management.students.models import StudentNotFound
-from course_management.students.schemas import StudentQuery
 from course_management.web import etags
 from course_management.web.endpoint import reading, writing
 from course_management.web.responses import no_content, page, show
@@ -21,35 +20,53 @@ from course_management.web.responses import no_content, page, show
 bp = Blueprint("enrollments", __name__)
 
 NEITHER = (StudentNotFound, CourseNotFound)
+REFUSALS = (*NEITHER, CourseFull, WaitlistFull)
+
+
+def refuse_courses(session: Session, student_id: int, course_ids: list[int], waitlist: bool) -> None:
+    """Refuse full courses before anything is locked."""
+    service.refuse_early(session, [student_id], course_ids, waitlist=waitlist)
+
+
+def refuse_course(session: Session, student_id: int, course_id: int, waitlist: bool) -> None:
+    """Refuse a full course before anything is locked."""
+    service.refuse_early(session, [student_id], [course_id], waitlist=waitlist)
+
+
+def refuse_students(session: Session, course: int | str, student_ids: list[int], waitlist: bool) -> None:
+    """Refuse students for whom a course has no seats before anything is locked."""
+    service.refuse_early(session, student_ids, [get_course_id(session, course)], waitlist=waitlist)
 
 
 @bp.post("/students/<id:student_id>/enroll")
-@writing(body=schemas.CourseIds(), answer=schemas.StudentResult, status=(200, 201), errors=NEITHER)
-def enroll(session: Session, student_id: int, course_ids: list[int]) -> Response:
+@writing(first=refuse_courses, body=schemas.CourseIds(), answer=schemas.StudentResult, status=(200, 201), errors=REFUSALS)
+def enroll(session: Session, student_id: int, course_ids: list[int], waitlist: bool) -> Response:
     """Enroll a student in all of these courses or none; 201 where something was added, 200 where all stood already."""
-    result = service.enroll(session, student_id, course_ids)
-    return show(schemas.StudentResult, result, 201 if result["added"] else 200)
+    result = service.enroll(session, student_id, course_ids, waitlist=waitlist)
+    return show(schemas.StudentResult, result, 201 if result["new"] else 200)
 
 
 @bp.put("/students/<id:student_id>/enroll")
-@writing(body=schemas.CourseSet(), answer=schemas.StudentResult, errors=NEITHER)
-def replace(session: Session, student_id: int, course_ids: list[int]) -> Response:
+@writing(first=refuse_courses, body=schemas.CourseSet(), answer=schemas.StudentResult, errors=REFUSALS)
+def replace(session: Session, student_id: int, course_ids: list[int], waitlist: bool) -> Response:
     """Make these courses the student's whole set: add what is missing, drop what is not named, all or nothing."""
-    return show(schemas.StudentResult, service.replace(session, student_id, course_ids))
+    return show(schemas.StudentResult, service.replace(session, student_id, course_ids, waitlist=waitlist))
 
 
 @bp.get("/students/<id:student_id>/courses")
-@reading(query=CourseQuery(), answer=schemas.CourseTaken, many=True, errors=(StudentNotFound,))
+@reading(query=schemas.TakenQuery(), answer=schemas.CourseTaken, many=True, errors=(StudentNotFound,))
 def list_courses_of(session: Session, student_id: int, **query: Any) -> Response:
-    """List the courses a student takes."""
-    return page(service.list_courses_of(session, student_id, **query))
+    """List the courses a student takes or waits for."""
+    return page(lists.list_courses_of(session, student_id, **query))
 
 
 @bp.post("/students/<id:student_id>/courses")
-@writing(body=schemas.OneCourse(), answer=schemas.EnrollmentOut, status=(200, 201), errors=NEITHER, etag=True)
-def enroll_in_one(session: Session, student_id: int, course_id: int) -> Response:
+@writing(
+    first=refuse_course, body=schemas.OneCourse(), answer=schemas.EnrollmentOut, status=(200, 201), errors=REFUSALS, etag=True
+)
+def enroll_in_one(session: Session, student_id: int, course_id: int, waitlist: bool) -> Response:
     """Enroll a student in one course; 201 where it is new, 200 where it stood already."""
-    status = 201 if service.enroll(session, student_id, [course_id])["added"] else 200
+    status = 201 if service.enroll(session, student_id, [course_id], waitlist=waitlist)["new"] else 200
     enrollment = service.get_enrollment(session, student_id, course_id)
     return show(schemas.EnrollmentOut, enrollment, status, location=f"/students/{student_id}/courses/{course_id}")
 
@@ -64,29 +81,45 @@ def get_enrollment(session: Session, student_id: int, course_id: int) -> Respons
 @bp.delete("/students/<id:student_id>/courses/<id:course_id>")
 @writing(status=(204,), errors=(*NEITHER, EnrollmentNotFound, Stale), etag=True)
 def drop(session: Session, student_id: int, course_id: int) -> Response:
-    """Drop one course."""
+    """Drop one course, or leave its line; a freed seat goes to the first in line."""
     etags.require(service.get_enrollment(session, student_id, course_id, for_update=True))
     service.drop(session, student_id, course_id)
     return no_content()
 
 
+@bp.get("/students/<id:student_id>/history")
+@reading(query=schemas.HistoryQuery(), answer=schemas.EventOut, many=True, errors=(StudentNotFound,))
+def student_history(session: Session, student_id: int, **query: Any) -> Response:
+    """List a student's moves, the newest first; a deleted student's too."""
+    return page(lists.student_history(session, student_id, **query))
+
+
 @bp.get("/courses/<course:course>/students")
-@reading(query=StudentQuery(), answer=schemas.StudentEnrolled, many=True, errors=(CourseNotFound,))
+@reading(query=schemas.RosterQuery(), answer=schemas.StudentEnrolled, many=True, errors=(CourseNotFound,))
 def list_students_of(session: Session, course: int | str, **query: Any) -> Response:
-    """List the students who take a course: its roster."""
-    return page(service.list_students_of(session, course, **query))
+    """List the students who take a course or wait for it: its roster."""
+    return page(lists.list_students_of(session, course, **query))
 
 
 @bp.post("/courses/<course:course>/students")
-@writing(body=schemas.StudentIds(), answer=schemas.CourseResult, status=(200, 201), errors=NEITHER)
-def enroll_many(session: Session, course: int | str, student_ids: list[int]) -> Response:
-    """Enroll many students in one course, all or none; 201 where somebody was added, 200 where all stood already."""
-    result = service.enroll_many(session, course, student_ids)
-    return show(schemas.CourseResult, result, 201 if result["added"] else 200)
+@writing(
+    first=refuse_students, body=schemas.StudentIdsToEnroll(), answer=schemas.CourseResult, status=(200, 201), errors=REFUSALS
+)
+def enroll_many(session: Session, course: int | str, student_ids: list[int], waitlist: bool) -> Response:
+    """Enroll many students in one course, all or none, seats in this order; 201 where somebody was added, else 200."""
+    result = service.enroll_many(session, course, student_ids, waitlist=waitlist)
+    return show(schemas.CourseResult, result, 201 if result["new"] else 200)
 
 
 @bp.post("/courses/<course:course>/drop")
 @writing(body=schemas.StudentIds(), answer=schemas.DropResult, errors=(*NEITHER, EnrollmentNotFound))
 def drop_many(session: Session, course: int | str, student_ids: list[int]) -> Response:
-    """Drop many students from one course, all or none."""
+    """Drop many students from one course, seat or place in line, all or none; freed seats go to the first in line."""
     return show(schemas.DropResult, service.drop_many(session, course, student_ids))
+
+
+@bp.get("/courses/<course:course>/history")
+@reading(query=schemas.HistoryQuery(), answer=schemas.EventOut, many=True, errors=(CourseNotFound,))
+def course_history(session: Session, course: int | str, **query: Any) -> Response:
+    """List the moves in a course, the newest first; by its id, a deleted course's too."""
+    return page(lists.course_history(session, course, **query))

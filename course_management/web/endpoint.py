@@ -25,7 +25,11 @@ View = Callable[..., Response]
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """A view's contract. `many` says that it answers a page of `answer`; `etag`, that preconditions apply."""
+    """A view's contract.
+
+    `many` says that it answers a page of `answer`; `etag`, that preconditions apply. `first` is called like the view and may
+    refuse, before a transaction is begun or a lock taken.
+    """
 
     writes: bool
     query: Schema | None = None
@@ -35,6 +39,7 @@ class Endpoint:
     status: tuple[int, ...] = (200,)
     errors: tuple[type[Error], ...] = ()
     etag: bool = False
+    first: Callable[..., None] | None = None
 
 
 def reading(**declared: Any) -> Callable[[View], View]:
@@ -54,8 +59,10 @@ def _endpoint(endpoint: Endpoint) -> Callable[[View], View]:
             given = parse_query(endpoint.query)
             if endpoint.body:
                 given |= parse_body(endpoint.body)
-            key = idempotency.key_of_request()
-            work = _once(view, key) if key else view
+            key, first = idempotency.key_of_request(), endpoint.first
+            if first and not key:  # with a key, only the transaction knows whether this is a repetition
+                transaction.run(lambda session: first(session, **path, **given), writing=False)
+            work = _once(view, key, first) if key else view
             return transaction.run(lambda session: work(session, **path, **given), writing=endpoint.writes)
 
         run.endpoint = endpoint  # type: ignore[attr-defined]  # read by openapi.py
@@ -64,13 +71,15 @@ def _endpoint(endpoint: Endpoint) -> Callable[[View], View]:
     return decorate
 
 
-def _once(view: View, key: str) -> View:
+def _once(view: View, key: str, first: Callable[..., None] | None) -> View:
     """`view`, or the answer it gave when this request came first."""
     print_ = idempotency.fingerprint()
 
     def work(session: Session, **given: Any) -> Response:
         answer = idempotency.claim(session, key, print_)
         if answer is None:
+            if first:
+                first(session, **given)
             answer = view(session, **given)
             idempotency.remember(session, key, answer)
         return answer

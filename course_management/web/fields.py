@@ -109,6 +109,39 @@ class Level(Text):
             raise ValidationError(f"Must be one of: {', '.join(levels)}.")
 
 
+class Count(fields.Integer):
+    """A whole JSON number from 0 to 2^31-1, or null for no limit."""
+
+    RULE = "Must be a whole number from 0 to 2147483647, or null for no limit."
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(validate=validate.Range(0, 2**31 - 1, error=self.RULE), allow_none=True, **kwargs)
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> int:
+        number = whole(value)
+        if number is None:
+            raise ValidationError(self.RULE)
+        return number
+
+
+class Flag(fields.Boolean):
+    """A JSON `true` or `false`."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> bool:
+        if type(value) is not bool:
+            raise ValidationError("Must be true or false.")
+        return value
+
+
+class FlagParameter(fields.Boolean):
+    """`true` or `false` in a query."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> bool:
+        if value not in ("true", "false"):
+            raise ValidationError("Must be true or false.")
+        return bool(value == "true")
+
+
 class Limit(fields.Integer):
     """How many items a page holds, at most."""
 

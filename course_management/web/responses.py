@@ -87,7 +87,7 @@ def _names(schema: type[Schema]) -> tuple[str, ...]:
 def render(schema: type[Schema], thing: Any) -> dict[str, Any]:
     """The fields that `schema` declares, read from `thing` (a mapping, a row or a model)."""
     if isinstance(thing, Mapping):
-        return {name: thing[name] for name in _names(schema)}
+        return {name: thing[name] for name in _names(schema) if name in thing}
     return {name: getattr(thing, name) for name in _names(schema)}
 
 

@@ -12,7 +12,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from course_management import logs
-from course_management.extensions import WRITING, db
+from course_management.extensions import SNAPSHOT, WRITING, db
 
 T = TypeVar("T")
 
@@ -26,14 +26,15 @@ class CommitUncertainError(Exception):
 
 
 @contextmanager
-def transaction(session: Session, *, writing: bool) -> Iterator[Session]:
+def transaction(session: Session, *, writing: bool, snapshot: bool = False) -> Iterator[Session]:
     """A transaction around the block: leaving it commits, raising rolls back and re-raises.
 
-    A reading one is no transaction on the server: every statement sees what is committed when it starts.
+    A reading one is no transaction on the server: every statement sees what is committed when it starts; with `snapshot`, all
+    of them see what was committed when the first one did.
     """
     try:
-        if writing:
-            session.connection(execution_options={WRITING: True})
+        if writing or snapshot:
+            session.connection(execution_options=WRITING if writing else SNAPSHOT)
         yield session
         session.flush()
         if writing:

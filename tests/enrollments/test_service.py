@@ -6,7 +6,7 @@ import pytest
 
 from course_management.courses import service as courses
 from course_management.courses.models import CourseNotFound
-from course_management.enrollments import service
+from course_management.enrollments import lists, service
 from course_management.enrollments.models import CourseHasStudents, EnrollmentNotFound
 from course_management.extensions import db
 from course_management.students import service as students
@@ -29,13 +29,13 @@ def test_the_whole_story(open_session):
     assert [c.name for c in ada.courses] == ["Algebra", "Logic"]
     assert courses.get_course_by_id(session, algebra.id) is algebra
     assert courses.get_course_by_name(session, "ALGEBRA") is algebra
-    assert [item["name"] for item in service.list_courses_of(session, ada.id, sort="-name").items] == ["Logic", "Algebra"]
+    assert [item["name"] for item in lists.list_courses_of(session, ada.id, sort="-name").items] == ["Logic", "Algebra"]
     with pytest.raises(CourseHasStudents):
         service.delete_course(session, logic)
     assert service.replace(session, ada.id, [algebra.id])["removed"] == [logic.id]
     service.delete_course(session, logic)
     service.delete_student(session, ada)
-    assert service.list_students_of(session, algebra.id).items == []
+    assert lists.list_students_of(session, algebra.id).items == []
 
 
 def test_what_is_not_there_is_said(open_session):
@@ -59,4 +59,4 @@ def test_a_list_seen_through_the_student_cannot_be_written(open_session):
     assert ada.courses == []
     ada.courses.append(courses.create_course(session, name="Algebra", level="x"))
     session.flush()
-    assert service.list_courses_of(session, ada.id).items == []
+    assert lists.list_courses_of(session, ada.id).items == []

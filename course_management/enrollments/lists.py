@@ -1,0 +1,106 @@
+"""The lists of enrollments: a student's courses, a course's roster, and the record of both."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from course_management.courses import service as courses
+from course_management.courses.models import Course
+from course_management.enrollments.models import WAITLISTED, EnrollmentEvent
+from course_management.enrollments.moves import table
+from course_management.paging import Condition, Listing, Page
+from course_management.students import service as students
+from course_management.students.models import Student
+
+_shown: dict[str, sa.ColumnElement[Any]] = {name: table.c[name] for name in ("enrolled_at", "state")}
+_filters: dict[str, Condition] = {"state": lambda value: table.c.state == value}
+
+TAKEN = Listing(
+    "courses of a student",
+    courses.COLUMNS | _shown,
+    table.join(Course.__table__),
+    courses.SORTS | {"id": table.c.course_id},
+    courses.FILTERS | _filters | {"student_id": lambda value: table.c.student_id == value},
+)
+ROSTER = Listing(
+    "students of a course",
+    students.COLUMNS | _shown,
+    table.join(Student.__table__),
+    students.SORTS | {"id": table.c.student_id},
+    students.FILTERS | _filters | {"course_id": lambda value: table.c.course_id == value},
+)
+
+_events = cast(sa.Table, EnrollmentEvent.__table__)
+HISTORY = Listing(
+    "history",
+    {
+        **{name: _events.c[name] for name in ("id", "at", "student_id", "course_id")},
+        "from": _events.c.from_state,
+        "to": _events.c.to_state,
+        **{name: _events.c[name] for name in ("why", "request_id")},
+    },
+    _events,
+    {"id": _events.c.id},
+    {
+        "student_id": lambda value: _events.c.student_id == value,
+        "course_id": lambda value: _events.c.course_id == value,
+    },
+)
+
+
+def list_courses_of(session: Session, student_id: int, **query: Any) -> Page:
+    """A page of the courses a student takes or waits for. Raises StudentNotFound."""
+    page = TAKEN.page(session, **courses.folded(query), student_id=student_id)
+    if not page.items:  # asked last: a list with something in it has proved that its student exists
+        students.get_student(session, student_id)
+    _add_positions(session, page, "course_id", student_id=student_id)
+    return page
+
+
+def list_students_of(session: Session, course: int | str, **query: Any) -> Page:
+    """A page of the students who take a course or wait for it. Raises CourseNotFound."""
+    course_id = courses.get_course_id(session, course)
+    page = ROSTER.page(session, **students.folded(query), course_id=course_id)
+    if not page.items:
+        courses.get_course_by_id(session, course_id)
+    _add_positions(session, page, "student_id", course_id=course_id)
+    return page
+
+
+def student_history(session: Session, student_id: int, **query: Any) -> Page:
+    """A page of a student's moves, the newest first; of a deleted one too. Raises StudentNotFound."""
+    page = HISTORY.page(session, sort="-id", student_id=student_id, **query)
+    if not page.items and "cursor" not in query:
+        students.get_student(session, student_id)
+    return page
+
+
+def course_history(session: Session, course: int | str, **query: Any) -> Page:
+    """A page of the moves in a course, the newest first; by its id, of a deleted one too. Raises CourseNotFound."""
+    course_id = courses.get_course_id(session, course)
+    page = HISTORY.page(session, sort="-id", course_id=course_id, **query)
+    if not page.items and "cursor" not in query:
+        courses.get_course_by_id(session, course_id)
+    return page
+
+
+def _add_positions(session: Session, page: Page, other: str, **given: int) -> None:
+    """Give every item its `position`: its rank among the tickets of the line, 1 is next; None for who has a seat.
+
+    One statement more, and only for a page on which somebody waits.
+    """
+    waiting = [item["id"] for item in page.items if item["state"] == WAITLISTED]
+    positions: dict[int, int] = {}
+    if waiting:
+        ids = {other: waiting} | {name: [value] for name, value in given.items()}
+        place = sa.func.row_number().over(partition_by=table.c.course_id, order_by=table.c.ticket).label("place")
+        line = sa.select(table.c.student_id, table.c.course_id, place)
+        line = line.where(table.c.course_id.in_(ids["course_id"]), table.c.state == WAITLISTED)
+        ranked = line.subquery()
+        mine = sa.select(ranked.c[other], ranked.c.place).where(ranked.c.student_id.in_(ids["student_id"]))
+        positions = dict(row._tuple() for row in session.execute(mine))
+    for item in page.items:
+        item["position"] = positions.get(item["id"])
