@@ -3,8 +3,11 @@
 import socket
 import sys
 
+from gunicorn import util
+
 from course_management import logs
 from course_management.config import Config
+from course_management.web import wire
 
 settings = Config.from_env()
 
@@ -13,6 +16,7 @@ workers = settings.workers
 worker_class = "gthread"
 threads = settings.threads
 limit_request_line = 8190  # bytes: a name of 200 characters, percent-encoded, and a cursor beside it
+forwarder_headers = ""  # no header moves the routes
 control_socket_disable = True  # it would stand in a home directory
 loglevel = "warning"  # requests and events are logged by the service itself
 
@@ -34,5 +38,6 @@ def when_ready(server):
 
 
 def post_worker_init(worker):
-    """A server logs to standard output."""
+    """A server logs to standard output, and refuses what is no HTTP as it refuses everything."""
     logs.configure(settings.log_level, sys.stdout)
+    util.write_error = wire.write_error  # gunicorn's own page is HTML; it has no setting for it

@@ -10,7 +10,7 @@ from course_management.courses.views import bp as courses_bp
 from course_management.enrollments.views import bp as enrollments_bp
 from course_management.students.views import bp as students_bp
 from course_management.web import addresses, openapi, problems, requests
-from course_management.web.responses import API
+from course_management.web.responses import API, MOST
 
 
 def create_app(config: Config | None = None) -> Flask:
@@ -20,7 +20,7 @@ def create_app(config: Config | None = None) -> Flask:
     app.config.update(
         SQLALCHEMY_DATABASE_URI=config.database_url,
         SQLALCHEMY_ENGINE_OPTIONS=extensions.engine_options(config.database_url, config.threads),
-        MAX_CONTENT_LENGTH=2**20,
+        MAX_CONTENT_LENGTH=MOST + 1,
         COURSE_LEVELS=config.course_levels,
     )
     logs.configure(config.log_level)

@@ -34,11 +34,12 @@ _FOLDED = (
     "row_number() OVER (PARTITION BY student_id, course_id ORDER BY id DESC) AS age FROM enrollment_events"
 )
 
-# name, query; the columns of a violation are shown as `name=value`.
+# name, query; the columns of a violation are shown as `name value`.
 INVARIANTS = (
     (
         "seats taken = enrolled rows, in every course with a capacity",
-        f"SELECT id AS course, seats_taken, seats AS enrolled FROM ({_COUNTED}) k WHERE capacity IS NOT NULL AND seats_taken <> seats",
+        f"SELECT id AS course, seats_taken, seats AS enrolled FROM ({_COUNTED}) k "
+        "WHERE capacity IS NOT NULL AND seats_taken <> seats",
     ),
     (
         "seats taken <= capacity",
@@ -46,19 +47,23 @@ INVARIANTS = (
     ),
     (
         "no free seat beside somebody waiting",
-        f"SELECT id AS course, seats AS enrolled, capacity, line FROM ({_COUNTED}) k WHERE line > 0 AND seats < coalesce(capacity, seats + 1)",
+        f"SELECT id AS course, seats AS enrolled, capacity, line FROM ({_COUNTED}) k "
+        "WHERE line > 0 AND seats < coalesce(capacity, seats + 1)",
     ),
     (
         "waitlisted = rows in line, within the capacity of the line",
-        f"SELECT id AS course, waitlisted, line, waitlist_capacity FROM ({_COUNTED}) k WHERE waitlisted <> line OR line > waitlist_capacity",
+        f"SELECT id AS course, waitlisted, line, waitlist_capacity FROM ({_COUNTED}) k "
+        "WHERE waitlisted <> line OR line > waitlist_capacity",
     ),
     (
         "tickets in order: who was promoted came before who waits, nobody has a ticket not yet given",
-        f"SELECT id AS course, promoted, first, last, next_ticket FROM ({_COUNTED}) k WHERE promoted >= first OR last >= next_ticket",
+        f"SELECT id AS course, promoted, first, last, next_ticket FROM ({_COUNTED}) k "
+        "WHERE promoted >= first OR last >= next_ticket",
     ),
     (
         "no two in line with one ticket",
-        "SELECT course_id AS course, ticket FROM student_courses WHERE state = 'waitlisted' GROUP BY course_id, ticket HAVING count(*) > 1",
+        "SELECT course_id AS course, ticket FROM student_courses WHERE state = 'waitlisted' "
+        "GROUP BY course_id, ticket HAVING count(*) > 1",
     ),
     (
         "each event goes on from the one before",

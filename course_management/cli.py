@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
 
 import click
 from flask import Flask, current_app
 from flask.cli import with_appcontext
+from sqlalchemy.exc import DBAPIError
 
-from course_management import demo, health
+from course_management import constraints, demo, health
 from course_management.audit import audit as recount
 from course_management.extensions import db
 from course_management.logs import log
@@ -27,8 +31,23 @@ LISTS = (
 )
 
 
-@click.command("check")
-@with_appcontext
+def command(name: str) -> Callable[[Callable[..., None]], click.Command]:
+    """A command of the app; where the database cannot be used it ends with one line."""
+
+    def decorate(function: Callable[..., None]) -> click.Command:
+        @wraps(function)
+        def run(**options: Any) -> None:
+            try:
+                function(**options)
+            except DBAPIError as error:
+                raise click.ClickException(f"The database refused: {constraints.reason(error)}") from None
+
+        return click.command(name)(with_appcontext(run))
+
+    return decorate
+
+
+@command("check")
 def check() -> None:
     """Whether this release can serve: readiness, then every list asked in-process. Exit 1 where one fails."""
     log.setLevel("ERROR")  # what is asked here is shown here
@@ -51,10 +70,9 @@ def check() -> None:
         sys.exit(1)
 
 
-@click.command("audit")
-@with_appcontext
+@command("audit")
 def audit() -> None:
-    """Recompute every invariant of seats, waitlists and the record from the rows. Exit 1 where one is violated; writes nothing."""
+    """Recompute every invariant of seats, lines and the record from the rows; writes nothing. Exit 1 where one fails."""
     with transaction(db.session(), writing=False, snapshot=True) as session:
         findings = recount(session)
     for finding in findings:
@@ -65,11 +83,10 @@ def audit() -> None:
         sys.exit(1)
 
 
-@click.command("load-demo")
+@command("load-demo")
 @click.option("--students", type=click.IntRange(1, 10_000_000), default=1000, show_default=True, help="How many students.")
 @click.option("--courses", type=click.IntRange(2, 1_000_000), default=100, show_default=True, help="How many courses.")
 @click.option("--each", type=click.IntRange(0, 100), default=5, show_default=True, help="How many courses each student takes.")
-@with_appcontext
 def load_demo(students: int, courses: int, each: int) -> None:
     """Fill the database with plausible students, courses and enrollments."""
     if each > courses // 2:
@@ -82,8 +99,7 @@ def load_demo(students: int, courses: int, each: int) -> None:
     click.echo(f"{students} students, {courses} courses, {students * each} enrollments.")
 
 
-@click.command("forget-keys")
-@with_appcontext
+@command("forget-keys")
 def forget_keys() -> None:
     """Remove the idempotency keys older than 24 hours. Run it daily."""
     with transaction(db.session(), writing=True) as session:
@@ -93,5 +109,5 @@ def forget_keys() -> None:
 
 def init_app(app: Flask) -> None:
     """Give `app` its commands."""
-    for command in (check, audit, load_demo, forget_keys):
-        app.cli.add_command(command)
+    for one in (check, audit, load_demo, forget_keys):
+        app.cli.add_command(one)

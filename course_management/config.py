@@ -11,6 +11,8 @@ from dotenv import dotenv_values
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
+from course_management import text
+
 ROOT = Path(__file__).resolve().parent.parent
 DEFAULT_DATABASE = f"sqlite:///{ROOT / 'instance' / 'course_management.db'}"
 
@@ -42,40 +44,40 @@ class Config:
         given = {name: value.strip() for name, value in env.items() if value and value.strip()}
         return cls(
             database_url=database_url(given.get("DATABASE_URL", DEFAULT_DATABASE)),
-            host=given.get("HOST", cls.host),
+            host=given.get("HOST", cls.host).strip("[]"),
             port=_integer(given, "PORT", 8000, 1, 65535),
             workers=_integer(given, "WEB_CONCURRENCY", 2, 1, 256),
             threads=_integer(given, "THREADS", 8, 1, 256),
             log_level=_one_of(given, "LOG_LEVEL", "INFO", ("DEBUG", "INFO", "WARNING", "ERROR")),
-            course_levels=tuple(w for word in given.get("COURSE_LEVELS", "").split(",") if (w := word.strip())),
+            course_levels=tuple(w for word in given.get("COURSE_LEVELS", "").split(",") if (w := text.clean(word))),
         )
 
 
-def database_url(text: str) -> URL:
+def database_url(address: str) -> URL:
     """The address of the database as SQLAlchemy takes it.
 
     `postgres://` and `postgresql://` mean psycopg2, which this service ships; SQLAlchemy 2.1 would take psycopg 3.
     """
     try:
-        url = make_url("postgresql" + text.removeprefix("postgres") if text.startswith("postgres:") else text)
-    except ArgumentError:
+        url = make_url("postgresql" + address.removeprefix("postgres") if address.startswith("postgres:") else address)
+    except (ArgumentError, ValueError):
         raise BadSetting("DATABASE_URL is not an address such as postgresql://user@host/name.") from None
     if url.drivername in ("postgresql", "postgresql+psycopg2"):
         return url.set(drivername="postgresql+psycopg2")
-    if url.get_backend_name() != "sqlite" or not url.database or url.database == ":memory:":
+    if url.drivername not in ("sqlite", "sqlite+pysqlite") or not url.database or url.database == ":memory:":
         raise BadSetting("DATABASE_URL must be postgresql://user@host/name or sqlite:////path/of/a/file.db.")
     return url
 
 
 def _integer(given: Mapping[str, str], name: str, default: int, low: int, high: int) -> int:
-    text = given.get(name, str(default))
-    if not (text.isascii() and text.isdigit() and low <= int(text[:9]) <= high):
-        raise BadSetting(f"{name} must be a whole number from {low} to {high}, not {text!r}.")
-    return int(text)
+    value = given.get(name, str(default))
+    if not (value.isascii() and value.isdigit() and low <= int(value[:9]) <= high):
+        raise BadSetting(f"{name} must be a whole number from {low} to {high}, not {value!r}.")
+    return int(value)
 
 
 def _one_of(given: Mapping[str, str], name: str, default: str, choices: tuple[str, ...]) -> str:
-    text = given.get(name, default).upper()
-    if text not in choices:
-        raise BadSetting(f"{name} must be one of {', '.join(choices)}, not {text!r}.")
-    return text
+    value = given.get(name, default).upper()
+    if value not in choices:
+        raise BadSetting(f"{name} must be one of {', '.join(choices)}, not {value!r}.")
+    return value

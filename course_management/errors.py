@@ -60,7 +60,7 @@ class Invalid(Error):
     def __init__(self, faults: list[dict[str, str]]) -> None:
         where = next(faults[0][kind] for kind in ("pointer", "parameter", "header") if kind in faults[0])
         more = f" ({len(faults) - 1} more in errors.)" if len(faults) > 1 else ""
-        super().__init__(f"{where or 'The body'}: {faults[0]['detail']}{more}", errors=faults[: self.MOST])
+        super().__init__(f"{where or 'The request'}: {faults[0]['detail']}{more}", errors=faults[: self.MOST])
 
 
 class Stale(Error):

@@ -65,7 +65,7 @@ def readiness(session: Session) -> dict[str, dict[str, Any]]:
         fault = "not readable: run `flask --app wsgi db upgrade`"
     return {
         "database": {"ok": True, "detail": "reachable"},
-        "schema": {"ok": not fault, "detail": fault or "as this release needs it"},
+        "schema": {"ok": not fault, "detail": fault or "has what this release needs"},
     }
 
 

@@ -6,7 +6,7 @@ import base64
 import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import orjson
@@ -79,12 +79,12 @@ class Listing:
         kind = self.sorts[sort.lstrip("-")].type.python_type
         try:
             check, after, after_id = orjson.loads(base64.urlsafe_b64decode(cursor.encode("ascii") + b"=="))
+            sound = _encode(check, after, after_id) == cursor  # as it was given, not something that decodes to the same
             if kind is datetime:
-                after = datetime.fromisoformat(after)
-            sound = check == identity and type(after) is kind and type(after_id) is int and 0 < after_id <= MAX_ID
+                after = datetime.fromisoformat(after).astimezone(UTC)
+            sound = sound and check == identity and type(after) is kind and type(after_id) is int and 0 < after_id <= MAX_ID
             sound = sound and not (kind is int and not 0 < after <= MAX_ID) and not (kind is str and "\0" in after)
-            sound = sound and not (kind is datetime and after.tzinfo is None)
-        except (ValueError, TypeError):
+        except (ValueError, TypeError, OverflowError):
             sound = False
         if not sound:
             detail = "This cursor is not of this list: take it from Link, and keep sort and filters as they were."

@@ -13,6 +13,9 @@ _INVISIBLE = frozenset(
     ]
 )
 
+# Format characters and spaces; not what Python's tables do not know yet, which may well be seen.
+_UNSEEN = frozenset({"Cf", "Zs", "Zl", "Zp"})
+
 
 def clean(value: str) -> str:
     """`value` trimmed and NFC-normalised: what is judged and stored."""
@@ -31,7 +34,7 @@ def key(value: str) -> str:
 
 def is_blank(value: str) -> bool:
     """Whether nothing in `value` would be seen: spaces, format characters and fillers only."""
-    return not any(unicodedata.category(c)[0] not in "CZ" and ord(c) not in _INVISIBLE for c in value)
+    return all(unicodedata.category(c) in _UNSEEN or ord(c) in _INVISIBLE for c in value)
 
 
 def has_control(value: str) -> bool:

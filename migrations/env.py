@@ -7,7 +7,7 @@ from pathlib import Path
 import sqlalchemy as sa
 from alembic import context
 from flask import current_app
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DBAPIError, OperationalError
 
 from course_management.extensions import WRITING, Base, db
 
@@ -28,11 +28,20 @@ def run(connection: sa.Connection) -> None:
             raise SystemExit(f"The migration would leave {len(orphans)} rows without what they refer to: nothing was changed.")
 
 
+def connect() -> sa.Connection:
+    """A connection, or one line that says why there is none."""
+    try:
+        return db.engine.connect()
+    except DBAPIError as error:
+        where = db.engine.url.render_as_string(hide_password=True)
+        raise SystemExit(f"The database {where} cannot be used: {' '.join(str(error.orig).split())}") from None
+
+
 def upgrade() -> None:
     if db.engine.dialect.name == "sqlite":
         with suppress(OSError):  # connecting will say what is wrong
             Path(str(db.engine.url.database)).parent.mkdir(parents=True, exist_ok=True)
-    with db.engine.connect() as connection:
+    with connect() as connection:
         if connection.dialect.name == "sqlite":
             # A migration may rebuild a table; with the checks on, dropping the old one would delete what refers to it.
             connection.connection.cursor().execute("PRAGMA foreign_keys=OFF")
@@ -49,11 +58,8 @@ def main() -> None:
             upgrade()
             return
         except OperationalError as error:
-            waited = getattr(error.orig, "pgcode", None) == "55P03"
-            if not waited:
-                where = db.engine.url.render_as_string(hide_password=True)
-                reason = " ".join(str(error.orig).split())
-                raise SystemExit(f"The database {where} cannot be used: {reason}") from None
+            if getattr(error.orig, "pgcode", None) != "55P03":
+                raise
             if attempt == ATTEMPTS:
                 raise SystemExit("A table is in use by somebody who does not let go: nothing was changed. Try again.") from None
             current_app.logger.warning("a table is locked by somebody else: trying again")

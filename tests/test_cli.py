@@ -75,3 +75,12 @@ def test_check_fails_behind_its_release(backend, new_database, make_app):
     assert result.exit_code == 1
     assert "FAIL schema: at revision 0002, behind this release: run `flask --app wsgi db upgrade`" in result.stdout
     assert "FAIL GET /students/{student_id}/courses: 503" in result.stdout
+
+
+def test_a_command_without_its_database_says_so_in_a_line(new_database, make_app):
+    app = make_app(new_database("postgresql"))
+    for command in (["forget-keys"], ["load-demo"], ["audit"]):
+        result = run(app, *command)
+        assert result.exit_code == 1
+        assert "Error: The database refused: 42P01" in result.output
+        assert "Traceback" not in result.output

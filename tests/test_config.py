@@ -36,6 +36,8 @@ def test_every_spelling_of_postgresql_means_psycopg2(scheme):
         ("THREADS", "-1", "THREADS must be"),
         ("LOG_LEVEL", "loud", "LOG_LEVEL must be one of DEBUG, INFO"),
         ("DATABASE_URL", "school.db", "DATABASE_URL is not an address"),
+        ("DATABASE_URL", "postgresql://u@h:port/d", "DATABASE_URL is not an address"),
+        ("DATABASE_URL", "sqlite+aiosqlite:////x.db", "DATABASE_URL must be postgresql"),
         ("DATABASE_URL", "mysql://h/d", "DATABASE_URL must be postgresql"),
         ("DATABASE_URL", "sqlite://", "DATABASE_URL must be postgresql"),
         ("DATABASE_URL", "sqlite:///:memory:", "DATABASE_URL must be postgresql"),

@@ -26,7 +26,7 @@ def test_what_shows_nothing_is_blank(blank):
     assert text.is_blank(blank)
 
 
-@pytest.mark.parametrize("seen", ["a", " a ", "\u200bа", "日", "🎓", "."])
+@pytest.mark.parametrize("seen", ["a", " a ", "\u200bа", "日", "🎓", ".", "\U0001fae8", "\U0002ebf0"])
 def test_what_shows_something_is_not_blank(seen):
     assert not text.is_blank(seen)
 

@@ -94,7 +94,7 @@ class Course(Versioned, Model):
 
     @property
     def etag(self) -> str:
-        return f"{self.version}.{self.seats_taken}.{self.waitlisted}"
+        return f"{self.id}-{self.version}.{self.seats_taken}.{self.waitlisted}"
 
     @validates("name")
     def _keep_key(self, attribute: str, value: str) -> str:

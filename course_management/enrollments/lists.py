@@ -101,6 +101,6 @@ def _add_positions(session: Session, page: Page, other: str, **given: int) -> No
         line = line.where(table.c.course_id.in_(ids["course_id"]), table.c.state == WAITLISTED)
         ranked = line.subquery()
         mine = sa.select(ranked.c[other], ranked.c.place).where(ranked.c.student_id.in_(ids["student_id"]))
-        positions = dict(row._tuple() for row in session.execute(mine))
+        positions = {row[0]: row.place for row in session.execute(mine)}
     for item in page.items:
         item["position"] = positions.get(item["id"])

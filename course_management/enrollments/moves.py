@@ -89,7 +89,7 @@ class Moves:
         ]
         if not heads:
             return
-        pairs = [row._tuple() for row in session.execute(sa.union_all(*heads))]
+        pairs = [(row.student_id, row.course_id) for row in session.execute(sa.union_all(*heads))]
         seat = {"state": ENROLLED, "enrolled_at": now()}
         session.execute(sa.update(table).where(sa.tuple_(table.c.student_id, table.c.course_id).in_(pairs)).values(seat))
         for pair in pairs:

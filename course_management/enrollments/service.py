@@ -32,7 +32,7 @@ def refuse_early(session: Session, student_ids: Sequence[int], course_ids: Seque
 
     Whatever is also wrong in another way, or may yet succeed, is left to the request itself.
     """
-    seats = {row.id: Seats(*row) for row in session.execute(READ_SEATS, {"ids": course_ids})}
+    seats = {row.id: Seats(*row) for row in session.execute(READ_SEATS, {"ids": course_ids})} if course_ids else {}
     short = [c.id for c in seats.values() if c.free is not None and c.free < len(student_ids)]
     if not short or len(seats) < len(course_ids):
         return

@@ -53,7 +53,7 @@ class Student(Versioned, Model):
 
     @property
     def etag(self) -> str:
-        return str(self.version)
+        return f"{self.id}-{self.version}"
 
     @validates("name", "email")
     def _keep_key(self, attribute: str, value: str | None) -> str | None:

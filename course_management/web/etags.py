@@ -1,16 +1,24 @@
-"""Preconditions: If-Match and If-None-Match (RFC 9110 section 13) from a row's version."""
+"""Preconditions: If-Match and If-None-Match (RFC 9110 section 13) from the tag of a row.
+
+A tag is what identifies the version of a row (its id too: a name can come to mean another row), then perhaps a dot and what else
+the answer shows. Only what stands before the dot says whether somebody has edited the row.
+"""
 
 from __future__ import annotations
 
+import re
 from typing import Protocol
 
 from flask import request
 
 from course_management.errors import Stale
 
+_TAG = r'(?:W/)?"([\x21\x23-\x7e]*)"'
+_TAGS = re.compile(rf"\s*{_TAG}\s*(,\s*{_TAG}\s*)*")
+
 
 class Tagged(Protocol):
-    """Something with an entity tag: a version, and after a dot whatever else the answer shows."""
+    """Something with an entity tag."""
 
     @property
     def etag(self) -> str: ...
@@ -19,22 +27,33 @@ class Tagged(Protocol):
 def require(current: Tagged) -> None:
     """Raise Stale where If-Match names another version than that of `current`, or If-None-Match names this one.
 
-    Only the version counts, not what follows the dot; and a tag that a proxy made weak when it compressed the answer is
-    taken for the strong one it came from (RFC 9110 would never match it, and every edit behind gzip would fail).
+    A tag that a proxy made weak when it compressed the answer is taken for the strong one it came from: RFC 9110 would never
+    match it, and every edit behind gzip would fail.
     """
-    wanted, unwanted = request.headers.get("If-Match"), request.headers.get("If-None-Match")
-    if wanted is not None and not _names(wanted, current):
+    version = current.etag.partition(".")[0]
+    wanted, unwanted = (_versions(header) for header in ("If-Match", "If-None-Match"))
+    if wanted is not None and not {"*", version} & wanted:
         raise Stale
-    if unwanted is not None and _names(unwanted, current):
+    if unwanted is not None and {"*", version} & unwanted:
         raise Stale("If-None-Match names the version that stands.")
 
 
-def unchanged(tag: str) -> bool:
-    """Whether the client has the representation with this tag already (If-None-Match, weak comparison)."""
-    return "If-None-Match" in request.headers and request.if_none_match.contains_weak(tag)
+def refuse_if_match() -> None:
+    """Raise Stale where the request names a version of something that has none: it would be a promise not kept."""
+    if "If-Match" in request.headers:
+        raise Stale("This address has no version that If-Match could name: send the request without it.")
 
 
-def _names(header: str, current: Tagged) -> bool:
-    version = current.etag.partition(".")[0]
-    tags = (tag.strip().removeprefix("W/") for tag in header.split(","))
-    return any(tag == "*" or tag.strip('"').partition(".")[0] == version for tag in tags)
+def unchanged(current: Tagged) -> bool:
+    """Whether the client has this representation already (If-None-Match, weak comparison)."""
+    return "If-None-Match" in request.headers and request.if_none_match.contains_weak(current.etag)
+
+
+def _versions(header: str) -> set[str] | None:
+    """The versions that a header names; none where it is not one this service could have given."""
+    text = request.headers.get(header)
+    if text is None:
+        return None
+    if text.strip() == "*":
+        return {"*"}
+    return {tag.partition(".")[0] for tag in re.findall(_TAG, text)} if _TAGS.fullmatch(text) else set()

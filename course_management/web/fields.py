@@ -42,11 +42,12 @@ class Text(fields.String):
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> str:
         if type(value) is not str:
             raise self.make_error("invalid")
-        if text.has_control(value):
-            raise self.make_error("control")
-        if text.is_blank(value):
+        cleaned = text.clean(value)
+        if text.is_blank(cleaned):
             raise self.make_error("blank")
-        return text.clean(value)
+        if text.has_control(cleaned):
+            raise self.make_error("control")
+        return cleaned
 
 
 class Id(fields.Integer):

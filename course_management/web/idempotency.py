@@ -41,10 +41,12 @@ class IdempotencyKey(Model):
 
 
 def key_of_request() -> str | None:
-    """The request's key. Raises Invalid for one that is not 1 to 255 visible ASCII characters."""
+    """The request's key. Raises Invalid for what is no key; no comma is in one, since two headers would be joined by it."""
     key = request.headers.get(HEADER) if request.method == "POST" else None
-    if key is not None and not re.fullmatch("[!-~]{1,255}", key):
-        raise Invalid([{"header": HEADER, "detail": "Must be 1 to 255 visible ASCII characters without spaces."}])
+    if key is not None and not re.fullmatch("[!-+.-~-]{1,255}", key):
+        raise Invalid(
+            [{"header": HEADER, "detail": "Must be one key of 1 to 255 visible ASCII characters, without spaces or commas."}]
+        )
     return key
 
 

@@ -39,7 +39,7 @@ _PARAMETERS: dict[str, dict[str, Any]] = {
 _KEY = {
     "name": "Idempotency-Key",
     "in": "header",
-    "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"},
+    "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-+.-~-]+$"},
     "description": "The same request under the same key takes effect once, and gets the same answer for 24 hours.",
 }
 _IF_MATCH = {
@@ -141,6 +141,8 @@ def _responses(method: str, endpoint: Endpoint) -> dict[str, Any]:
     if endpoint.etag and method == "GET":
         responses["304"] = {"description": "Not Modified", "headers": {"ETag": {"schema": {"type": "string"}}}}
     for status, codes in sorted(_refusals(method, endpoint).items()):
+        if status in endpoint.status:
+            continue
         problem = {"application/problem+json": {"schema": "Problem"}}
         responses[str(status)] = {"description": ", ".join(f"`{code}`" for code in codes), "content": problem}
     return responses
@@ -161,6 +163,8 @@ def _headers(endpoint: Endpoint, status: int) -> dict[str, Any]:
 def _refusals(method: str, endpoint: Endpoint) -> dict[int, list[str]]:
     kinds: list[type[errors.Error]] = [*endpoint.errors, errors.Invalid, errors.Unavailable]
     found: dict[int, list[str]] = {500: ["internal-error"]}
+    if endpoint.writes and (method == "POST" or not endpoint.etag):
+        kinds.append(errors.Stale)
     if endpoint.body:
         found |= {400: ["malformed-json"], 413: ["content-too-large"], 415: ["unsupported-media-type"]}
     if method == "POST":

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import sqlalchemy.exc as sa_exc
 from flask import Blueprint, Flask, Response, abort, render_template, request
+from markupsafe import Markup, escape
 from sqlalchemy.orm.exc import StaleDataError
 from werkzeug.exceptions import HTTPException
 from werkzeug.http import HTTP_STATUS_CODES
@@ -65,7 +67,7 @@ def _from_http(error: HTTPException) -> Any:
     status = error.code or 500
     if status < 400:
         return error
-    code, title, remedy = PLAIN.get(status) or _unlisted(status)
+    code, title, remedy = words(status)
     own_words = error.description if status == 415 else None
     answer = problem(code, title, status, own_words or f"{title} {remedy}")
     for name, value in error.get_response().headers if error.response is None else error.response.headers:
@@ -74,7 +76,10 @@ def _from_http(error: HTTPException) -> Any:
     return answer
 
 
-def _unlisted(status: int) -> tuple[str, str, str]:
+def words(status: int) -> tuple[str, str, str]:
+    """The code, title and remedy of a status that HTTP itself gives."""
+    if status in PLAIN:
+        return PLAIN[status]
     name = HTTP_STATUS_CODES.get(status, "error")
     return name.lower().replace(" ", "-"), f"{name}.", "Mend the request and send it again."
 
@@ -121,6 +126,12 @@ def catalogue() -> dict[str, dict[str, Any]]:
 bp = Blueprint("problems", __name__, template_folder="templates")
 
 
+@bp.app_template_filter("code")
+def code_spans(text: str) -> Markup:
+    """Text with its `words in backticks` as HTML code."""
+    return Markup(re.sub("`([^`]*)`", r"<code>\1</code>", str(escape(text))))
+
+
 @bp.get("/problems")
 def index() -> str:
     """Every problem code on one page."""
@@ -131,6 +142,9 @@ def index() -> str:
 def explain(code: str) -> str:
     """What a problem code means and what mends it."""
     found = catalogue()
+    for status in HTTP_STATUS_CODES:  # what HTTP may yet refuse, and we have no words of our own for
+        if status >= 400 and words(status)[0] == code:
+            found.setdefault(code, dict(zip(("title", "remedy"), words(status)[1:], strict=True), status=status, about=""))
     if code not in found:
         abort(404)
     return render_template("problems.html", problems={code: found[code]}, heading=code)

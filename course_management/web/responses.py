@@ -10,13 +10,14 @@ from urllib.parse import urlencode
 import orjson
 from flask import Response, request
 from marshmallow import Schema, ValidationError
-from werkzeug.exceptions import UnsupportedMediaType
+from werkzeug.exceptions import BadRequest, HTTPException, RequestEntityTooLarge, UnsupportedMediaType
 
 from course_management.errors import Invalid, Malformed
 from course_management.paging import Page
 from course_management.web import etags
 
 API = "/api/v1"
+MOST = 2**20  # bytes of a body
 
 _OPTIONS = orjson.OPT_UTC_Z
 _PATCH_TYPES = ("application/json", "application/merge-patch+json")
@@ -31,14 +32,31 @@ def body(schema: Schema) -> dict[str, Any]:
     if request.mimetype not in types:
         answer = Response(headers={"Accept-Patch" if request.method == "PATCH" else "Accept": ", ".join(types)})
         raise UnsupportedMediaType(f"Send the body as {' or '.join(types)} (Content-Type).", response=answer)
+    if request.headers.get("Content-Encoding", "identity") != "identity":
+        raise UnsupportedMediaType("Send the body as it is, without Content-Encoding.")
     try:
-        data = orjson.loads(request.get_data())
+        data = orjson.loads(_read())
     except orjson.JSONDecodeError as error:
         raise Malformed(f"The body is not JSON: {error}.") from None
     try:
         return cast(dict[str, Any], schema.load(data))
     except ValidationError as error:
         raise Invalid([{"pointer": path, "detail": text} for path, text in _flat(error.messages)]) from None
+
+
+def _read() -> bytes:
+    """The whole body, in chunks or not. Raises RequestEntityTooLarge over MOST bytes, Malformed where it breaks off."""
+    try:
+        data = request.get_data()
+    except HTTPException:
+        raise
+    except Exception as error:  # whatever the server could not read of it: a broken chunk, a connection that ended
+        raise BadRequest from error
+    if len(data) > MOST:
+        raise RequestEntityTooLarge
+    if len(data) < (request.content_length or 0):
+        raise Malformed("The body is shorter than its Content-Length.")
+    return data
 
 
 def query(schema: Schema | None) -> dict[str, Any]:
@@ -94,7 +112,7 @@ def render(schema: type[Schema], thing: Any) -> dict[str, Any]:
 def show(schema: type[Schema], thing: Any, status: int = 200, location: str | None = None) -> Response:
     """One thing as JSON, with its ETag where it has one; 304 where the client has it already."""
     tag = getattr(thing, "etag", None)
-    if tag is not None and request.method in ("GET", "HEAD") and etags.unchanged(tag):
+    if tag is not None and request.method in ("GET", "HEAD") and etags.unchanged(thing):
         return Response(status=304, headers={"ETag": f'"{tag}"'})
     answer = as_json(render(schema, thing), status)
     if tag is not None:

@@ -13,7 +13,7 @@ def test_created_with_its_address_and_tag(client):
     answer = client.post("/courses", json={"name": " Linear  Algebra ", "level": "sophomore"})
     course = answer.json
     assert (answer.status_code, answer.headers["Location"]) == (201, f"/api/v1/courses/{course['id']}")
-    assert answer.headers["ETag"] == '"1.0.0"'
+    assert answer.headers["ETag"] == f'"{course["id"]}-1.0.0"'
     assert (course["name"], course["level"], course["external_id"]) == ("Linear  Algebra", "sophomore", None)
     assert client.get(answer.headers["Location"]).json == course
 

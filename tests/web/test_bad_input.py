@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import socket
+from contextlib import suppress
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -61,6 +63,75 @@ def test_a_parameter_of_the_content_type_is_no_other_type(client):
 def test_a_body_over_1_mib(client):
     body = json.dumps({"name": "a" * 2**20, "level": "x"})
     assert problem(client.post("/courses", data=body, content_type="application/json")) == (413, "content-too-large")
+
+
+def chunks(gunicorn, *parts):
+    """A POST of /courses in chunks, as they are; the status of its answer."""
+    with socket.create_connection(("127.0.0.1", gunicorn.port), timeout=30) as wire:
+        wire.sendall(b"POST /courses HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n")
+        with suppress(OSError):  # it may refuse before it has heard everything
+            for part in parts:
+                wire.sendall(part)
+        return int(wire.recv(65536).split(b" ", 2)[1])
+
+
+def test_a_body_in_chunks(app, gunicorn, client):
+    def chunk(data):
+        return b"%x\r\n%b\r\n" % (len(data), data)
+
+    course = b'{"name": "a", "level": "x"}'
+    assert chunks(gunicorn, chunk(course[:9]), chunk(course[9:]), b"0\r\n\r\n") == 201
+    spaces = [chunk(b" " * 2**18)] * 5
+    assert chunks(gunicorn, chunk(b'{"name": "b", "level": "x"}'), *spaces, b"0\r\n\r\n") == 413
+    assert chunks(gunicorn, chunk(course), b"ZZ\r\n", b"0\r\n\r\n") == 400
+    assert [course["name"] for course in client.get("/courses").json] == ["a"]
+
+
+def test_a_body_that_breaks_off(app, gunicorn, client):
+    with socket.create_connection(("127.0.0.1", gunicorn.port), timeout=30) as wire:
+        head = b"POST /courses HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 200\r\n\r\n"
+        wire.sendall(head + b'{"name": "a", "level": "x"}')
+        wire.shutdown(socket.SHUT_WR)
+        assert wire.recv(65536).split(b" ", 2)[1] == b"400"
+    assert client.get("/courses").json == []
+
+
+@pytest.mark.parametrize(
+    ("request_", "status"),
+    [
+        (b"get /courses HTTP/1.1\r\n\r\n", 400),
+        (b"GET /courses HTTP/1.1\r\nbad header\r\n\r\n", 400),
+        (b"GET /courses/" + b"a" * 9000 + b" HTTP/1.1\r\n\r\n", 414),
+        (b"POST /courses HTTP/1.1\r\nContent-Length: -1\r\n\r\n", 400),
+        (b"GET /courses HTTP/1.1\r\nX: " + b"a" * 9000 + b"\r\n\r\n", 431),
+        (b"nonsense\r\n\r\n", 400),
+    ],
+)
+def test_what_is_no_http_is_a_problem_document_too(app, gunicorn, request_, status):
+    with socket.create_connection(("127.0.0.1", gunicorn.port), timeout=30) as wire:
+        wire.sendall(request_)
+        answer = b"".join(iter(lambda: wire.recv(65536), b""))
+    head, _, body = answer.partition(b"\r\n\r\n")
+    assert b"Content-Type: application/problem+json" in head
+    document = json.loads(body)
+    assert (int(head.split()[1]), document["status"]) == (status, status)
+    assert gunicorn.request("GET", document["type"]).status == 200
+
+
+def test_a_header_moves_no_route(app, gunicorn, make):
+    make.course(name="courses")
+    answer = gunicorn.request("GET", "/courses/courses", headers={"Script-Name": "/courses", "SCRIPT_NAME": "/courses"})
+    assert answer.status in (200, 400)
+
+
+def test_a_compressed_body_is_refused(client):
+    answer = client.post("/courses", data=b"x", content_type="application/json", headers={"Content-Encoding": "gzip"})
+    assert problem(answer) == (415, "unsupported-media-type")
+
+
+def test_trimmed_before_it_is_judged(client):
+    course = client.post("/courses", json={"name": "\tLogic\r\n", "level": " x\n"}).json
+    assert (course["name"], course["level"]) == ("Logic", "x")
 
 
 @pytest.mark.parametrize(

@@ -33,7 +33,9 @@ def test_a_tag_that_still_holds_gives_304(client, thing):
 def test_a_stale_tag_changes_nothing(client, thing, method):
     path, made = thing
     body = {} if method == "delete" else {"json": {"name": "Another"}}
-    for stale in ('"0"', '"99"', "garbage", "", '"1x"', 'W/"0"'):
+    tag = client.get(path).headers["ETag"].strip('"')
+    broken = (f"{tag}", f'"{tag}', f'""{tag}""', f'"a,{tag},b"', '"x", *', f'"{tag}" "{tag}"')
+    for stale in ('"0"', '"99-1"', tag.replace("-1", "-2"), "garbage", "", '"1x"', 'W/"0"', *broken):
         answer = getattr(client, method)(path, headers={"If-Match": stale}, **body)
         assert problem(answer) == (412, "stale"), stale
     assert problem(getattr(client, method)(path, headers={"If-None-Match": "*"}, **body)) == (412, "stale")
@@ -45,8 +47,27 @@ def test_the_current_tag_lets_a_change_through(client, thing, form):
     path, _ = thing
     tag = client.get(path).headers["ETag"]
     answer = client.patch(path, json={"name": "Another"}, headers={"If-Match": form.format(tag)})
-    assert (answer.status_code, answer.headers["ETag"]) == (200, tag.replace("1", "2", 1))
-    assert client.delete(path, headers={"If-Match": '"2"'}).status_code == 204
+    assert (answer.status_code, answer.headers["ETag"]) == (200, tag.replace("-1", "-2"))
+    assert client.delete(path, headers={"If-Match": tag.replace("-1", "-2")}).status_code == 204
+
+
+def test_a_tag_is_of_one_thing_though_its_name_may_pass_on(client, make):
+    first = client.get(f"/courses/{make.course(name='Logic')['id']}").headers["ETag"]
+    client.delete("/courses/logic")
+    make.course(name="Logic")
+    assert client.get("/courses/logic", headers={"If-None-Match": first}).status_code == 200
+    assert problem(client.delete("/courses/logic", headers={"If-Match": first})) == (412, "stale")
+
+
+def test_a_version_is_not_promised_where_there_is_none(client, make):
+    student, course = make.student()["id"], make.course()["id"]
+    for method, path, body in (
+        ("put", f"/students/{student}/enroll", {"course_ids": []}),
+        ("post", f"/students/{student}/enroll", {"course_ids": [course]}),
+        ("post", "/courses", {"name": "a", "level": "b"}),
+        ("post", f"/courses/{course}/drop", {"student_ids": [student]}),
+    ):
+        assert problem(getattr(client, method)(path, json=body, headers={"If-Match": '"1-1"'})) == (412, "stale")
 
 
 def test_head_is_get_without_the_body(client, thing):
