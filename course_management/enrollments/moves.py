@@ -101,13 +101,18 @@ class Moves:
         """Send the rows, the counts that changed, and the record."""
         if self._rows:
             session.execute(sa.insert(table), self._rows)
-        changed = [c for c in self.courses.values() if c.capacity is not None and c != self._before[c.id]]
-        if changed:
-            counts = {
-                name: sa.case({c.id: getattr(c, name) for c in changed}, value=_courses.c.id)
-                for name in ("seats_taken", "waitlisted", "next_ticket")
+        # Differences, not sums: should a lock ever be missing, the constraint on the counts still refuses the seat too many.
+        counts: dict[str, sa.ColumnElement[int]] = {}
+        changed: set[int] = set()
+        for name in ("seats_taken", "waitlisted", "next_ticket"):
+            gained = {
+                c.id: getattr(c, name) - getattr(self._before[c.id], name) for c in self.courses.values() if c.free is not None
             }
-            session.execute(sa.update(_courses).where(_courses.c.id.in_([c.id for c in changed])).values(counts))
+            if any(gained.values()):
+                counts[name] = _courses.c[name] + sa.case(gained, value=_courses.c.id)
+                changed |= {course for course, n in gained.items() if n}
+        if counts:
+            session.execute(sa.update(_courses).where(_courses.c.id.in_(changed)).values(counts))
         self.write_record(session)
 
     def write_record(self, session: Session) -> None:

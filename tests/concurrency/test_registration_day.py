@@ -1,11 +1,11 @@
 """Registration day: real clients at once against the real server, on both databases. Never oversold, and nobody is told a lie.
 
 Taken out once, to see the tests fail:
-- `_LOCK_COURSES` without its lock (PostgreSQL): the rush answers 503 and 500, since only the constraint is left to refuse the seat
-  too many, and the brawl ends with counts the auditor rejects.
-- `_SHARE_COURSES` without its lock (PostgreSQL): the brawl ends with a seat that a course made limited did not count.
-- `BEGIN IMMEDIATE` as plain BEGIN (SQLite): both answer 503, "database is locked".
-- `promote` left out of `remove`: both end with a free seat beside somebody waiting, refused by the constraint (409 and 500).
+- `_LOCK_COURSES` without its lock (PostgreSQL): both answer 500, since only constraints are left to refuse the seat too many.
+- `_SHARE_COURSES` without its lock (PostgreSQL): the auditor finds a course made limited that miscounted its seats.
+- `_LOCK_STUDENTS` without its lock (PostgreSQL): the brawl answers 500, of a student deleted while it enrolled.
+- `BEGIN IMMEDIATE` as plain BEGIN (SQLite): both answer 503, the database is locked.
+- `promote` left out of `remove`: both answer 500, of the constraint that no seat is free beside a line.
 """
 
 from __future__ import annotations
