@@ -15,6 +15,7 @@ from sqlalchemy.engine import URL, Connection, Dialect, Engine
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 MAX_ID = 2**63 - 1
+SQLITE_WAIT = 20.0  # seconds a writer waits for its turn: SQLite's queue is not fair, and the unlucky wait long
 
 NAMING = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -100,7 +101,7 @@ def engine_options(url: URL, pool_size: int) -> dict[str, Any]:
     if url.get_backend_name() == "postgresql":
         options["connect_args"] = {"connect_timeout": 5, "application_name": "course-management"}
     else:
-        options["connect_args"] = {"timeout": 20}  # seconds a writer waits for its turn
+        options["connect_args"] = {"timeout": SQLITE_WAIT}
     return options
 
 

@@ -74,7 +74,11 @@ class Course(Versioned, Model):
         sa.CheckConstraint("capacity >= 0", name="capacity_not_negative"),
         sa.CheckConstraint("(capacity IS NULL) = (seats_taken IS NULL)", name="seats_counted_where_limited"),
         sa.CheckConstraint("seats_taken BETWEEN 0 AND capacity", name="seats_within_capacity", info={"error": CourseFull}),
-        sa.CheckConstraint("waitlisted BETWEEN 0 AND coalesce(waitlist_capacity, waitlisted)", name="line_within_capacity"),
+        sa.CheckConstraint(
+            "waitlisted BETWEEN 0 AND coalesce(waitlist_capacity, waitlisted)",
+            name="line_within_capacity",
+            info={"error": WaitlistFull},
+        ),
         sa.CheckConstraint("waitlisted = 0 OR (capacity IS NOT NULL AND seats_taken = capacity)", name="no_seat_beside_a_line"),
         sa.Index(None, "level", "id"),
         sa.Index(None, "created_at", "id"),

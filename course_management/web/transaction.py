@@ -12,6 +12,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from course_management import logs
+from course_management.constraints import sqlstate
 from course_management.extensions import SNAPSHOT, WRITING, db
 
 T = TypeVar("T")
@@ -70,6 +71,7 @@ def run(work: Callable[[Session], T], *, writing: bool) -> T:
         except DBAPIError as error:
             if attempt == ATTEMPTS or not _worth_repeating(error, attempt):
                 raise
+            logs.log.info("transaction repeated", extra={"attempt": attempt, "reason": sqlstate(error)})
         time.sleep(random.uniform(0, 0.01 * 2**attempt))
     raise AssertionError("unreachable")
 

@@ -1,0 +1,91 @@
+"""Bad luck of a transaction is repeated inside the server, and no more than a few times."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+import time
+
+import psycopg2
+import pytest
+import sqlalchemy as sa
+from flask_migrate import upgrade
+
+from course_management import extensions
+from course_management.extensions import db
+from course_management.web.transaction import transaction
+from tests.web.problems import problem
+
+
+@pytest.fixture
+def own(new_database, make_app):
+    """The app on a PostgreSQL database of its own."""
+    app = make_app(new_database("postgresql"))
+    with app.app_context():
+        upgrade()
+    return app
+
+
+def run(app, *statements):
+    with app.app_context(), transaction(db.session(), writing=True) as session:
+        for statement in statements:
+            session.execute(sa.text(statement))
+
+
+@pytest.mark.parametrize("state", ["40001", "40P01", "55P03"])
+@pytest.mark.parametrize(("failures", "status"), [(2, 201), (99, 503)])
+def test_a_failure_that_may_pass_is_repeated_a_few_times(own, state, failures, status):
+    run(
+        own,
+        "CREATE SEQUENCE tries",
+        f"CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF nextval('tries') <= {failures} THEN "
+        f"RAISE EXCEPTION USING ERRCODE = '{state}'; END IF; RETURN NEW; END $$",
+        "CREATE TRIGGER fail BEFORE INSERT ON courses FOR EACH ROW EXECUTE FUNCTION fail()",
+    )
+    client = own.test_client()
+    answer = client.post("/courses", json={"name": "Logic", "level": "x"})
+    assert answer.status_code == status
+    with own.app_context(), db.engine.connect() as connection:
+        tries = connection.execute(sa.text("SELECT last_value FROM tries")).scalar()
+    assert tries == (3 if status == 201 else 5)
+    if status == 503:
+        assert problem(answer) == (503, "service-unavailable")
+    assert len(client.get("/courses").json) == (1 if status == 201 else 0)
+
+
+def test_a_real_deadlock_reaches_no_client(own):
+    client = own.test_client()
+    student = client.post("/students", json={"name": "Ada"}).json["id"]
+    course = client.post("/courses", json={"name": "Logic", "level": "x", "capacity": 1}).json["id"]
+    url = own.config["SQLALCHEMY_DATABASE_URI"].set(drivername="postgresql").render_as_string(hide_password=False)
+    other = psycopg2.connect(url)
+    other.cursor().execute(f"SELECT 1 FROM courses WHERE id = {course} FOR UPDATE")
+    answers = []
+
+    def enroll():
+        answers.append(own.test_client().post(f"/students/{student}/enroll", json={"course_ids": [course]}))
+
+    thread = threading.Thread(target=enroll)
+    thread.start()
+    time.sleep(0.3)  # the request holds its student now and waits for the course
+    other.cursor().execute(f"SELECT 1 FROM students WHERE id = {student} FOR UPDATE")  # PostgreSQL ends the request's transaction
+    other.commit()
+    other.close()
+    thread.join()
+    assert answers[0].status_code == 201
+    assert own.test_cli_runner().invoke(args=["audit"]).exit_code == 0
+
+
+def test_a_locked_file_is_waited_for_and_then_a_503(new_database, make_app, monkeypatch):
+    monkeypatch.setattr(extensions, "SQLITE_WAIT", 1.0)
+    app = make_app(new_database("sqlite"))
+    with app.app_context():
+        upgrade()
+    client = app.test_client()
+    holder = sqlite3.connect(app.config["SQLALCHEMY_DATABASE_URI"].database, isolation_level=None)
+    holder.execute("BEGIN IMMEDIATE")
+    assert problem(client.post("/courses", json={"name": "Logic", "level": "x"})) == (503, "service-unavailable")
+    assert client.get("/courses").status_code == 200
+    holder.execute("ROLLBACK")
+    holder.close()
+    assert client.post("/courses", json={"name": "Logic", "level": "x"}).status_code == 201
