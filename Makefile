@@ -1,8 +1,9 @@
 # make run · make test · make check. Needs Python 3.11 or newer.
 PYTHON ?= python3
+export STUDENTS SEATS CONNECTIONS PICTURE
 BIN := .venv/bin
 
-.PHONY: run test check format
+.PHONY: run test check format storm
 
 run: .venv/installed
 	@$(BIN)/flask --app wsgi db upgrade
@@ -10,6 +11,10 @@ run: .venv/installed
 
 test: .venv/installed-dev
 	@$(BIN)/pytest
+
+# Registration day on a real PostgreSQL: make storm STUDENTS=10000 SEATS=500 CONNECTIONS=64
+storm: .venv/installed-dev
+	@$(BIN)/python -m benchmarks.storm
 
 check: .venv/installed-dev
 	@$(BIN)/ruff format --check

@@ -8,7 +8,7 @@ docs/decisions/0005-seats.md says why no circle of waiting can form.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
@@ -16,29 +16,39 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from course_management import logs
-from course_management.courses.models import Course, CourseNotFound
+from course_management.courses.models import Course
 from course_management.enrollments.models import ENROLLED, WAITLISTED, EnrollmentEvent, StudentCourse
 from course_management.enrollments.rules import Pair, Placement, Seats
 from course_management.errors import NotFound
-from course_management.extensions import now
+from course_management.extensions import among, now
 from course_management.students.models import Student, StudentNotFound
 
 table = cast(sa.Table, StudentCourse.__table__)
 _courses = cast(sa.Table, Course.__table__)
 _events = cast(sa.Table, EnrollmentEvent.__table__)
-_ids: sa.BindParameter[int] = sa.bindparam("ids", expanding=True)
+_students = cast(sa.Table, Student.__table__)
+_COUNTED = ("seats_taken", "waitlisted", "next_ticket")
 
 # Built once: a statement costs more to build than to send.
-_LOCK_STUDENTS = sa.select(Student.id).where(Student.id.in_(_ids)).order_by(Student.id).with_for_update(key_share=True)
-READ_SEATS = sa.select(
-    *(_courses.c[name] for name in ("id", "capacity", "seats_taken", "waitlist_capacity", "waitlisted", "next_ticket"))
-).where(_courses.c.id.in_(_ids))
-_SHARE_COURSES = READ_SEATS.order_by(_courses.c.id).with_for_update(read=True, key_share=True)
-_LOCK_COURSES = READ_SEATS.order_by(_courses.c.id).with_for_update(key_share=True)
-STANDING = sa.select(table.c.student_id, table.c.course_id, table.c.state).where(
-    table.c.student_id.in_(sa.bindparam("students", expanding=True)),
-    table.c.course_id.in_(sa.bindparam("courses", expanding=True)),
+_LOCK_STUDENTS = sa.select(Student.id).where(among(_students.c.id, "ids")).order_by(Student.id).with_for_update(key_share=True)
+_SEATS = [_courses.c[name] for name in ("id", "capacity", "seats_taken", "waitlist_capacity", "waitlisted", "next_ticket")]
+_STANDING = [table.c.student_id, table.c.state]
+_of_students = among(table.c.student_id, "students")
+
+# What the courses have to give, and how the students stand in them: a row for each student who does, else one without.
+_READ = (
+    sa.select(*_SEATS, *_STANDING)
+    .select_from(_courses.outerjoin(table, sa.and_(table.c.course_id == _courses.c.id, _of_students)))
+    .where(among(_courses.c.id, "ids"))
+    .order_by(_courses.c.id)
 )
+_SHARE_COURSES = _READ.with_for_update(read=True, key_share=True, of=_courses)
+_LOCK_COURSES = _READ.with_for_update(key_share=True, of=_courses)
+_LOOK = _READ.add_columns(sa.select(sa.func.count()).where(among(_students.c.id, "students")).scalar_subquery().label("existing"))
+_STATES = sa.select(table.c.student_id, table.c.course_id, table.c.state).where(_of_students, among(table.c.course_id, "ids"))
+_INSERT, _INSERT_EVENT = sa.insert(table), sa.insert(_events).inline()
+_COUNT = sa.update(_courses).where(_courses.c.id == sa.bindparam("course"))
+_COUNT = _COUNT.values({name: _courses.c[name] + sa.bindparam(f"more_{name}") for name in _COUNTED})
 
 
 @dataclass
@@ -100,25 +110,28 @@ class Moves:
     def write(self, session: Session) -> None:
         """Send the rows, the counts that changed, and the record."""
         if self._rows:
-            session.execute(sa.insert(table), self._rows)
+            session.connection().execute(_INSERT, self._rows)
         # Differences, not sums: should a lock ever be missing, the constraint on the counts still refuses the seat too many.
-        counts: dict[str, sa.ColumnElement[int]] = {}
-        changed: set[int] = set()
-        for name in ("seats_taken", "waitlisted", "next_ticket"):
-            gained = {
-                c.id: getattr(c, name) - getattr(self._before[c.id], name) for c in self.courses.values() if c.free is not None
+        gained = {
+            c.id: {name: getattr(c, name) - getattr(self._before[c.id], name) for name in _COUNTED}
+            for c in self.courses.values()
+            if c.free is not None and c != self._before[c.id]
+        }
+        if len(gained) == 1:
+            ((course_id, more),) = gained.items()
+            session.connection().execute(_COUNT, {"course": course_id} | {f"more_{name}": n for name, n in more.items()})
+        elif gained:
+            counts = {
+                name: _courses.c[name] + sa.case({c: more[name] for c, more in gained.items()}, value=_courses.c.id)
+                for name in _COUNTED
             }
-            if any(gained.values()):
-                counts[name] = _courses.c[name] + sa.case(gained, value=_courses.c.id)
-                changed |= {course for course, n in gained.items() if n}
-        if counts:
-            session.execute(sa.update(_courses).where(_courses.c.id.in_(changed)).values(counts))
+            session.connection().execute(sa.update(_courses).where(_courses.c.id.in_(gained)).values(counts))
         self.write_record(session)
 
     def write_record(self, session: Session) -> None:
         """Append the moves to the record, and note them for the log."""
         if self._events:
-            session.execute(sa.insert(_events), self._events)
+            session.connection().execute(_INSERT_EVENT, self._events)
         for event, pairs in self._notes.items():
             students, courses = (list(dict.fromkeys(pair[i] for pair in pairs)) for i in (0, 1))
             logs.note(session, event, student_ids=students, course_ids=courses)
@@ -136,33 +149,62 @@ class Moves:
 
 def lock_students(session: Session, ids: Sequence[int], *, in_body: bool = False) -> None:
     """Lock the students: two requests about one student take turns. Raises StudentNotFound."""
-    found = set(session.scalars(_LOCK_STUDENTS, {"ids": ids}))
+    found = set(session.connection().execute(_LOCK_STUDENTS, {"ids": ids}).scalars())
     if in_body:
         require_all(ids, found, StudentNotFound, "Some of the students do not exist.")
     elif not found:
         raise StudentNotFound
 
 
-def lock_courses(session: Session, ids: Sequence[int], *, in_body: bool = True) -> dict[int, Seats]:
-    """Lock the courses and read what they have to give. Raises CourseNotFound with every missing id.
+Locked = tuple[dict[int, Seats], dict[Pair, str]]
 
-    First against resizing (FOR KEY SHARE against the resizer's FOR UPDATE), so that what is read as unlimited stays so; then
-    those with a capacity against everybody, and their counts are read again.
+
+def lock_courses(session: Session, student_ids: Sequence[int], ids: Sequence[int], limited: Collection[int] = ()) -> Locked:
+    """Lock the courses; what they have to give, and how these students, locked already, stand in them.
+
+    Those not known to be `limited` are locked against resizing (FOR KEY SHARE against the resizer's FOR UPDATE), so that what
+    is read as unlimited stays so; then those with a capacity against everybody, in one statement, and what was read of them is
+    read again. A wrong `limited` costs a stronger lock, or a statement, and nothing else. A course that does not exist is left
+    out.
     """
-    found = {row.id: Seats(*row) for row in session.execute(_SHARE_COURSES, {"ids": ids})}
-    if not in_body and not found:
-        raise CourseNotFound
-    require_all(ids, set(found), CourseNotFound, "Some of the courses do not exist.")
-    limited = [course.id for course in found.values() if course.capacity is not None]
-    if limited:
-        found |= {row.id: Seats(*row) for row in session.execute(_LOCK_COURSES, {"ids": limited})}
-    return found
+    found: dict[int, Seats] = {}
+    there: dict[Pair, str] = {}
+    rest = [i for i in ids if i not in limited]
+    if rest:
+        _read(session, _SHARE_COURSES, student_ids, rest, found, there)
+    ours = [i for i in ids if i in limited] + [course.id for course in found.values() if course.capacity is not None]
+    if ours:
+        _read(session, _LOCK_COURSES, student_ids, ours, found, there)
+    if WAITLISTED in there.values():  # read before the lock was had: it may have been promoted in the meantime
+        states = session.connection().execute(_STATES, {"students": student_ids, "ids": ids})
+        there = {(row.student_id, row.course_id): row.state for row in states}
+    return found, there
 
 
-def standing(session: Session, student_ids: Sequence[int], course_ids: Sequence[int]) -> dict[Pair, str]:
-    """The state of every enrollment between these students and these courses."""
-    rows = session.execute(STANDING, {"students": student_ids, "courses": course_ids})
-    return {(row.student_id, row.course_id): row.state for row in rows}
+def read_courses(
+    session: Session, student_ids: Sequence[int], ids: Sequence[int]
+) -> tuple[dict[int, Seats], dict[Pair, str], int]:
+    """What the courses have to give, how the students stand in them, and how many of the students exist: without a lock."""
+    found: dict[int, Seats] = {}
+    there: dict[Pair, str] = {}
+    rows = _read(session, _LOOK, student_ids, ids, found, there)
+    return found, there, rows[0].existing if rows else 0
+
+
+def _read(
+    session: Session,
+    statement: sa.Select[Any],
+    student_ids: Sequence[int],
+    ids: Sequence[int],
+    found: dict[int, Seats],
+    there: dict[Pair, str],
+) -> Sequence[sa.Row[Any]]:
+    rows = session.connection().execute(statement, {"students": student_ids, "ids": ids}).all()
+    for row in rows:
+        if row.student_id is not None:
+            there[(row.student_id, row.id)] = row.state
+        found[row.id] = Seats(*row[:6])
+    return rows
 
 
 def require_all(ids: Iterable[int], found: set[int], error: type[NotFound], detail: str) -> None:

@@ -2,47 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from course_management.courses import service as courses
-from course_management.courses.models import CapacityBelowEnrolled, Course, WaitlistCapacityBelowWaitlisted
+from course_management.courses.models import CapacityBelowEnrolled, Course, CourseNotFound, WaitlistCapacityBelowWaitlisted
 from course_management.enrollments import rules
 from course_management.enrollments.models import WAITLISTED, CourseHasStudents, EnrollmentNotFound, StudentCourse
-from course_management.enrollments.moves import (
-    READ_SEATS,
-    Moves,
-    lock_courses,
-    lock_students,
-    require_all,
-    standing,
-    table,
-)
+from course_management.enrollments.moves import Moves, lock_courses, lock_students, read_courses, require_all, table
 from course_management.enrollments.rules import Pair, Placement, Seats
 from course_management.logs import note
 from course_management.students import service as students
 from course_management.students.models import Student, StudentNotFound
 
+# Courses that a look without a lock showed to have a capacity: whoever knows them saves a statement.
+Limited = Collection[int]
 
-def refuse_early(session: Session, student_ids: Sequence[int], course_ids: Sequence[int], *, waitlist: bool) -> None:
-    """Refuse what is full, from rows read without a lock. Raises CourseFull or WaitlistFull; else says nothing.
+
+def look(session: Session, student_ids: Sequence[int], course_ids: Sequence[int], *, waitlist: bool) -> list[int]:
+    """The courses that have a capacity, read without a lock. Raises CourseFull or WaitlistFull where that shows already.
 
     Whatever is also wrong in another way, or may yet succeed, is left to the request itself.
     """
-    seats = {row.id: Seats(*row) for row in session.execute(READ_SEATS, {"ids": course_ids})} if course_ids else {}
-    short = [c.id for c in seats.values() if c.free is not None and c.free < len(student_ids)]
-    if not short or len(seats) < len(course_ids):
-        return
-    known = session.scalars(sa.select(Student.id).where(Student.id.in_(student_ids))).all()
-    if len(known) == len(student_ids):
-        wanted = [(s, c) for s in student_ids for c in course_ids if c in short]
-        rules.place(seats, standing(session, student_ids, short), wanted, waitlist=waitlist)
+    seats, there, existing = read_courses(session, student_ids, course_ids) if course_ids else ({}, {}, 0)
+    limited = [course.id for course in seats.values() if course.capacity is not None]
+    if limited and len(seats) == len(course_ids) and existing == len(student_ids):
+        rules.place(seats, there, [(s, c) for s in student_ids for c in course_ids], waitlist=waitlist)
+    return limited
 
 
-def enroll(session: Session, student_id: int, course_ids: Sequence[int], *, waitlist: bool = False) -> dict[str, Any]:
+def enroll(
+    session: Session, student_id: int, course_ids: Sequence[int], *, waitlist: bool = False, limited: Limited = ()
+) -> dict[str, Any]:
     """Enroll a student in all of `course_ids` or in none; with `waitlist`, a place in line will do where the seats are gone.
 
     Returns the ids `added`, `kept`, `removed` (none) and, with `waitlist`, `waitlisted`, in the order given, and whether
@@ -50,27 +44,32 @@ def enroll(session: Session, student_id: int, course_ids: Sequence[int], *, wait
     course.
     """
     lock_students(session, [student_id])
-    return _set_courses(session, student_id, course_ids, removed=[], waitlist=waitlist)
+    return _set_courses(session, student_id, course_ids, [], waitlist, limited)
 
 
-def replace(session: Session, student_id: int, course_ids: Sequence[int], *, waitlist: bool = False) -> dict[str, Any]:
+def replace(
+    session: Session, student_id: int, course_ids: Sequence[int], *, waitlist: bool = False, limited: Limited = ()
+) -> dict[str, Any]:
     """Make `course_ids` the student's whole set, or change nothing: an old seat is given up only if every new one is had.
 
     Returns and raises what `enroll` does; `removed` lists the courses dropped.
     """
     lock_students(session, [student_id])
-    return _set_courses(session, student_id, course_ids, removed=_others(session, student_id, course_ids), waitlist=waitlist)
+    return _set_courses(session, student_id, course_ids, _others(session, student_id, course_ids), waitlist, limited)
 
 
-def enroll_many(session: Session, course: int | str, student_ids: Sequence[int], *, waitlist: bool = False) -> dict[str, Any]:
+def enroll_many(
+    session: Session, course: int | str, student_ids: Sequence[int], *, waitlist: bool = False, limited: Limited = ()
+) -> dict[str, Any]:
     """Enroll all of `student_ids` in a course or none; seats go in the order given.
 
     Returns the ids `added`, `kept` and, with `waitlist`, `waitlisted`, and whether anything is `new`. Raises CourseNotFound,
     StudentNotFound with every missing id, CourseFull or WaitlistFull.
     """
     course_id = courses.get_course_id(session, course)
-    moves = _lock_many(session, course_id, student_ids)
-    placed = _place(session, moves, [(s, course_id) for s in student_ids], waitlist=waitlist)
+    moves, there = _lock_many(session, course_id, student_ids, limited)
+    placed = rules.place(moves.courses, there, [(s, course_id) for s in student_ids], waitlist=waitlist)
+    moves.place(placed)
     moves.write(session)
     return {"course_id": course_id, **_result(placed, 0, waitlist=waitlist)}
 
@@ -81,7 +80,7 @@ def drop_many(session: Session, course: int | str, student_ids: Sequence[int]) -
     Raises CourseNotFound, StudentNotFound or EnrollmentNotFound, the latter two with every missing id.
     """
     course_id = courses.get_course_id(session, course)
-    moves = _lock_many(session, course_id, student_ids)
+    moves, _ = _lock_many(session, course_id, student_ids)
     gone = {student_id for student_id, _ in moves.remove(session, student_ids, [course_id], "dropped")}
     require_all(student_ids, gone, EnrollmentNotFound, "Some of the students do not take the course.")
     moves.write(session)
@@ -90,7 +89,7 @@ def drop_many(session: Session, course: int | str, student_ids: Sequence[int]) -
 
 def drop(session: Session, student_id: int, course_id: int) -> None:
     """End one enrollment, or leave the line; the student is locked by the caller."""
-    moves = Moves(lock_courses(session, [course_id]))
+    moves = Moves(lock_courses(session, [student_id], [course_id])[0])
     moves.remove(session, [student_id], [course_id], "dropped")
     moves.write(session)
 
@@ -115,7 +114,7 @@ def get_enrollment(session: Session, student_id: int, course_id: int, *, for_upd
 def delete_student(session: Session, student: Student) -> None:
     """Remove a student, locked by the caller, end its enrollments and leave its lines."""
     ids = _others(session, student.id, [])
-    moves = Moves(lock_courses(session, ids))
+    moves = Moves(lock_courses(session, [student.id], ids)[0])
     moves.remove(session, [student.id], ids, "student-deleted")
     moves.write(session)
     session.delete(student)
@@ -166,32 +165,32 @@ def resize(session: Session, course: Course, **changes: Any) -> None:
     moves.write_record(session)
 
 
-def _lock_many(session: Session, course_id: int, student_ids: Sequence[int]) -> Moves:
+def _lock_many(
+    session: Session, course_id: int, student_ids: Sequence[int], limited: Limited = ()
+) -> tuple[Moves, dict[Pair, str]]:
     try:
         lock_students(session, student_ids, in_body=True)
     except StudentNotFound:
         courses.get_course_by_id(session, course_id)  # what the address names comes before what the body names
         raise
-    return Moves(lock_courses(session, [course_id], in_body=False))
+    found, there = lock_courses(session, student_ids, [course_id], limited)
+    if not found:
+        raise CourseNotFound
+    return Moves(found), there
 
 
 def _set_courses(
-    session: Session, student_id: int, course_ids: Sequence[int], *, removed: list[int], waitlist: bool
+    session: Session, student_id: int, course_ids: Sequence[int], removed: list[int], waitlist: bool, limited: Limited
 ) -> dict[str, Any]:
-    moves = Moves(lock_courses(session, [*course_ids, *removed]))
+    found, there = lock_courses(session, [student_id], [*course_ids, *removed], limited)
+    require_all(course_ids, set(found), CourseNotFound, "Some of the courses do not exist.")
+    moves = Moves(found)
     if removed:
         moves.remove(session, [student_id], removed, "dropped")
-    placed = _place(session, moves, [(student_id, c) for c in course_ids], waitlist=waitlist)
+    placed = rules.place(found, there, [(student_id, c) for c in course_ids], waitlist=waitlist)
+    moves.place(placed)
     moves.write(session)
     return {"student_id": student_id, **_result(placed, 1, waitlist=waitlist), "removed": removed}
-
-
-def _place(session: Session, moves: Moves, wanted: list[Pair], *, waitlist: bool) -> Placement:
-    student_ids, course_ids = (list(dict.fromkeys(pair[i] for pair in wanted)) for i in (0, 1))
-    there = standing(session, student_ids, course_ids) if wanted else {}
-    placed = rules.place(moves.courses, there, wanted, waitlist=waitlist)
-    moves.place(placed)
-    return placed
 
 
 def _others(session: Session, student_id: int, but: Sequence[int]) -> list[int]:

@@ -19,38 +19,41 @@ from course_management.web.responses import no_content, page, show
 
 bp = Blueprint("enrollments", __name__)
 
+Known = dict[str, Any]
+
 NEITHER = (StudentNotFound, CourseNotFound)
 REFUSALS = (*NEITHER, CourseFull, WaitlistFull)
 
 
-def refuse_courses(session: Session, student_id: int, course_ids: list[int], waitlist: bool) -> None:
+def look_at_courses(session: Session, student_id: int, course_ids: list[int], waitlist: bool) -> Known:
     """Refuse full courses before anything is locked."""
-    service.refuse_early(session, [student_id], course_ids, waitlist=waitlist)
+    return {"limited": service.look(session, [student_id], course_ids, waitlist=waitlist)}
 
 
-def refuse_course(session: Session, student_id: int, course_id: int, waitlist: bool) -> None:
+def look_at_course(session: Session, student_id: int, course_id: int, waitlist: bool) -> Known:
     """Refuse a full course before anything is locked."""
-    service.refuse_early(session, [student_id], [course_id], waitlist=waitlist)
+    return {"limited": service.look(session, [student_id], [course_id], waitlist=waitlist)}
 
 
-def refuse_students(session: Session, course: int | str, student_ids: list[int], waitlist: bool) -> None:
+def look_at_students(session: Session, course: int | str, student_ids: list[int], waitlist: bool) -> Known:
     """Refuse students for whom a course has no seats before anything is locked."""
-    service.refuse_early(session, student_ids, [get_course_id(session, course)], waitlist=waitlist)
+    course_id = get_course_id(session, course)
+    return {"course": course_id, "limited": service.look(session, student_ids, [course_id], waitlist=waitlist)}
 
 
 @bp.post("/students/<id:student_id>/enroll")
-@writing(first=refuse_courses, body=schemas.CourseIds(), answer=schemas.StudentResult, status=(200, 201), errors=REFUSALS)
-def enroll(session: Session, student_id: int, course_ids: list[int], waitlist: bool) -> Response:
+@writing(first=look_at_courses, body=schemas.CourseIds(), answer=schemas.StudentResult, status=(200, 201), errors=REFUSALS)
+def enroll(session: Session, student_id: int, course_ids: list[int], waitlist: bool, limited: list[int]) -> Response:
     """Enroll a student in all of these courses or none; 201 where something was added, 200 where all stood already."""
-    result = service.enroll(session, student_id, course_ids, waitlist=waitlist)
+    result = service.enroll(session, student_id, course_ids, waitlist=waitlist, limited=limited)
     return show(schemas.StudentResult, result, 201 if result["new"] else 200)
 
 
 @bp.put("/students/<id:student_id>/enroll")
-@writing(first=refuse_courses, body=schemas.CourseSet(), answer=schemas.StudentResult, errors=REFUSALS)
-def replace(session: Session, student_id: int, course_ids: list[int], waitlist: bool) -> Response:
+@writing(first=look_at_courses, body=schemas.CourseSet(), answer=schemas.StudentResult, errors=REFUSALS)
+def replace(session: Session, student_id: int, course_ids: list[int], waitlist: bool, limited: list[int]) -> Response:
     """Make these courses the student's whole set: add what is missing, drop what is not named, all or nothing."""
-    return show(schemas.StudentResult, service.replace(session, student_id, course_ids, waitlist=waitlist))
+    return show(schemas.StudentResult, service.replace(session, student_id, course_ids, waitlist=waitlist, limited=limited))
 
 
 @bp.get("/students/<id:student_id>/courses")
@@ -62,11 +65,11 @@ def list_courses_of(session: Session, student_id: int, **query: Any) -> Response
 
 @bp.post("/students/<id:student_id>/courses")
 @writing(
-    first=refuse_course, body=schemas.OneCourse(), answer=schemas.EnrollmentOut, status=(200, 201), errors=REFUSALS, etag=True
+    first=look_at_course, body=schemas.OneCourse(), answer=schemas.EnrollmentOut, status=(200, 201), errors=REFUSALS, etag=True
 )
-def enroll_in_one(session: Session, student_id: int, course_id: int, waitlist: bool) -> Response:
+def enroll_in_one(session: Session, student_id: int, course_id: int, waitlist: bool, limited: list[int]) -> Response:
     """Enroll a student in one course; 201 where it is new, 200 where it stood already."""
-    status = 201 if service.enroll(session, student_id, [course_id], waitlist=waitlist)["new"] else 200
+    status = 201 if service.enroll(session, student_id, [course_id], waitlist=waitlist, limited=limited)["new"] else 200
     enrollment = service.get_enrollment(session, student_id, course_id)
     return show(schemas.EnrollmentOut, enrollment, status, location=f"/students/{student_id}/courses/{course_id}")
 
@@ -103,11 +106,11 @@ def list_students_of(session: Session, course: int | str, **query: Any) -> Respo
 
 @bp.post("/courses/<course:course>/students")
 @writing(
-    first=refuse_students, body=schemas.StudentIdsToEnroll(), answer=schemas.CourseResult, status=(200, 201), errors=REFUSALS
+    first=look_at_students, body=schemas.StudentIdsToEnroll(), answer=schemas.CourseResult, status=(200, 201), errors=REFUSALS
 )
-def enroll_many(session: Session, course: int | str, student_ids: list[int], waitlist: bool) -> Response:
+def enroll_many(session: Session, course: int | str, student_ids: list[int], waitlist: bool, limited: list[int]) -> Response:
     """Enroll many students in one course, all or none, seats in this order; 201 where somebody was added, else 200."""
-    result = service.enroll_many(session, course, student_ids, waitlist=waitlist)
+    result = service.enroll_many(session, course, student_ids, waitlist=waitlist, limited=limited)
     return show(schemas.CourseResult, result, 201 if result["new"] else 200)
 
 

@@ -27,8 +27,8 @@ View = Callable[..., Response]
 class Endpoint:
     """A view's contract.
 
-    `many` says that it answers a page of `answer`; `etag`, that preconditions apply. `first` is called like the view and may
-    refuse, before a transaction is begun or a lock taken.
+    `many` says that it answers a page of `answer`; `etag`, that preconditions apply. `first` is called like the view, before a
+    transaction is begun or a lock taken; it may refuse, and what it returns joins what the view gets.
     """
 
     writes: bool
@@ -39,7 +39,7 @@ class Endpoint:
     status: tuple[int, ...] = (200,)
     errors: tuple[type[Error], ...] = ()
     etag: bool = False
-    first: Callable[..., None] | None = None
+    first: Callable[..., dict[str, Any]] | None = None
 
 
 def reading(**declared: Any) -> Callable[[View], View]:
@@ -61,11 +61,12 @@ def _endpoint(endpoint: Endpoint) -> Callable[[View], View]:
             given = parse_query(endpoint.query)
             if endpoint.body:
                 given |= parse_body(endpoint.body)
+            given |= path
             key, first = idempotency.key_of_request(), endpoint.first
             if first and not key:  # with a key, only the transaction knows whether this is a repetition
-                transaction.run(lambda session: first(session, **path, **given), writing=False)
+                given |= transaction.run(lambda session: first(session, **given), writing=False)
             work = _once(view, key, first) if key else view
-            return transaction.run(lambda session: work(session, **path, **given), writing=endpoint.writes)
+            return transaction.run(lambda session: work(session, **given), writing=endpoint.writes)
 
         run.endpoint = endpoint  # type: ignore[attr-defined]  # read by openapi.py
         return run
@@ -73,16 +74,15 @@ def _endpoint(endpoint: Endpoint) -> Callable[[View], View]:
     return decorate
 
 
-def _once(view: View, key: str, first: Callable[..., None] | None) -> View:
+def _once(view: View, key: str, first: Callable[..., dict[str, Any]] | None) -> View:
     """`view`, or the answer it gave when this request came first."""
     print_ = idempotency.fingerprint()
 
     def work(session: Session, **given: Any) -> Response:
         answer = idempotency.claim(session, key, print_)
         if answer is None:
-            if first:
-                first(session, **given)
-            answer = view(session, **given)
+            known = first(session, **given) if first else {}
+            answer = view(session, **(given | known))
             idempotency.remember(session, key, answer)
         return answer
 

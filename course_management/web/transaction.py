@@ -42,7 +42,8 @@ def transaction(session: Session, *, writing: bool, snapshot: bool = False) -> I
             _commit(session)
     except BaseException:
         session.info.pop("notes", None)
-        session.rollback()
+        if writing:
+            session.rollback()
         raise
     finally:
         session.close()
