@@ -24,7 +24,7 @@ def create_app(config: Config | None = None) -> Flask:
         COURSE_LEVELS=config.course_levels,
     )
     logs.configure(config.log_level)
-    extensions.init_app(app, migrations=ROOT / "migrations")
+    extensions.init_app(app, migrations=ROOT / "migrations", prepare=config.prepare)
     addresses.init_app(app)
     requests.init_app(app)
     problems.init_app(app)

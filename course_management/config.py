@@ -30,6 +30,7 @@ class Config:
     port: int = 8000
     workers: int = 2
     threads: int = 8
+    prepare: bool = True
     log_level: str = "INFO"
     course_levels: tuple[str, ...] = ()
 
@@ -48,6 +49,7 @@ class Config:
             port=_integer(given, "PORT", 8000, 1, 65535),
             workers=_integer(given, "WEB_CONCURRENCY", 2, 1, 256),
             threads=_integer(given, "THREADS", 8, 1, 256),
+            prepare=_one_of(given, "PREPARE", "ON", ("ON", "OFF")) == "ON",
             log_level=_one_of(given, "LOG_LEVEL", "INFO", ("DEBUG", "INFO", "WARNING", "ERROR")),
             course_levels=tuple(w for word in given.get("COURSE_LEVELS", "").split(",") if (w := text.clean(word))),
         )

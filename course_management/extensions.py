@@ -17,6 +17,8 @@ from sqlalchemy.engine import URL, Connection, Dialect, Engine
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
+from course_management import prepared
+
 MAX_ID = 2**63 - 1
 SQLITE_WAIT = 20.0  # seconds a writer waits for its turn: SQLite's queue is not fair, and the unlucky wait long
 
@@ -139,6 +141,8 @@ def engine_options(url: URL, pool_size: int) -> dict[str, Any]:
     options: dict[str, Any] = {"isolation_level": "AUTOCOMMIT", "pool_size": pool_size, "max_overflow": 0, "pool_timeout": 10}
     if url.get_backend_name() == "postgresql":
         options["connect_args"] = {"connect_timeout": 5, "application_name": "course-management"}
+        # A rollback of nothing asks nobody, but lets another thread take the interpreter: twice a request, for nothing.
+        options["skip_autocommit_rollback"] = True
     else:
         options["connect_args"] = {"timeout": SQLITE_WAIT}
     return options
@@ -186,9 +190,11 @@ def _on_checkin(dbapi: Any, record: Any) -> None:
         dbapi.autocommit = True
 
 
-def init_app(app: Flask, migrations: Path) -> None:
+def init_app(app: Flask, migrations: Path, *, prepare: bool) -> None:
     """Connect `app` with its database and the folder of its migrations."""
     db.init_app(app)
     migrate.init_app(app, db, directory=str(migrations))
     with app.app_context():
         prepare_engine(db.engine)
+        if prepare and db.engine.dialect.name == "postgresql":
+            prepared.init_engine(db.engine)

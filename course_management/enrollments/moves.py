@@ -21,6 +21,7 @@ from course_management.enrollments.models import ENROLLED, WAITLISTED, Enrollmen
 from course_management.enrollments.rules import Pair, Placement, Seats
 from course_management.errors import NotFound
 from course_management.extensions import among, now
+from course_management.prepared import PREPARED
 from course_management.students.models import Student, StudentNotFound
 
 table = cast(sa.Table, StudentCourse.__table__)
@@ -31,6 +32,7 @@ _COUNTED = ("seats_taken", "waitlisted", "next_ticket")
 
 # Built once: a statement costs more to build than to send.
 _LOCK_STUDENTS = sa.select(Student.id).where(among(_students.c.id, "ids")).order_by(Student.id).with_for_update(key_share=True)
+_LOCK_STUDENTS = _LOCK_STUDENTS.execution_options(**PREPARED)
 _SEATS = [_courses.c[name] for name in ("id", "capacity", "seats_taken", "waitlist_capacity", "waitlisted", "next_ticket")]
 _STANDING = [table.c.student_id, table.c.state]
 _of_students = among(table.c.student_id, "students")
@@ -41,14 +43,16 @@ _READ = (
     .select_from(_courses.outerjoin(table, sa.and_(table.c.course_id == _courses.c.id, _of_students)))
     .where(among(_courses.c.id, "ids"))
     .order_by(_courses.c.id)
+    .execution_options(**PREPARED)
 )
 _SHARE_COURSES = _READ.with_for_update(read=True, key_share=True, of=_courses)
 _LOCK_COURSES = _READ.with_for_update(key_share=True, of=_courses)
 _LOOK = _READ.add_columns(sa.select(sa.func.count()).where(among(_students.c.id, "students")).scalar_subquery().label("existing"))
 _STATES = sa.select(table.c.student_id, table.c.course_id, table.c.state).where(_of_students, among(table.c.course_id, "ids"))
-_INSERT, _INSERT_EVENT = sa.insert(table), sa.insert(_events).inline()
+_INSERT = sa.insert(table).execution_options(**PREPARED)
+_INSERT_EVENT = sa.insert(_events).inline().execution_options(**PREPARED)
 _COUNT = sa.update(_courses).where(_courses.c.id == sa.bindparam("course"))
-_COUNT = _COUNT.values({name: _courses.c[name] + sa.bindparam(f"more_{name}") for name in _COUNTED})
+_COUNT = _COUNT.values({name: _courses.c[name] + sa.bindparam(f"more_{name}") for name in _COUNTED}).execution_options(**PREPARED)
 
 
 @dataclass
