@@ -1,8 +1,8 @@
 """Statements that PostgreSQL plans once a connection instead of once a request.
 
 psycopg2 prepares nothing, and planning a join costs PostgreSQL five times what running it does. A statement built with the option
-PREPARED is sent as PREPARE when a connection first meets it, then as EXECUTE, with one plan for all values: so it is
-for statements that go by keys. Needs a session that stays: behind PgBouncer's transaction pooling the setting PREPARE must be off.
+PREPARED is sent as PREPARE when a connection first meets it, then as EXECUTE, with one plan for all values: so it is for
+statements that go by keys. It needs a session that stays: behind PgBouncer's transaction pooling the setting PREPARE must be off.
 """
 
 from __future__ import annotations

@@ -48,4 +48,6 @@ def test_the_tour_of_the_readme_is_true(service):
         )
         assert done.returncode == 0, (command, done.stderr)
         if shown:
-            assert MOMENT.sub("…", done.stdout).strip().splitlines() == [MOMENT.sub("…", line) for line in shown], command
+            assert [line.rstrip() for line in MOMENT.sub("…", done.stdout).strip().splitlines()] == [
+                MOMENT.sub("…", line).rstrip() for line in shown
+            ], command
