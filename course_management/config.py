@@ -28,8 +28,8 @@ class Config:
     database_url: URL
     host: str = "127.0.0.1"
     port: int = 8000
-    workers: int = 2
-    threads: int = 8
+    workers: int = 4
+    threads: int = 4
     prepare: bool = True
     log_level: str = "INFO"
     course_levels: tuple[str, ...] = ()
@@ -47,8 +47,8 @@ class Config:
             database_url=database_url(given.get("DATABASE_URL", DEFAULT_DATABASE)),
             host=given.get("HOST", cls.host).strip("[]"),
             port=_integer(given, "PORT", 8000, 1, 65535),
-            workers=_integer(given, "WEB_CONCURRENCY", 2, 1, 256),
-            threads=_integer(given, "THREADS", 8, 1, 256),
+            workers=_integer(given, "WEB_CONCURRENCY", 4, 1, 256),
+            threads=_integer(given, "THREADS", 4, 1, 256),
             prepare=_one_of(given, "PREPARE", "ON", ("ON", "OFF")) == "ON",
             log_level=_one_of(given, "LOG_LEVEL", "INFO", ("DEBUG", "INFO", "WARNING", "ERROR")),
             course_levels=tuple(w for word in given.get("COURSE_LEVELS", "").split(",") if (w := text.clean(word))),

@@ -5,10 +5,11 @@ from __future__ import annotations
 import random
 import re
 import time
+from functools import cache
 
 from flask import Flask, Response, g, request
 
-from course_management.logs import log, request_id
+from course_management.logs import info, request_id
 
 _SANE = re.compile("[A-Za-z0-9._:/+=-]{1,128}")
 
@@ -24,6 +25,7 @@ def route() -> str | None:
     return template(request.url_rule.rule) if request.url_rule else None
 
 
+@cache
 def template(rule: str) -> str:
     """A werkzeug rule as an OpenAPI path, without the mount."""
     return re.sub("<(?:[a-z]+:)?([a-z_]+)>", r"{\1}", rule).removeprefix("/api/v1")
@@ -38,11 +40,11 @@ def _begin() -> None:
 def _end(answer: Response) -> Response:
     answer.headers["X-Request-ID"] = request_id.get()
     answer.headers["X-Content-Type-Options"] = "nosniff"
-    fields = {
-        "method": request.method,
-        "route": route(),
-        "status": answer.status_code,
-        "duration_ms": round((time.perf_counter() - g.began) * 1000, 3),
-    }
-    log.info("request", extra=fields)
+    info(
+        "request",
+        method=request.method,
+        route=route(),
+        status=answer.status_code,
+        duration_ms=round((time.perf_counter() - g.began) * 1000, 3),
+    )
     return answer

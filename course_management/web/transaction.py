@@ -72,7 +72,7 @@ def run(work: Callable[[Session], T], *, writing: bool) -> T:
         except DBAPIError as error:
             if attempt == ATTEMPTS or not _worth_repeating(error, attempt):
                 raise
-            logs.log.info("transaction repeated", extra={"attempt": attempt, "reason": sqlstate(error)})
+            logs.info("transaction repeated", attempt=attempt, reason=sqlstate(error))
         time.sleep(random.uniform(0, 0.01 * 2**attempt))
     raise AssertionError("unreachable")
 
