@@ -6,6 +6,7 @@ import re
 from typing import Any, cast
 
 import sqlalchemy as sa
+from sqlalchemy.engine import Connection
 from sqlalchemy.orm import Session
 
 from course_management import text
@@ -74,9 +75,14 @@ def get_course(session: Session, course: int | str, *, for_update: bool = False)
     return get_course_by_name(session, course, for_update=for_update)
 
 
-def get_course_id(session: Session, course: int | str) -> int:
+def get_course_id(reader: Session | Connection, course: int | str) -> int:
     """The id of the course that an address names; not looked up where it is one. Raises CourseNotFound."""
-    return course if isinstance(course, int) else get_course_by_name(session, course).id
+    if isinstance(course, int):
+        return course
+    found = reader.execute(sa.select(_table.c.id).where(_table.c.name_key == text.key(course))).scalar()
+    if found is None:
+        raise CourseNotFound
+    return int(found)
 
 
 def list_courses(session: Session, **query: Any) -> Page:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
 import sqlalchemy as sa
+from sqlalchemy.engine import Connection
 from sqlalchemy.orm import Session
 
 from course_management import logs
@@ -175,10 +176,10 @@ def lock_courses(session: Session, student_ids: Sequence[int], ids: Sequence[int
     there: dict[Pair, str] = {}
     rest = [i for i in ids if i not in limited]
     if rest:
-        _read(session, _SHARE_COURSES, student_ids, rest, found, there)
+        _read(session.connection(), _SHARE_COURSES, student_ids, rest, found, there)
     ours = [i for i in ids if i in limited] + [course.id for course in found.values() if course.capacity is not None]
     if ours:
-        _read(session, _LOCK_COURSES, student_ids, ours, found, there)
+        _read(session.connection(), _LOCK_COURSES, student_ids, ours, found, there)
     if WAITLISTED in there.values():  # read before the lock was had: it may have been promoted in the meantime
         states = session.connection().execute(_STATES, {"students": student_ids, "ids": ids})
         there = {(row.student_id, row.course_id): row.state for row in states}
@@ -186,24 +187,24 @@ def lock_courses(session: Session, student_ids: Sequence[int], ids: Sequence[int
 
 
 def read_courses(
-    session: Session, student_ids: Sequence[int], ids: Sequence[int]
+    connection: Connection, student_ids: Sequence[int], ids: Sequence[int]
 ) -> tuple[dict[int, Seats], dict[Pair, str], int]:
     """What the courses have to give, how the students stand in them, and how many of the students exist: without a lock."""
     found: dict[int, Seats] = {}
     there: dict[Pair, str] = {}
-    rows = _read(session, _LOOK, student_ids, ids, found, there)
+    rows = _read(connection, _LOOK, student_ids, ids, found, there)
     return found, there, rows[0].existing if rows else 0
 
 
 def _read(
-    session: Session,
+    connection: Connection,
     statement: sa.Select[Any],
     student_ids: Sequence[int],
     ids: Sequence[int],
     found: dict[int, Seats],
     there: dict[Pair, str],
 ) -> Sequence[sa.Row[Any]]:
-    rows = session.connection().execute(statement, {"students": student_ids, "ids": ids}).all()
+    rows = connection.execute(statement, {"students": student_ids, "ids": ids}).all()
     for row in rows:
         if row.student_id is not None:
             there[(row.student_id, row.id)] = row.state

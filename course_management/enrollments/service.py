@@ -6,6 +6,7 @@ from collections.abc import Collection, Sequence
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.engine import Connection
 from sqlalchemy.orm import Session
 
 from course_management.courses import service as courses
@@ -22,12 +23,12 @@ from course_management.students.models import Student, StudentNotFound
 Limited = Collection[int]
 
 
-def look(session: Session, student_ids: Sequence[int], course_ids: Sequence[int], *, waitlist: bool) -> list[int]:
+def look(connection: Connection, student_ids: Sequence[int], course_ids: Sequence[int], *, waitlist: bool) -> list[int]:
     """The courses that have a capacity, read without a lock. Raises CourseFull or WaitlistFull where that shows already.
 
     Whatever is also wrong in another way, or may yet succeed, is left to the request itself.
     """
-    seats, there, existing = read_courses(session, student_ids, course_ids) if course_ids else ({}, {}, 0)
+    seats, there, existing = read_courses(connection, student_ids, course_ids) if course_ids else ({}, {}, 0)
     limited = [course.id for course in seats.values() if course.capacity is not None]
     if limited and len(seats) == len(course_ids) and existing == len(student_ids):
         rules.place(seats, there, [(s, c) for s in student_ids for c in course_ids], waitlist=waitlist)

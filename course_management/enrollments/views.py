@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from flask import Blueprint, Response
+from sqlalchemy.engine import Connection
 from sqlalchemy.orm import Session
 
 from course_management.courses.models import CourseFull, CourseNotFound, WaitlistFull
@@ -25,20 +26,20 @@ NEITHER = (StudentNotFound, CourseNotFound)
 REFUSALS = (*NEITHER, CourseFull, WaitlistFull)
 
 
-def look_at_courses(session: Session, student_id: int, course_ids: list[int], waitlist: bool) -> Known:
+def look_at_courses(connection: Connection, student_id: int, course_ids: list[int], waitlist: bool) -> Known:
     """Refuse full courses before anything is locked."""
-    return {"limited": service.look(session, [student_id], course_ids, waitlist=waitlist)}
+    return {"limited": service.look(connection, [student_id], course_ids, waitlist=waitlist)}
 
 
-def look_at_course(session: Session, student_id: int, course_id: int, waitlist: bool) -> Known:
+def look_at_course(connection: Connection, student_id: int, course_id: int, waitlist: bool) -> Known:
     """Refuse a full course before anything is locked."""
-    return {"limited": service.look(session, [student_id], [course_id], waitlist=waitlist)}
+    return {"limited": service.look(connection, [student_id], [course_id], waitlist=waitlist)}
 
 
-def look_at_students(session: Session, course: int | str, student_ids: list[int], waitlist: bool) -> Known:
+def look_at_students(connection: Connection, course: int | str, student_ids: list[int], waitlist: bool) -> Known:
     """Refuse students for whom a course has no seats before anything is locked."""
-    course_id = get_course_id(session, course)
-    return {"course": course_id, "limited": service.look(session, student_ids, [course_id], waitlist=waitlist)}
+    course_id = get_course_id(connection, course)
+    return {"course": course_id, "limited": service.look(connection, student_ids, [course_id], waitlist=waitlist)}
 
 
 @bp.post("/students/<id:student_id>/enroll")

@@ -28,7 +28,7 @@ class Endpoint:
     """A view's contract.
 
     `many` says that it answers a page of `answer`; `etag`, that preconditions apply. `first` is called like the view, before a
-    transaction is begun or a lock taken; it may refuse, and what it returns joins what the view gets.
+    transaction is begun or a lock taken, with a connection; it may refuse, and what it returns joins what the view gets.
     """
 
     writes: bool
@@ -64,7 +64,7 @@ def _endpoint(endpoint: Endpoint) -> Callable[[View], View]:
             given |= path
             key, first = idempotency.key_of_request(), endpoint.first
             if first and not key:  # with a key, only the transaction knows whether this is a repetition
-                given |= transaction.run(lambda session: first(session, **given), writing=False)
+                given |= transaction.look(lambda connection: first(connection, **given))
             work = _once(view, key, first) if key else view
             return transaction.run(lambda session: work(session, **given), writing=endpoint.writes)
 
@@ -81,7 +81,7 @@ def _once(view: View, key: str, first: Callable[..., dict[str, Any]] | None) -> 
     def work(session: Session, **given: Any) -> Response:
         answer = idempotency.claim(session, key, print_)
         if answer is None:
-            known = first(session, **given) if first else {}
+            known = first(session.connection(), **given) if first else {}
             answer = view(session, **(given | known))
             idempotency.remember(session, key, answer)
         return answer

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TypeVar
 
+from sqlalchemy.engine import Connection
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
@@ -60,15 +61,34 @@ def _commit(session: Session) -> None:
 
 
 def run(work: Callable[[Session], T], *, writing: bool) -> T:
-    """What `work` returns from inside a transaction, begun anew where only bad luck made it fail.
+    """What `work` returns from inside a transaction, begun anew where only bad luck made it fail. Raises what `work` raises."""
+
+    def once() -> T:
+        with transaction(db.session(), writing=writing) as session:
+            return work(session)
+
+    return _repeated(once)
+
+
+def look(work: Callable[[Connection], T]) -> T:
+    """What `work` returns from reading over a connection alone: a session costs as much as a small statement."""
+
+    def once() -> T:
+        with db.engine.connect() as connection:
+            return work(connection)
+
+    return _repeated(once)
+
+
+def _repeated(once: Callable[[], T]) -> T:
+    """Call `once` again where only bad luck made it fail.
 
     Bad luck is a deadlock, a serialization failure, a lock not had in time, or a pooled connection that had died: nothing
-    has been committed then. A commit that broke off is not repeated. Raises what `work` raises.
+    has been committed then. A commit that broke off is not repeated.
     """
     for attempt in range(1, ATTEMPTS + 1):
         try:
-            with transaction(db.session(), writing=writing) as session:
-                return work(session)
+            return once()
         except DBAPIError as error:
             if attempt == ATTEMPTS or not _worth_repeating(error, attempt):
                 raise
