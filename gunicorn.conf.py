@@ -1,5 +1,6 @@
 """How gunicorn serves the service. Settings: `.env.example`."""
 
+import os
 import socket
 import sys
 
@@ -17,6 +18,7 @@ worker_class = "gthread"
 threads = settings.threads
 limit_request_line = 8190  # bytes: a name of 200 characters, percent-encoded, and a cursor beside it
 forwarder_headers = ""  # no header moves the routes
+worker_tmp_dir = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # touched at every turn: not on a disk
 control_socket_disable = True  # it would stand in a home directory
 loglevel = "warning"  # requests and events are logged by the service itself
 
