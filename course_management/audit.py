@@ -72,9 +72,10 @@ INVARIANTS = (
     ),
     (
         "the fold of the events = the enrollments",
-        "SELECT coalesce(e.student_id, f.student_id) AS student, coalesce(e.course_id, f.course_id) AS course, state, to_state "
-        f"FROM student_courses e FULL JOIN (SELECT * FROM ({_FOLDED}) a WHERE age = 1 AND to_state IS NOT NULL) f "
-        "ON f.student_id = e.student_id AND f.course_id = e.course_id WHERE coalesce(state, '') <> coalesce(to_state, '')",
+        "SELECT student, course, max(state) AS state, max(told) AS told FROM ("
+        "SELECT student_id AS student, course_id AS course, state, NULL AS told FROM student_courses UNION ALL "
+        f"SELECT student_id, course_id, NULL, to_state FROM ({_FOLDED}) f WHERE age = 1 AND to_state IS NOT NULL) both_ "
+        "GROUP BY student, course HAVING coalesce(max(state), '') <> coalesce(max(told), '')",
     ),
     (
         "no enrollment without its student and its course",

@@ -20,6 +20,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from course_management import prepared
 
 MAX_ID = 2**63 - 1
+LOCK_WAIT = 5000  # milliseconds a statement waits for a lock on PostgreSQL, before it is begun anew or refused
 SQLITE_WAIT = 20.0  # seconds a writer waits for its turn: SQLite's queue is not fair, and the unlucky wait long
 
 NAMING = {
@@ -164,7 +165,7 @@ SNAPSHOT = {MODE: "snapshot"}  # reads what was committed when it began, whateve
 def _on_connect(dbapi: Any, record: Any) -> None:
     cursor = dbapi.cursor()
     if hasattr(dbapi, "server_version"):
-        cursor.execute("SET TIME ZONE 'UTC'")
+        cursor.execute(f"SET TIME ZONE 'UTC'; SET lock_timeout = {LOCK_WAIT}")
     else:
         for pragma in ("journal_mode=WAL", "foreign_keys=ON", "synchronous=FULL"):
             cursor.execute(f"PRAGMA {pragma}")

@@ -90,6 +90,42 @@ def test_the_live_schema_is_that_of_the_models(migrated):
             assert indexes == {index.name: [column.name for column in index.columns] for index in table.indexes}
 
 
+def execute(*statements):
+    with transaction(db.session(), writing=True) as session:
+        return [session.execute(sa.text(statement)) for statement in statements]
+
+
+def test_who_stands_and_who_waits_comes_through_up_and_down(fresh):
+    upgrade(revision="0004")
+    moment = "'2026-01-01 08:00:00.000000'"
+    rows = "(created_at, updated_at, version, name, name_key"
+    execute(
+        *(f"INSERT INTO students {rows}) VALUES ({moment}, {moment}, 1, 's{i}', 's{i}')" for i in range(3)),
+        *(f"INSERT INTO courses {rows}, level) VALUES ({moment}, {moment}, 1, 'c{i}', 'c{i}', 'x')" for i in range(5)),
+        f"INSERT INTO student_courses (student_id, course_id, enrolled_at) VALUES (1, 1, {moment}), (2, 1, {moment})",
+        "DELETE FROM courses WHERE id = 5",
+    )
+    upgrade()
+    client = fresh.test_client()
+    history = client.get("/courses/1/history").json
+    assert [(e["student_id"], e["from"], e["to"], e["why"]) for e in history] == [
+        (2, None, "enrolled", "migrated"),
+        (1, None, "enrolled", "migrated"),
+    ]
+    assert client.post("/courses", json={"name": "next", "level": "x"}).json["id"] == 6
+    client.patch("/courses/1", json={"capacity": 2, "waitlist_capacity": None})
+    assert client.post("/students/3/enroll", json={"course_ids": [1], "waitlist": True}).status_code == 201
+    client.delete("/courses/6")
+    downgrade(revision="0005")
+    upgrade()
+    assert [e["to"] for e in client.get("/courses/1/history").json] == ["waitlisted", "enrolled", "enrolled"]
+    downgrade(revision="0004")
+    upgrade()
+    assert [s["id"] for s in client.get("/courses/1/students").json] == [1, 2]
+    assert client.post("/courses", json={"name": "next", "level": "x"}).json["id"] == 7
+    assert fresh.test_cli_runner().invoke(args=["audit"]).exit_code == 0
+
+
 def flask(url, *args):
     program = Path(sys.executable).parent / "flask"
     return subprocess.Popen(

@@ -11,6 +11,7 @@ from course_management.courses import service as courses
 from course_management.courses.models import Course
 from course_management.enrollments.models import WAITLISTED, EnrollmentEvent
 from course_management.enrollments.moves import table
+from course_management.extensions import among
 from course_management.paging import Condition, Listing, Page
 from course_management.students import service as students
 from course_management.students.models import Student
@@ -49,6 +50,25 @@ HISTORY = Listing(
         "course_id": lambda value: _events.c.course_id == value,
     },
 )
+
+
+# By what the list shows: a student waits in few lines, so those before it are counted in each; a roster shows much of one line,
+# which is ranked once.
+_mine, _line = table.alias("mine"), table.alias("line")
+_ahead = sa.select(sa.func.count()).where(
+    _line.c.course_id == _mine.c.course_id, _line.c.state == WAITLISTED, _line.c.ticket <= _mine.c.ticket
+)
+_ranked = (
+    sa.select(table.c.student_id, sa.func.row_number().over(order_by=table.c.ticket).label("place"))
+    .where(table.c.course_id == sa.bindparam("course_id"), table.c.state == WAITLISTED)
+    .subquery()
+)
+_POSITIONS = {
+    "course_id": sa.select(_mine.c.course_id, _ahead.scalar_subquery().label("place")).where(
+        _mine.c.student_id == sa.bindparam("student_id"), among(_mine.c.course_id, "ids"), _mine.c.state == WAITLISTED
+    ),
+    "student_id": sa.select(_ranked.c.student_id, _ranked.c.place).where(among(_ranked.c.student_id, "ids")),
+}
 
 
 def list_courses_of(session: Session, student_id: int, **query: Any) -> Page:
@@ -95,12 +115,7 @@ def _add_positions(session: Session, page: Page, other: str, **given: int) -> No
     waiting = [item["id"] for item in page.items if item["state"] == WAITLISTED]
     positions: dict[int, int] = {}
     if waiting:
-        ids = {other: waiting} | {name: [value] for name, value in given.items()}
-        place = sa.func.row_number().over(partition_by=table.c.course_id, order_by=table.c.ticket).label("place")
-        line = sa.select(table.c.student_id, table.c.course_id, place)
-        line = line.where(table.c.course_id.in_(ids["course_id"]), table.c.state == WAITLISTED)
-        ranked = line.subquery()
-        mine = sa.select(ranked.c[other], ranked.c.place).where(ranked.c.student_id.in_(ids["student_id"]))
-        positions = {row[0]: row.place for row in session.execute(mine)}
+        rows = session.connection().execute(_POSITIONS[other], {"ids": waiting} | given)
+        positions = {row[0]: row.place for row in rows}
     for item in page.items:
         item["position"] = positions.get(item["id"])

@@ -29,6 +29,7 @@ table = cast(sa.Table, StudentCourse.__table__)
 _courses = cast(sa.Table, Course.__table__)
 _events = cast(sa.Table, EnrollmentEvent.__table__)
 _students = cast(sa.Table, Student.__table__)
+MOST = 100  # ids of one event in the log; the record has them all
 _COUNTED = ("seats_taken", "waitlisted", "next_ticket")
 
 # Built once: a statement costs more to build than to send.
@@ -53,7 +54,10 @@ _STATES = sa.select(table.c.student_id, table.c.course_id, table.c.state).where(
 _INSERT = sa.insert(table).execution_options(**PREPARED)
 _INSERT_EVENT = sa.insert(_events).inline().execution_options(**PREPARED)
 _COUNT = sa.update(_courses).where(_courses.c.id == sa.bindparam("course"))
-_COUNT = _COUNT.values({name: _courses.c[name] + sa.bindparam(f"more_{name}") for name in _COUNTED}).execution_options(**PREPARED)
+_UNEDITED = {"updated_at": _courses.c.updated_at}  # enrolling is no edit
+_COUNT = _COUNT.values(
+    {name: _courses.c[name] + sa.bindparam(f"more_{name}") for name in _COUNTED} | _UNEDITED
+).execution_options(**PREPARED)
 
 
 @dataclass
@@ -92,25 +96,28 @@ class Moves:
     def promote(self, session: Session) -> None:
         """Give free seats to the first in line."""
         places = {c.id: c.waitlisted if c.free is None else min(c.free, c.waitlisted) for c in self.courses.values()}
-        heads = [
-            sa.select(table.c.student_id, table.c.course_id)
+        # The last ticket of each course that gets a seat: the line may be long, so it is moved by a range and not by a list.
+        last = [
+            sa.select(table.c.course_id, table.c.ticket)
             .where(table.c.course_id == course_id, table.c.state == WAITLISTED)
             .order_by(table.c.ticket)
-            .limit(count)
+            .limit(1)
+            .offset(count - 1)
             .subquery()
             .select()
             for course_id, count in places.items()
             if count
         ]
-        if not heads:
+        if not last:
             return
-        pairs = [(row.student_id, row.course_id) for row in session.execute(sa.union_all(*heads))]
-        seat = {"state": ENROLLED, "enrolled_at": now()}
-        session.execute(sa.update(table).where(sa.tuple_(table.c.student_id, table.c.course_id).in_(pairs)).values(seat))
-        for pair in pairs:
-            self.courses[pair[1]].take()
-            self.courses[pair[1]].waitlisted -= 1
-            self._record(pair, WAITLISTED, ENROLLED, "promoted")
+        tickets = session.execute(sa.union_all(*last)).all()
+        ranges = [sa.and_(table.c.course_id == course_id, table.c.ticket <= ticket) for course_id, ticket in tickets]
+        seated = sa.update(table).where(table.c.state == WAITLISTED, sa.or_(*ranges))
+        seated = seated.values(state=ENROLLED, enrolled_at=now()).returning(table.c.ticket, table.c.student_id, table.c.course_id)
+        for _, student_id, course_id in sorted(session.execute(seated).all()):
+            self.courses[course_id].take()
+            self.courses[course_id].waitlisted -= 1
+            self._record((student_id, course_id), WAITLISTED, ENROLLED, "promoted")
 
     def write(self, session: Session) -> None:
         """Send the rows, the counts that changed, and the record."""
@@ -130,7 +137,7 @@ class Moves:
                 name: _courses.c[name] + sa.case({c: more[name] for c, more in gained.items()}, value=_courses.c.id)
                 for name in _COUNTED
             }
-            session.connection().execute(sa.update(_courses).where(_courses.c.id.in_(gained)).values(counts))
+            session.connection().execute(sa.update(_courses).where(_courses.c.id.in_(gained)).values(counts | _UNEDITED))
         self.write_record(session)
 
     def write_record(self, session: Session) -> None:
@@ -139,7 +146,7 @@ class Moves:
             session.connection().execute(_INSERT_EVENT, self._events)
         for event, pairs in self._notes.items():
             students, courses = (list(dict.fromkeys(pair[i] for pair in pairs)) for i in (0, 1))
-            logs.note(session, event, student_ids=students, course_ids=courses)
+            logs.note(session, event, student_ids=students[:MOST], course_ids=courses[:MOST], count=len(pairs))
 
     def _insert(self, pair: Pair, **row: Any) -> None:
         self._rows.append({"student_id": pair[0], "course_id": pair[1], **row})

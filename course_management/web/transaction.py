@@ -19,8 +19,9 @@ from course_management.extensions import SNAPSHOT, WRITING, db
 T = TypeVar("T")
 
 ATTEMPTS = 5
-# SQLSTATE: serialization_failure, deadlock_detected, lock_not_available.
-_RETRY = frozenset({"40001", "40P01", "55P03"})
+# SQLSTATE: serialization_failure, deadlock_detected; and a lock not had in time.
+_RETRY = frozenset({"40001", "40P01"})
+LOCK_NOT_AVAILABLE = "55P03"
 
 
 class CommitUncertainError(Exception):
@@ -100,4 +101,6 @@ def _repeated(once: Callable[[], T]) -> T:
 def _worth_repeating(error: DBAPIError, attempt: int) -> bool:
     if error.connection_invalidated:
         return attempt == 1  # the pool has dropped its dead connections; a second failure means the server is away
-    return getattr(error.orig, "pgcode", None) in _RETRY
+    if sqlstate(error) == LOCK_NOT_AVAILABLE:
+        return attempt == 1  # it has waited long enough to know that somebody does not let go
+    return sqlstate(error) in _RETRY

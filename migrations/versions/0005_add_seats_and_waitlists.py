@@ -3,6 +3,8 @@
 Revision: 0005, after 0004.
 """
 
+from contextlib import contextmanager
+
 import sqlalchemy as sa
 from alembic import op
 
@@ -24,8 +26,21 @@ ENROLLMENTS = {
 WAITING = sa.text("state = 'waitlisted'")
 
 
-def upgrade() -> None:
+@contextmanager
+def rebuilt_courses():
+    """The table of courses to be altered. SQLite rebuilds it, and would forget which ids were given before."""
+    bind = op.get_bind()
+    on_sqlite = bind.dialect.name == "sqlite"
+    seq = bind.execute(sa.text("SELECT seq FROM sqlite_sequence WHERE name = 'courses'")).scalar() if on_sqlite else None
     with op.batch_alter_table("courses", table_kwargs={"sqlite_autoincrement": True}) as courses:
+        yield courses
+    if seq is not None:
+        bind.execute(sa.text("DELETE FROM sqlite_sequence WHERE name = 'courses'"))
+        bind.execute(sa.text("INSERT INTO sqlite_sequence (name, seq) VALUES ('courses', :seq)"), {"seq": seq})
+
+
+def upgrade() -> None:
+    with rebuilt_courses() as courses:
         courses.add_column(sa.Column("capacity", sa.Integer))
         courses.add_column(sa.Column("seats_taken", sa.Integer))
         courses.add_column(sa.Column("waitlist_capacity", sa.Integer, server_default="0"))
@@ -58,7 +73,7 @@ def downgrade() -> None:
         enrollments.alter_column("enrolled_at", existing_type=sa.DateTime(timezone=True), nullable=False)
         for name in ("state", "ticket"):
             enrollments.drop_column(name)
-    with op.batch_alter_table("courses", table_kwargs={"sqlite_autoincrement": True}) as courses:
+    with rebuilt_courses() as courses:
         for name in COURSES:
             courses.drop_constraint(op.f(name), type_="check")
         for name in ("capacity", "seats_taken", "waitlist_capacity", "waitlisted", "next_ticket"):

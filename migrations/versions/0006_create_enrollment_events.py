@@ -3,6 +3,8 @@
 Revision: 0006, after 0005.
 """
 
+from datetime import UTC, datetime
+
 import sqlalchemy as sa
 from alembic import op
 
@@ -26,11 +28,13 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name="pk_enrollment_events"),
         sqlite_autoincrement=True,
     )
-    op.execute(
+    standing = sa.text(
         "INSERT INTO enrollment_events (at, student_id, course_id, from_state, to_state, why) "
-        "SELECT enrolled_at, student_id, course_id, NULL, state, 'migrated' FROM student_courses "
-        "ORDER BY enrolled_at, student_id, course_id"
+        "SELECT coalesce(enrolled_at, :now), student_id, course_id, NULL, state, 'migrated' FROM student_courses "
+        "ORDER BY coalesce(enrolled_at, :now), course_id, ticket, student_id"
     )
+    now = sa.bindparam("now", datetime.now(UTC), sa.DateTime(timezone=True))
+    op.get_bind().execute(standing.bindparams(now))
     op.create_index("ix_enrollment_events_student_id_id", "enrollment_events", ["student_id", "id"])
     op.create_index("ix_enrollment_events_course_id_id", "enrollment_events", ["course_id", "id"])
 

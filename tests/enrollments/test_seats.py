@@ -329,3 +329,24 @@ def test_a_key_replays_a_place_in_line(client, make, ask, students):
     assert (again.status_code, again.data, again.headers["Idempotent-Replayed"]) == (201, first.data, "true")
     refused = client.post(f"/students/{students[1]}/enroll", json=body, headers={"Idempotency-Key": "l"})
     assert problem(refused) == (409, "waitlist-full")
+
+
+def test_enrolling_is_no_edit_of_a_course_with_a_capacity(client, make, ask, students):
+    course = make.course(capacity=1, waitlist_capacity=None)
+    for student in students[:3]:
+        ask(student, [course["id"]], waitlist=True)
+    shown = client.get(f"/courses/{course['id']}").json
+    assert shown == course | {"seats_taken": 1, "waitlisted": 2}
+
+
+def test_a_line_of_thousands_is_emptied_at_once(app, client, make):
+    course = make.course(capacity=1, waitlist_capacity=None)["id"]
+    app.test_cli_runner().invoke(args=["load-demo", "--students", "17000", "--courses", "2", "--each", "0"])
+    first = client.get("/students?sort=id&limit=1").json[0]["id"]
+    for begin in range(first, first + 17000, 1000):
+        body = {"student_ids": list(range(begin, begin + 1000)), "waitlist": True}
+        assert client.post(f"/courses/{course}/students", json=body).status_code == 201
+    shown = client.patch(f"/courses/{course}", json={"capacity": 9000}).json
+    assert (shown["seats_taken"], shown["waitlisted"]) == (9000, 8000)
+    shown = client.patch(f"/courses/{course}", json={"capacity": None}).json
+    assert (shown["seats_taken"], shown["waitlisted"]) == (17000, 0)
