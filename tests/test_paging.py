@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import threading
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -63,6 +64,31 @@ def test_every_student_once_while_others_come_and_go(client, make, crowd, sort):
     seen = [student["id"] for student in walk(client, f"/students?limit=7&sort={sort}", between)]
     assert len(seen) == len(set(seen))
     assert {i for i in there if client.get(f"/students/{i}").status_code == 200} <= set(seen)
+
+
+@settings(max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(limit=st.integers(3, 20), sort=st.sampled_from(["id", "-id", "name", "-name", "created_at", "-created_at"]))
+def test_every_student_once_while_others_are_inserted(app, client, crowd, limit, sort):
+    there = {student["id"] for student in client.get("/students?limit=200").json[:crowd]}
+    done, statuses = threading.Event(), []
+
+    def insert():
+        other = app.test_client()
+        while not done.is_set() and len(statuses) < 60:
+            statuses.append(other.post("/students", json={"name": f"Näme {len(statuses) % 5}"}).status_code)
+
+    threads = [threading.Thread(target=insert) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    try:
+        seen = [student["id"] for student in walk(client, f"/students?limit={limit}&sort={sort}")]
+    finally:
+        done.set()
+        for thread in threads:
+            thread.join()
+    assert set(statuses) == {201}
+    assert len(seen) == len(set(seen))
+    assert there <= set(seen)
 
 
 def test_filters_stay_through_the_pages(client, crowd):

@@ -36,7 +36,7 @@ def stop(process):
     return process.communicate(timeout=30)
 
 
-def test_it_is_up_in_three_seconds_and_says_where(tmp_path):
+def test_it_comes_up_and_says_where(tmp_path):
     port = str(free_port())
     database = f"sqlite:///{tmp_path / 'new' / 'school.db'}"
     began = time.monotonic()

@@ -71,7 +71,7 @@ def test_what_is_unique_goes_to_one_of_those_who_ask_together(client, together, 
 
 
 def test_a_set_is_one_of_those_that_were_put_together(client, make, together):
-    """Without the lock in `_lock_students` the set ends as a mixture: seen to fail so on PostgreSQL."""
+    """Without the lock of `_LOCK_STUDENTS` the set ends as a mixture: seen to fail so on PostgreSQL."""
     student = make.student()["id"]
     courses = [make.course()["id"] for _ in range(8)]
     sets = [courses[:4], courses[4:], courses[2:6], []]
@@ -95,7 +95,7 @@ def test_a_course_deleted_while_students_enroll(client, make, together):
 
 
 def test_a_student_deleted_while_it_enrolls_and_is_enrolled(client, make, together):
-    """Without the lock in `_lock_students` some answer is a 500, of a foreign key: seen to fail so on PostgreSQL."""
+    """Without the lock of `_LOCK_STUDENTS` some answer is a 500, of a foreign key: seen to fail so on PostgreSQL."""
     courses = [make.course()["id"] for _ in range(3)]
     for _ in range(15):
         student, other = make.student()["id"], make.student()["id"]
