@@ -71,7 +71,7 @@ def test_what_is_unique_goes_to_one_of_those_who_ask_together(client, together, 
 
 
 def test_a_set_is_one_of_those_that_were_put_together(client, make, together):
-    """Without the lock of `_LOCK_STUDENTS` the set ends as a mixture: seen to fail so on PostgreSQL."""
+    """Without the lock of `_LOCK_STUDENTS` one of them answers 500, of a row inserted twice: seen to fail so on PostgreSQL."""
     student = make.student()["id"]
     courses = [make.course()["id"] for _ in range(8)]
     sets = [courses[:4], courses[4:], courses[2:6], []]
