@@ -1,9 +1,9 @@
 """How a worker of gunicorn hands requests to its threads.
 
 In gunicorn's gthread one thread waits for all connections, hands each request to a pool, and gets it back through a pipe: every
-handing-over makes a thread wait for the interpreter. Here the threads wait for the connections themselves, on one epoll that wakes
-one of them for each request; the main thread accepts, closes what is idle, and refuses what nobody comes to serve. It takes a third
-off what the server costs a request (docs/decisions/0010-worker.md).
+handing-over makes a thread wait for the interpreter. Here the threads wait for the connections themselves, on one epoll that
+wakes one of them for each request; the main thread accepts, closes what is idle, and refuses what nobody comes to serve. It takes
+a third off what the server costs a request (docs/decisions/0010-worker.md).
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _READY = getattr(select, "EPOLLIN", 0) | getattr(select, "EPOLLONESHOT", 0)
 _TIMEOUT = struct.pack("ll", READ_WAIT, 0)  # struct timeval
 
 
-class Worker(ThreadWorker):
+class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
     """A gthread worker whose threads take their requests from epoll."""
 
     def init_process(self) -> None:
@@ -142,8 +142,9 @@ class Worker(ThreadWorker):
         self._close(conn)
 
     def _close(self, conn: TConn) -> None:
-        if self.conns.get(conn.fd) is conn:
-            del self.conns[conn.fd]
+        fd = conn.fd
+        if self.conns.get(fd) is conn:  # gunicorn may have closed the socket, and somebody else have its number
+            del self.conns[fd]
         conn.close()
 
     def _look_after(self, every: float, latest: float = float("inf")) -> None:

@@ -75,7 +75,7 @@ def test_who_sends_half_a_request_is_given_up_and_holds_nobody(small):
 
 
 def test_while_every_thread_is_stuck_others_are_refused_at_once(small):
-    """Without the refusal it waits as long as the others; were it taken for idle, its connection would be closed. Both were seen."""
+    """Seen to fail: without the refusal it waits as long as the others; taken for idle, its connection is closed."""
     student, locker = locked_student(small)
     stuck = [threading.Thread(target=small.request, args=("DELETE", f"/students/{student}")) for _ in range(2)]
     for thread in stuck:
