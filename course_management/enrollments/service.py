@@ -144,10 +144,10 @@ def get_enrollment(reader: Reader, student_id: int, course_id: int) -> Enrollmen
         students.show_student(reader, student_id)
         courses.show_course(reader, course_id)
         raise EnrollmentNotFound
-    row, position = rows[0], None
-    if row.state == WAITLISTED:
-        position = send(connection, (_POSITION, {"course_id": course_id, "ticket": row.ticket}))[0][0]
-    return Enrollment(student_id, course_id, row.enrolled_at, row.state, row.ticket, position)
+    (enrolled_at, state, ticket), position = rows[0], None
+    if state == WAITLISTED:
+        position = send(connection, (_POSITION, {"course_id": course_id, "ticket": ticket}))[0][0]
+    return Enrollment(student_id, course_id, enrolled_at, state, ticket, position)
 
 
 def show_course(reader: Reader, course: int | str) -> dict[str, Any]:
