@@ -1,0 +1,1 @@
+course-management.service.d
