@@ -13,7 +13,6 @@ import subprocess
 import sys
 import tempfile
 import time
-import urllib.request
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack, suppress
 from pathlib import Path
@@ -24,6 +23,14 @@ from tests.postgres import Server, free_port
 ROOT = Path(__file__).resolve().parent.parent
 BIN = Path(sys.executable).parent
 PATIENCE = 30  # seconds
+
+# systemd's way to hand over a socket (sd_listen_fds(3)): from descriptor 3 on, and for the process of that id.
+HAND_OVER = """
+import os, sys
+os.dup2(int(sys.argv[1]), 3)
+os.environ |= {"LISTEN_FDS": "1", "LISTEN_PID": str(os.getpid())}
+os.execv(sys.argv[2], sys.argv[2:])
+"""
 
 NGINX_MAIN = """
 daemon off;
@@ -78,9 +85,9 @@ class Topology:
         self.listener: socket.socket | None = None
 
     def __enter__(self) -> Topology:
-        program = find_nginx()
         with ExitStack() as undo:
             undo.callback(shutil.rmtree, self.home)
+            program = find_nginx()
             self.postgres = Server()
             undo.callback(self.postgres.remove)
             self.settings.setdefault("DATABASE_URL", self.postgres.url)
@@ -91,9 +98,9 @@ class Topology:
                 self.listener.listen(2048)
             self.start_gunicorn()
             undo.callback(self.stop_gunicorn)
+            self.wait_until_ready()
             self._start_nginx(program)
             undo.callback(stop, self.nginx, signal.SIGTERM)
-            self.wait_until_ready()
             self._undo = undo.pop_all()
         return self
 
@@ -113,8 +120,8 @@ class Topology:
     def start_gunicorn(self) -> None:
         """Start gunicorn; `wait_until_ready` waits for it."""
         program = [str(BIN / "gunicorn"), "wsgi:app"]
-        if self.listener:  # systemd's protocol: sockets from descriptor 3 on, meant for this process alone
-            program = ["sh", "-c", f'exec 3<&{self.listener.fileno()} && LISTEN_FDS=1 LISTEN_PID=$$ exec "$@"', "sh", *program]
+        if self.listener:
+            program = [sys.executable, "-c", HAND_OVER, str(self.listener.fileno()), *program]
         with self.gunicorn_log.open("ab") as log:
             self.gunicorn = subprocess.Popen(
                 program,
@@ -148,15 +155,18 @@ class Topology:
         return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
     def wait_until_ready(self) -> None:
-        """Return when the service answers over nginx that it is ready. Raises TimeoutError with its log."""
+        """Return when every worker is there and the service says that it is ready. Raises TimeoutError with its log."""
         until(lambda: self._all_there() and self._ready(), self.gunicorn_log)
 
     def _all_there(self) -> bool:
         return len(self.worker_pids()) == int(self.settings["WEB_CONCURRENCY"])
 
     def _ready(self) -> bool:
-        with suppress(OSError), urllib.request.urlopen(self.url + "/health/ready", timeout=PATIENCE) as answer:
-            return bool(answer.status == 200)
+        with suppress(OSError), socket.socket(socket.AF_UNIX) as wire:
+            wire.settimeout(PATIENCE)
+            wire.connect(str(self.socket))
+            wire.sendall(b"GET /health/ready HTTP/1.0\r\n\r\n")
+            return b" 200 " in wire.recv(20)
         return False
 
     def _start_nginx(self, program: str) -> None:
@@ -167,6 +177,7 @@ class Topology:
         (self.home / "nginx.conf").write_text(main)
         command = [program, "-e", str(self.nginx_errors), "-p", str(self.home), "-c", str(self.home / "nginx.conf")]
         self.nginx = subprocess.Popen(command, start_new_session=True)
+        until(lambda: listens(self.port), self.nginx_errors)
 
 
 def find_nginx() -> str:
@@ -183,6 +194,12 @@ def read_env(path: Path) -> dict[str, str]:
     return {name: value for name, _, value in lines}
 
 
+def listens(port: int) -> bool:
+    """Whether somebody listens on a port of the loopback address."""
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
 def stop(process: subprocess.Popen[bytes], how: signal.Signals) -> None:
     """Send `how` to `process` and wait for its end."""
     process.send_signal(how)
@@ -194,7 +211,7 @@ def until(condition: Callable[[], bool], log: Path) -> None:
     deadline = time.monotonic() + PATIENCE
     while not condition():
         if time.monotonic() > deadline:
-            raise TimeoutError(log.read_text())
+            raise TimeoutError(log.read_text()[-2000:])
         time.sleep(0.05)
 
 
