@@ -34,9 +34,7 @@ def students(up):
 
 
 def test_a_reload_under_load_fails_no_request(up):
-    """With `keepalive_timeout 60s` in the upstream of nginx.conf, a request in some hundred reloads is a 502; with workers killed
-    instead (QUIT), there are some at once.
-    """
+    """With the old workers killed instead, some are 502s."""
     before, workers = students(up), set(up.worker_pids())
     with Load(up) as load:
         for _ in range(3):
@@ -49,7 +47,7 @@ def test_a_reload_under_load_fails_no_request(up):
 
 
 def test_ending_under_load_answers_all_that_was_begun(up):
-    """Who was not answered 201 made no student; with SIGQUIT for SIGTERM, some did."""
+    """Who was not answered 201 made no student; with the workers killed, some did."""
     before = students(up)
     with Load(up) as load:
         poll(lambda: len(load.answers) > 100)
