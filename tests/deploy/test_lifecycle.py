@@ -17,7 +17,6 @@ from deploy.topology import ROOT, Topology
 from tests.deploy.client import Load, ask, events, poll
 from tests.deploy.test_nginx import is_problem
 
-
 PLENTY = {"ADDRESS_RATE": "100000"}
 
 
@@ -47,7 +46,7 @@ def test_a_reload_under_load_fails_no_request(up):
 
 
 def test_ending_under_load_answers_all_that_was_begun(up):
-    """No connection ends without an answer, and who was not answered 201 made no student. With the workers killed, some do end."""
+    """No connection ends without an answer, and who was not answered 201 made no student. With the workers killed, some do."""
     before = students(up)
     with Load(up) as load:
         poll(lambda: len(load.answers) > 100)
