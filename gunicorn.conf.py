@@ -1,6 +1,7 @@
 """How gunicorn serves the service. Settings: `.env.example`."""
 
 import os
+import select
 import socket
 import sys
 from pathlib import Path
@@ -24,7 +25,7 @@ bind = (
 )
 umask = 0o007  # the socket is for the group: nginx
 workers = settings.workers
-worker_class = "gthread"
+worker_class = "course_management.worker.Worker" if hasattr(select, "epoll") else "gthread"  # macOS has no epoll
 threads = settings.threads
 keepalive = settings.keepalive
 graceful_timeout = settings.graceful_timeout

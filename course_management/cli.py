@@ -15,7 +15,6 @@ from sqlalchemy.exc import DBAPIError
 
 from course_management import constraints, demo, health
 from course_management.audit import audit as recount
-from course_management.extensions import db
 from course_management.logs import log
 from course_management.web import idempotency
 from course_management.web.responses import API
@@ -51,8 +50,7 @@ def command(name: str) -> Callable[[Callable[..., None]], click.Command]:
 def check() -> None:
     """Whether this release can serve: readiness, then every list asked in-process. Exit 1 where one fails."""
     log.setLevel("ERROR")  # what is asked here is shown here
-    with transaction(db.session(), writing=False) as session:
-        checks = health.readiness(session)
+    checks = health.readiness()
     results = [(name, found["ok"], found["detail"]) for name, found in checks.items()]
     client = current_app.test_client()
     ids = {"course": 1, "student_id": 1}
@@ -73,7 +71,7 @@ def check() -> None:
 @command("audit")
 def audit() -> None:
     """Recompute every invariant of seats, lines and the record from the rows; writes nothing. Exit 1 where one fails."""
-    with transaction(db.session(), writing=False, snapshot=True) as session:
+    with transaction(writing=False, snapshot=True) as session:
         findings = recount(session)
     for finding in findings:
         click.echo(f"{'FAIL' if finding.count else 'ok  '} {finding.name}" + (f": {finding.count}" if finding.count else ""))
@@ -92,9 +90,9 @@ def load_demo(students: int, courses: int, each: int) -> None:
     if each > courses // 2:
         raise click.BadParameter("each student takes courses of the first half: at most COURSES / 2.", param_hint="--each")
     with click.progressbar(length=courses + students * (1 + 2 * each), label="Loading", file=sys.stderr) as bar:
-        with transaction(db.session(), writing=True) as session:
+        with transaction(writing=True) as session:
             demo.load(session, students, courses, each, bar.update)
-    with transaction(db.session(), writing=True) as session:
+    with transaction(writing=True) as session:
         demo.analyze(session)
     click.echo(f"{students} students, {courses} courses, {students * each} enrollments.")
 
@@ -102,7 +100,7 @@ def load_demo(students: int, courses: int, each: int) -> None:
 @command("forget-keys")
 def forget_keys() -> None:
     """Remove the idempotency keys older than 24 hours. Run it daily."""
-    with transaction(db.session(), writing=True) as session:
+    with transaction(writing=True) as session:
         count = idempotency.forget_old(session)
     click.echo(f"Keys removed: {count}.")
 

@@ -15,7 +15,7 @@ from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import event
 from sqlalchemy.engine import URL, Connection, Dialect, Engine
 from sqlalchemy.ext.compiler import compiles
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
 from course_management import prepared
 
@@ -38,8 +38,7 @@ class Base(DeclarativeBase):
     metadata = sa.MetaData(naming_convention=NAMING)
 
 
-# Sessions hand rows to the answer after the commit, and flush only where the code says so.
-db = SQLAlchemy(model_class=Base, session_options={"expire_on_commit": False, "autoflush": False})
+db = SQLAlchemy(model_class=Base)
 migrate = Migrate()
 
 if TYPE_CHECKING:  # db.Model is Base with Flask-SQLAlchemy's mixins, made at run time: a type checker cannot see it
@@ -117,6 +116,14 @@ def _any_of_array(element: among, compiler: Any, **kw: Any) -> str:
     return f"{column} = ANY({ids})"
 
 
+Reader = Session | Connection
+
+
+def connection_of(reader: Reader) -> Connection:
+    """The connection that a session uses; a connection itself."""
+    return reader.connection() if isinstance(reader, Session) else reader
+
+
 def now() -> datetime:
     """The present moment, aware, in UTC."""
     return datetime.now(UTC)
@@ -165,7 +172,7 @@ SNAPSHOT = {MODE: "snapshot"}  # reads what was committed when it began, whateve
 def _on_connect(dbapi: Any, record: Any) -> None:
     cursor = dbapi.cursor()
     if hasattr(dbapi, "server_version"):
-        cursor.execute(f"SET TIME ZONE 'UTC'; SET lock_timeout = {LOCK_WAIT}")
+        cursor.execute(f"SET TIME ZONE 'UTC'; SET lock_timeout = {LOCK_WAIT}; SET random_page_cost = 1.1")
     else:
         for pragma in ("journal_mode=WAL", "foreign_keys=ON", "synchronous=FULL"):
             cursor.execute(f"PRAGMA {pragma}")

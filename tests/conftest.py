@@ -16,7 +16,7 @@ from flask.testing import FlaskClient
 from flask_migrate import upgrade
 from sqlalchemy import event
 
-from course_management import create_app, logs
+from course_management import create_app, logs, prepared
 from course_management.config import Config, database_url
 from course_management.extensions import Base, db
 from course_management.web.transaction import transaction
@@ -102,7 +102,7 @@ def app(migrated: Flask) -> Iterator[Flask]:
 
 def empty(app: Flask) -> None:
     """Remove every row."""
-    with app.app_context(), transaction(db.session(), writing=True) as session:
+    with app.app_context(), transaction(writing=True) as session:
         for table in reversed(Base.metadata.sorted_tables):
             session.execute(table.delete())
 
@@ -122,16 +122,22 @@ def statements(app: Flask) -> Callable[[], Any]:
         sent: list[str] = []
 
         def hear(conn: Any, cursor: Any, statement: str, *_: Any) -> None:
-            if not statement.startswith(("BEGIN", "SAVEPOINT")):
+            if not statement.startswith(("BEGIN", "SAVEPOINT", "PREPARE")):
                 sent.append(statement)
 
         with app.app_context():
             engine = db.engine
+
+        def hear_message(text: str, seconds: float) -> None:
+            sent.extend(text.split("; "))
+
         event.listen(engine, "before_cursor_execute", hear)
+        prepared.observers.append(hear_message)
         try:
             yield sent
         finally:
             event.remove(engine, "before_cursor_execute", hear)
+            prepared.observers.remove(hear_message)
 
     return record
 
