@@ -23,7 +23,7 @@ def start(tmp_path):
     started = []
 
     def start(**settings):
-        env = {**os.environ, "DATABASE_URL": f"sqlite:///{tmp_path / 'a.db'}", "WEB_CONCURRENCY": "1", **settings}
+        env = {**os.environ, "DATABASE_URL": f"sqlite:///{tmp_path / 'a.db'}", "WEB_CONCURRENCY": "1", "AUTH": "open", **settings}
         with (tmp_path / "log").open("ab") as log:
             started.append(subprocess.Popen([BIN / "gunicorn", "wsgi:app"], cwd=ROOT, env=env, stdout=log, stderr=log))
         return started[-1]
