@@ -2,6 +2,7 @@
 
 import os
 import select
+import signal
 import socket
 import sys
 from pathlib import Path
@@ -97,7 +98,15 @@ def when_ready(server):
     print(f"Course Management listens on {where}{docs}. Stop it with Ctrl-C.", file=sys.stderr)
 
 
+def post_fork(server, worker):
+    """Keep what a worker is told before it listens to signals: gunicorn queues it as for the master, and the worker goes on."""
+    worker.told = server.SIG_QUEUE
+
+
 def post_worker_init(worker):
     """A server logs to standard output, and refuses what is no HTTP as it refuses everything."""
+    while not worker.told.empty():
+        if worker.told.get() == signal.SIGTERM:
+            worker.alive = False
     logs.configure(settings.log_level, sys.stdout)
     util.write_error = wire.write_error  # gunicorn's own page is HTML; it has no setting for it
