@@ -1,10 +1,14 @@
 """How gunicorn serves the service. Settings: `.env.example`."""
 
+import itertools
 import os
+import shutil
 import socket
 import sys
+import tempfile
 
 from gunicorn import util
+from prometheus_client import multiprocess, values
 
 from course_management import logs
 from course_management.config import Config
@@ -32,11 +36,34 @@ def on_starting(server):
             probe.bind((settings.host, settings.port))
         except OSError as error:
             sys.exit(f"Cannot listen on {bind}: {error.strerror}. Set HOST or PORT to another address.")
+    # What the workers count, for /metrics: from nothing at each start, kept over reloads, in memory where there is some.
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = tempfile.mkdtemp(prefix="course-management-metrics-", dir=worker_tmp_dir)
 
 
 def when_ready(server):
     """Say where the service is."""
     print(f"Course Management listens on http://{bind} (docs: http://{bind}/docs). Stop it with Ctrl-C.", file=sys.stderr)
+
+
+def pre_fork(server, worker):
+    """Give each worker a slot, a dead one's where there is one: its files are counted on in, and do not become more."""
+    taken = {other.slot for other in server.WORKERS.values()}
+    worker.slot = next(slot for slot in itertools.count() if slot not in taken)
+
+
+def post_fork(server, worker):
+    """Count in the files of the worker's slot."""
+    values.ValueClass = values.MultiProcessValue(lambda: worker.slot)
+
+
+def child_exit(server, worker):
+    """Forget what a dead worker had under way."""
+    multiprocess.mark_process_dead(worker.slot)
+
+
+def on_exit(server):
+    """Remove what was counted."""
+    shutil.rmtree(os.environ["PROMETHEUS_MULTIPROC_DIR"], ignore_errors=True)
 
 
 def post_worker_init(worker):

@@ -34,6 +34,7 @@ def test_every_spelling_of_postgresql_means_psycopg2(scheme):
         ("PORT", "0", "PORT must be"),
         ("PORT", "99999999999", "PORT must be"),
         ("THREADS", "-1", "THREADS must be"),
+        ("SLOW_REQUEST_MS", "1s", "SLOW_REQUEST_MS must be a whole number from 0"),
         ("LOG_LEVEL", "loud", "LOG_LEVEL must be one of DEBUG, INFO"),
         ("DATABASE_URL", "school.db", "DATABASE_URL is not an address"),
         ("DATABASE_URL", "postgresql://u@h:port/d", "DATABASE_URL is not an address"),

@@ -12,7 +12,7 @@ from sqlalchemy.engine import Connection
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
-from course_management import logs
+from course_management import logs, metrics
 from course_management.constraints import sqlstate
 from course_management.extensions import SNAPSHOT, WRITING, db
 
@@ -53,8 +53,10 @@ def transaction(session: Session, *, writing: bool, snapshot: bool = False) -> I
 
 
 def _commit(session: Session) -> None:
+    began = time.perf_counter()
     try:
         session.commit()
+        metrics.time_statement("COMMIT", time.perf_counter() - began)
     except DBAPIError as error:
         if error.connection_invalidated:
             raise CommitUncertainError from error

@@ -7,7 +7,8 @@ import uuid
 
 import orjson
 
-from course_management.logs import info, log
+from course_management import metrics
+from course_management.logs import NO_TRACE, info, log, trace
 from course_management.web.problems import words
 
 
@@ -21,6 +22,9 @@ def write_error(sock: socket.socket, status: int, reason: str, detail: str) -> N
     request_id = uuid.uuid4().hex
     document = {"type": f"/problems/{code}", "title": title, "status": status, "detail": f"{title} {remedy}"}
     body = orjson.dumps(document | {"instance": "", "request_id": request_id})
+    trace.set(NO_TRACE)  # the thread may have served another request before
+    metrics.count_request(None, None, status, None)
+    metrics.refusals(code).inc()
     info("request", request_id=request_id, method=None, route=None, status=status, duration_ms=None)
     head = (
         f"HTTP/1.1 {status} {reason}\r\nConnection: close\r\nContent-Type: application/problem+json\r\n"
