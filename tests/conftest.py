@@ -122,8 +122,8 @@ def statements(app: Flask) -> Callable[[], Any]:
         sent: list[str] = []
 
         def hear(conn: Any, cursor: Any, statement: str, *_: Any) -> None:
-            if not statement.startswith(("BEGIN", "SAVEPOINT")):
-                sent.append(statement)
+            if not statement.startswith(("BEGIN", "SAVEPOINT", "PREPARE")):
+                sent.extend(statement.split("; "))
 
         with app.app_context():
             engine = db.engine

@@ -11,13 +11,14 @@ from sqlalchemy.orm import Session
 
 from course_management.courses import service as courses
 from course_management.courses.models import CapacityBelowEnrolled, Course, CourseNotFound, WaitlistCapacityBelowWaitlisted
+from course_management.enrollments import moves as moving
 from course_management.enrollments import rules
 from course_management.enrollments.models import WAITLISTED, CourseHasStudents, EnrollmentNotFound, StudentCourse
-from course_management.enrollments.moves import Moves, lock_courses, lock_students, read_courses, require_all, table
-from course_management.enrollments.rules import Pair, Placement, Seats
+from course_management.enrollments.moves import Moves, Standing, lock, lock_students, require_all, table
+from course_management.enrollments.rules import Placement, Seats
 from course_management.logs import note
 from course_management.students import service as students
-from course_management.students.models import Student, StudentNotFound
+from course_management.students.models import Student
 
 # Courses that a look without a lock showed to have a capacity: whoever knows them saves a statement.
 Limited = Collection[int]
@@ -28,10 +29,10 @@ def look(connection: Connection, student_ids: Sequence[int], course_ids: Sequenc
 
     Whatever is also wrong in another way, or may yet succeed, is left to the request itself.
     """
-    seats, there, existing = read_courses(connection, student_ids, course_ids) if course_ids else ({}, {}, 0)
-    limited = [course.id for course in seats.values() if course.capacity is not None]
-    if limited and len(seats) == len(course_ids) and existing == len(student_ids):
-        rules.place(seats, there, [(s, c) for s in student_ids for c in course_ids], waitlist=waitlist)
+    found = moving.look(connection, student_ids, course_ids)
+    limited = [course.id for course in found.courses.values() if course.capacity is not None]
+    if limited and len(found.courses) == len(course_ids) and found.students == len(student_ids):
+        rules.place(found.courses, found.states, [(s, c) for s in student_ids for c in course_ids], waitlist=waitlist)
     return limited
 
 
@@ -44,8 +45,10 @@ def enroll(
     anything is `new`. Raises StudentNotFound, CourseNotFound with every missing id, CourseFull or WaitlistFull with every such
     course.
     """
-    lock_students(session, [student_id])
-    return _set_courses(session, student_id, course_ids, [], waitlist, limited)
+    found = lock(session, [student_id], course_ids, limited)
+    if found.students != 1:
+        lock_students(session, [student_id])
+    return _set_courses(session, student_id, course_ids, [], waitlist, found)
 
 
 def replace(
@@ -56,7 +59,9 @@ def replace(
     Returns and raises what `enroll` does; `removed` lists the courses dropped.
     """
     lock_students(session, [student_id])
-    return _set_courses(session, student_id, course_ids, _others(session, student_id, course_ids), waitlist, limited)
+    others = _others(session, student_id, course_ids)
+    found = lock(session, [student_id], [*course_ids, *others], limited, locked=True)
+    return _set_courses(session, student_id, course_ids, others, waitlist, found)
 
 
 def enroll_many(
@@ -68,8 +73,9 @@ def enroll_many(
     StudentNotFound with every missing id, CourseFull or WaitlistFull.
     """
     course_id = courses.get_course_id(session, course)
-    moves, there = _lock_many(session, course_id, student_ids, limited)
-    placed = rules.place(moves.courses, there, [(s, course_id) for s in student_ids], waitlist=waitlist)
+    found = _lock_many(session, course_id, student_ids, limited)
+    moves = Moves(found.courses)
+    placed = rules.place(found.courses, found.states, [(s, course_id) for s in student_ids], waitlist=waitlist)
     moves.place(placed)
     moves.write(session)
     return {"course_id": course_id, **_result(placed, 0, waitlist=waitlist)}
@@ -81,7 +87,7 @@ def drop_many(session: Session, course: int | str, student_ids: Sequence[int]) -
     Raises CourseNotFound, StudentNotFound or EnrollmentNotFound, the latter two with every missing id.
     """
     course_id = courses.get_course_id(session, course)
-    moves, _ = _lock_many(session, course_id, student_ids)
+    moves = Moves(_lock_many(session, course_id, student_ids).courses)
     gone = {student_id for student_id, _ in moves.remove(session, student_ids, [course_id], "dropped")}
     require_all(student_ids, gone, EnrollmentNotFound, "Some of the students do not take the course.")
     moves.write(session)
@@ -90,7 +96,7 @@ def drop_many(session: Session, course: int | str, student_ids: Sequence[int]) -
 
 def drop(session: Session, student_id: int, course_id: int) -> None:
     """End one enrollment, or leave the line; the student is locked by the caller."""
-    moves = Moves(lock_courses(session, [student_id], [course_id])[0])
+    moves = Moves(lock(session, [student_id], [course_id], locked=True).courses)
     moves.remove(session, [student_id], [course_id], "dropped")
     moves.write(session)
 
@@ -115,7 +121,7 @@ def get_enrollment(session: Session, student_id: int, course_id: int, *, for_upd
 def delete_student(session: Session, student: Student) -> None:
     """Remove a student, locked by the caller, end its enrollments and leave its lines."""
     ids = _others(session, student.id, [])
-    moves = Moves(lock_courses(session, [student.id], ids)[0])
+    moves = Moves(lock(session, [student.id], ids, locked=True).courses)
     moves.remove(session, [student.id], ids, "student-deleted")
     moves.write(session)
     session.delete(student)
@@ -166,29 +172,23 @@ def resize(session: Session, course: Course, **changes: Any) -> None:
     moves.write_record(session)
 
 
-def _lock_many(
-    session: Session, course_id: int, student_ids: Sequence[int], limited: Limited = ()
-) -> tuple[Moves, dict[Pair, str]]:
-    try:
-        lock_students(session, student_ids, in_body=True)
-    except StudentNotFound:
-        courses.get_course_by_id(session, course_id)  # what the address names comes before what the body names
-        raise
-    found, there = lock_courses(session, student_ids, [course_id], limited)
-    if not found:
+def _lock_many(session: Session, course_id: int, student_ids: Sequence[int], limited: Limited = ()) -> Standing:
+    found = lock(session, student_ids, [course_id], limited)
+    if not found.courses:  # what the address names comes before what the body names
         raise CourseNotFound
-    return Moves(found), there
+    if found.students != len(student_ids):
+        lock_students(session, student_ids, in_body=True)
+    return found
 
 
 def _set_courses(
-    session: Session, student_id: int, course_ids: Sequence[int], removed: list[int], waitlist: bool, limited: Limited
+    session: Session, student_id: int, course_ids: Sequence[int], removed: list[int], waitlist: bool, found: Standing
 ) -> dict[str, Any]:
-    found, there = lock_courses(session, [student_id], [*course_ids, *removed], limited)
-    require_all(course_ids, set(found), CourseNotFound, "Some of the courses do not exist.")
-    moves = Moves(found)
+    require_all(course_ids, set(found.courses), CourseNotFound, "Some of the courses do not exist.")
+    moves = Moves(found.courses)
     if removed:
         moves.remove(session, [student_id], removed, "dropped")
-    placed = rules.place(found, there, [(student_id, c) for c in course_ids], waitlist=waitlist)
+    placed = rules.place(found.courses, found.states, [(student_id, c) for c in course_ids], waitlist=waitlist)
     moves.place(placed)
     moves.write(session)
     return {"student_id": student_id, **_result(placed, 1, waitlist=waitlist), "removed": removed}
