@@ -11,7 +11,7 @@ import tempfile
 from gunicorn import util
 from prometheus_client import multiprocess, values
 
-from course_management import logs
+from course_management import logs, shared
 from course_management.config import Config
 from course_management.web import wire
 
@@ -54,7 +54,7 @@ def pre_fork(server, worker):
 
 def post_fork(server, worker):
     """Count in the files of the worker's slot."""
-    values.ValueClass = values.MultiProcessValue(lambda: worker.slot)
+    values.ValueClass = shared.value_class(os.environ["PROMETHEUS_MULTIPROC_DIR"], worker.slot)
 
 
 def child_exit(server, worker):

@@ -15,7 +15,7 @@ from prometheus_client.registry import Collector
 PREFIX = "course_management_"
 BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)  # seconds
 METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"))
-KINDS = frozenset(("SELECT", "INSERT", "UPDATE", "DELETE", "BEGIN", "COMMIT"))
+KINDS = {word[:6].upper(): word for word in ("select", "insert", "update", "delete", "execute", "begin", "commit")}
 
 disable_created_metrics()  # type: ignore[no-untyped-call]  # they exist in one mode only
 
@@ -31,8 +31,8 @@ class Counted:
         self.threads = self._gauge("http_threads", "Threads that serve requests.")
         self.refusals = self._counter("refusals_total", "Problem documents sent.", "code")
         self.statements = self._histogram("db_statement_duration_seconds", "Time of statements, waiting included.", "kind")
-        self.pool_used = self._gauge("db_pool_used", "Database connections in use.")
-        self.pool_size = self._gauge("db_pool_size", "Database connections there may be.")
+        self.connections = self._gauge("db_pool_connections", "Database connections open.")
+        self.pool_size = self._gauge("db_pool_size", "Database connections that may be open.")
         self.moves = {
             "student enrolled": self._counter("enrollments_total", "Seats given to those who asked."),
             "student promoted": self._counter("promotions_total", "Seats given to the first in line."),
@@ -79,8 +79,7 @@ def time_statement(words: str, seconds: float) -> None:
 
 @cache
 def _of_kind(letters: str) -> Histogram:
-    word = letters.strip().upper()
-    return counted().statements.labels(word.lower() if word in KINDS else "other")
+    return counted().statements.labels(KINDS.get(letters.strip().upper(), "other"))
 
 
 def count_move(event: str, count: int) -> None:

@@ -59,7 +59,8 @@ def template(rule: str) -> str:
 def _begin() -> None:
     sent = request.headers.get("X-Request-ID", "")
     request_id.set(sent if _SANE.fullmatch(sent) else f"{random.getrandbits(128):032x}")
-    parent = _TRACE.fullmatch(request.environ.get("HTTP_TRACEPARENT", ""))
+    caller = request.environ.get("HTTP_TRACEPARENT")
+    parent = _TRACE.fullmatch(caller) if caller else None
     trace.set({"trace_id": parent["trace_id"], "span_id": parent["span_id"]} if parent else NO_TRACE)
     g.began = time.perf_counter()
 
