@@ -9,18 +9,20 @@ same statements go out one by one as they are.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import event
-from sqlalchemy.dialects.postgresql import psycopg2
+from sqlalchemy.dialects.postgresql.psycopg2 import PGDialect_psycopg2
 from sqlalchemy.engine import Connection, Engine
+from sqlalchemy.exc import DBAPIError
 
 _KNOWN = "prepared"  # key of a connection's info: the names of the statements it has prepared
 _PARAMETER = re.compile(r"%\((\w+)\)s")
-_DIALECT: Any = psycopg2.dialect()  # type: ignore[no-untyped-call]  # SQLAlchemy gives no types here
+_DIALECT: Any = PGDialect_psycopg2()  # type: ignore[no-untyped-call]  # SQLAlchemy gives no types here
 
 
 class Statement:
@@ -51,6 +53,9 @@ class Statement:
         return f"EXECUTE {self.name}({values})" if values else f"EXECUTE {self.name}"
 
 
+# Told the text and the seconds of each message, as SQLAlchemy's events tell those of all else.
+observers: list[Callable[[str, float], None]] = []
+
 Call = tuple[Statement, Mapping[str, Any] | Sequence[Mapping[str, Any]]]
 
 
@@ -66,21 +71,41 @@ def _on_connect(dbapi: Any, record: Any) -> None:
         cursor.execute("SET plan_cache_mode = force_generic_plan")
 
 
-def send(connection: Connection, *calls: Call) -> Sequence[sa.Row[Any]]:
+def send(connection: Connection, *calls: Call) -> Sequence[Any]:
     """Execute statements in turn, each with its values, an INSERT perhaps with several rows; returns the rows of the last.
 
-    What can be prepared goes out in one message: a message costs both sides as much as a small statement.
+    What can be prepared goes out in one message: a message costs both sides as much as a small statement. Raises
+    sqlalchemy.exc.DBAPIError.
     """
     known = connection.info.get(_KNOWN)
     if known is None or any(not isinstance(values, Mapping) for _, values in calls):
         for statement, values in calls:
             result: sa.CursorResult[Any] = connection.execute(statement.core, values)
-    else:
-        given: list[Any] = []
-        for statement, values in calls:
-            if statement.name not in known:
-                connection.exec_driver_sql(statement.prepare)
-                known.add(statement.name)
-            given += [values[name] for name in statement.parameters]  # type: ignore[call-overload]  # a mapping, see above
-        result = connection.exec_driver_sql("; ".join(statement.execute for statement, _ in calls), tuple(given))
-    return result.all() if result.returns_rows else []
+        return result.all() if result.returns_rows else []
+    given: list[Any] = []
+    for statement, values in calls:
+        if statement.name not in known:
+            connection.exec_driver_sql(statement.prepare)
+            known.add(statement.name)
+        given += [values[name] for name in statement.parameters]  # type: ignore[call-overload]  # a mapping, see above
+    return _execute(connection, "; ".join(statement.execute for statement, _ in calls), given)
+
+
+def _execute(connection: Connection, text: str, given: list[Any]) -> Sequence[Any]:
+    """The driver's own cursor: a result of SQLAlchemy's costs twice what psycopg2 does (110 us against 57)."""
+    cursor: Any = connection.connection.cursor()
+    dbapi: Any = connection.dialect.loaded_dbapi
+    began = time.perf_counter()
+    try:
+        cursor.execute(text, given)
+        rows: Sequence[Any] = cursor.fetchall() if cursor.description else []
+    except dbapi.Error as error:
+        gone = connection.dialect.is_disconnect(error, cursor.connection, cursor)
+        if gone:
+            connection.invalidate(error)
+        raise DBAPIError.instance(text, None, error, dbapi.Error, connection_invalidated=gone) from error
+    finally:
+        cursor.close()
+        for hear in observers:
+            hear(text, time.perf_counter() - began)
+    return rows

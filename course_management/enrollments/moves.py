@@ -29,6 +29,8 @@ table = cast(sa.Table, StudentCourse.__table__)
 _courses = cast(sa.Table, Course.__table__)
 _events = cast(sa.Table, EnrollmentEvent.__table__)
 _students = cast(sa.Table, Student.__table__)
+# Said in the statement, not as its parameter: only so does PostgreSQL see that the index of the line will do.
+IN_LINE = table.c.state == sa.literal_column(f"'{WAITLISTED}'")
 MOST = 100  # ids of one event in the log; the record has them all
 _COUNTED = ("seats_taken", "waitlisted", "next_ticket")
 # Key of a connection's info: courses it last saw without a capacity. Enrolling in these needs no look first.
@@ -109,7 +111,7 @@ class Moves:
         # The last ticket of each course that gets a seat: the line may be long, so it is moved by a range and not by a list.
         last = [
             sa.select(table.c.course_id, table.c.ticket)
-            .where(table.c.course_id == course_id, table.c.state == WAITLISTED)
+            .where(table.c.course_id == course_id, IN_LINE)
             .order_by(table.c.ticket)
             .limit(1)
             .offset(count - 1)
@@ -122,7 +124,7 @@ class Moves:
             return
         tickets = session.execute(sa.union_all(*last)).all()
         ranges = [sa.and_(table.c.course_id == course_id, table.c.ticket <= ticket) for course_id, ticket in tickets]
-        seated = sa.update(table).where(table.c.state == WAITLISTED, sa.or_(*ranges))
+        seated = sa.update(table).where(IN_LINE, sa.or_(*ranges))
         seated = seated.values(state=ENROLLED, enrolled_at=now()).returning(table.c.ticket, table.c.student_id, table.c.course_id)
         for _, student_id, course_id in sorted(session.execute(seated).all()):
             self.courses[course_id].take()
@@ -191,9 +193,9 @@ class Standing:
     ) -> None:
         """Read about these courses, after what is to be sent `before`."""
         unlimited = connection.info.setdefault(_UNLIMITED, set())
-        for row in send(connection, *before, (statement, {"students": students, "ids": ids})):
-            seats: Any = row[:6]
-            course, (self.students, student, state) = Seats(*seats), row[6:]
+        rows: Any = send(connection, *before, (statement, {"students": students, "ids": ids}))
+        for *seats, self.students, student, state in rows:
+            course = Seats(*seats)
             self.courses[course.id] = course
             (unlimited.add if course.capacity is None else unlimited.discard)(course.id)
             if student is not None:

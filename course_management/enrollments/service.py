@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
@@ -10,15 +12,31 @@ from sqlalchemy.engine import Connection
 from sqlalchemy.orm import Session
 
 from course_management.courses import service as courses
-from course_management.courses.models import CapacityBelowEnrolled, Course, CourseNotFound, WaitlistCapacityBelowWaitlisted
+from course_management.courses.models import CapacityBelowEnrolled, Course, CourseNotFound, WaitlistCapacityBelowWaitlisted, tag
 from course_management.enrollments import moves as moving
 from course_management.enrollments import rules
-from course_management.enrollments.models import WAITLISTED, CourseHasStudents, EnrollmentNotFound, StudentCourse
-from course_management.enrollments.moves import Moves, Standing, lock, lock_students, require_all, table
+from course_management.enrollments.models import WAITLISTED, CourseHasStudents, EnrollmentNotFound
+from course_management.enrollments.moves import IN_LINE, Moves, Standing, lock, lock_students, require_all, table
 from course_management.enrollments.rules import Placement, Seats
+from course_management.extensions import Reader, connection_of
 from course_management.logs import note
+from course_management.prepared import Statement, send
 from course_management.students import service as students
 from course_management.students.models import Student
+
+_ONE = Statement(
+    "enrollment",
+    sa.select(table.c.enrolled_at, table.c.state, table.c.ticket).where(
+        table.c.student_id == sa.bindparam("student_id"), table.c.course_id == sa.bindparam("course_id")
+    ),
+)
+_COUNT = Statement("count_students", sa.select(sa.func.count()).where(table.c.course_id == sa.bindparam("course_id")))
+_POSITION = Statement(
+    "position",
+    sa.select(sa.func.count()).where(
+        table.c.course_id == sa.bindparam("course_id"), IN_LINE, table.c.ticket <= sa.bindparam("ticket")
+    ),
+)
 
 # Courses that a look without a lock showed to have a capacity: whoever knows them saves a statement.
 Limited = Collection[int]
@@ -101,21 +119,43 @@ def drop(session: Session, student_id: int, course_id: int) -> None:
     moves.write(session)
 
 
-def get_enrollment(session: Session, student_id: int, course_id: int, *, for_update: bool = False) -> StudentCourse:
-    """The one enrollment, with its `position` in line. Raises EnrollmentNotFound, StudentNotFound or CourseNotFound."""
-    if for_update:
-        lock_students(session, [student_id])
-    enrollment = session.get(StudentCourse, (student_id, course_id), populate_existing=True)
-    if enrollment is None:
-        students.get_student(session, student_id)
-        courses.get_course_by_id(session, course_id)
+@dataclass(frozen=True, slots=True)
+class Enrollment:
+    """One student takes one course, or waits for it at `position` in its line."""
+
+    student_id: int
+    course_id: int
+    enrolled_at: datetime | None
+    state: str
+    ticket: int | None
+    position: int | None
+
+    @property
+    def etag(self) -> str:
+        since = f"{self.enrolled_at.timestamp():.6f}".replace(".", "") if self.enrolled_at else f"line-{self.ticket}"
+        return since if self.position is None else f"{since}.{self.position}"
+
+
+def get_enrollment(reader: Reader, student_id: int, course_id: int) -> Enrollment:
+    """The one enrollment. Raises EnrollmentNotFound, StudentNotFound or CourseNotFound."""
+    connection = connection_of(reader)
+    rows = send(connection, (_ONE, {"student_id": student_id, "course_id": course_id}))
+    if not rows:
+        students.show_student(reader, student_id)
+        courses.show_course(reader, course_id)
         raise EnrollmentNotFound
-    if enrollment.state == WAITLISTED:
-        ahead = sa.select(sa.func.count()).where(
-            table.c.course_id == course_id, table.c.state == WAITLISTED, table.c.ticket <= enrollment.ticket
-        )
-        enrollment.position = session.scalar(ahead)
-    return enrollment
+    (enrolled_at, state, ticket), position = rows[0], None
+    if state == WAITLISTED:
+        position = send(connection, (_POSITION, {"course_id": course_id, "ticket": ticket}))[0][0]
+    return Enrollment(student_id, course_id, enrolled_at, state, ticket, position)
+
+
+def show_course(reader: Reader, course: int | str) -> dict[str, Any]:
+    """The course as it is shown, with its `etag`; its seats are counted where they are unlimited. Raises CourseNotFound."""
+    found = courses.show_course(reader, course)
+    if found["capacity"] is None:
+        found["seats_taken"] = send(connection_of(reader), (_COUNT, {"course_id": found["id"]}))[0][0]
+    return found | {"etag": tag(*(found[name] for name in ("id", "version", "seats_taken", "waitlisted")))}
 
 
 def delete_student(session: Session, student: Student) -> None:
