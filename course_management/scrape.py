@@ -18,11 +18,10 @@ from sqlalchemy.exc import SQLAlchemyError
 from course_management.audit import AuditRun
 from course_management.constraints import reason
 from course_management.enrollments.models import WAITLISTED, StudentCourse
-from course_management.extensions import db
 from course_management.health import readiness
 from course_management.logs import log
 from course_management.metrics import PREFIX, exposition
-from course_management.web.transaction import transaction
+from course_management.web import transaction
 
 FRESH = 1.0  # seconds for which what was read is not read again, however often it is asked for
 
@@ -55,15 +54,17 @@ def _figures() -> Figures:
 
 
 def _read() -> Figures:
-    figures = Figures(up=False, ready=False)
-    try:
-        with transaction(db.session(), writing=False) as session:
-            checks = readiness(session)
-            figures = Figures(up=checks["database"]["ok"], ready=all(check["ok"] for check in checks.values()))
-            if figures.ready:
-                return figures._replace(waiting=session.scalar(_WAITING), audit=session.execute(_LAST_AUDIT).first())
-    except SQLAlchemyError as error:
-        log.warning("figures not read", extra={"reason": reason(error)})
+    checks = readiness()
+    figures = Figures(up=checks["database"]["ok"], ready=all(check["ok"] for check in checks.values()))
+    if figures.ready:
+        try:
+            return transaction.read(
+                lambda connection: figures._replace(
+                    waiting=connection.scalar(_WAITING), audit=connection.execute(_LAST_AUDIT).first()
+                )
+            )
+        except SQLAlchemyError as error:
+            log.warning("figures not read", extra={"reason": reason(error)})
     return figures
 
 

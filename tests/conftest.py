@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import uuid
 from collections.abc import Callable, Iterator
@@ -140,6 +141,22 @@ def statements(app: Flask) -> Callable[[], Any]:
             prepared.observers.remove(hear_message)
 
     return record
+
+
+@pytest.fixture
+def lines(app: Flask) -> Iterator[Callable[[], list[dict[str, Any]]]]:
+    """The lines logged since last asked."""
+    stream = io.StringIO()
+    logs.configure("INFO", stream)
+
+    def read() -> list[dict[str, Any]]:
+        text = stream.getvalue()
+        stream.seek(0)
+        stream.truncate()
+        return [json.loads(line) for line in text.splitlines()]
+
+    yield read
+    logs.configure("INFO", io.StringIO())
 
 
 class Make:

@@ -32,15 +32,16 @@ def init_app(app: Flask, slow_ms: int) -> None:
 
 def _in_flight(app: WSGIApplication) -> WSGIApplication:
     """WSGI middleware: count who is being served, but not who comes to ask how many."""
+    in_flight = metrics.counted().in_flight
 
     def count(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         if environ["PATH_INFO"] == METRICS:
             return app(environ, start_response)
-        metrics.counted().in_flight.inc()
+        in_flight.inc()
         try:
             return app(environ, start_response)
         finally:
-            metrics.counted().in_flight.dec()
+            in_flight.dec()
 
     return count
 
