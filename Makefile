@@ -1,13 +1,17 @@
-# make run · make test · make check. Needs Python 3.11 or newer.
+# make run · make up · make test · make check. Needs Python 3.11 or newer.
 PYTHON ?= python3
 export STUDENTS SEATS CONNECTIONS PICTURE
 BIN := .venv/bin
 
-.PHONY: run test check format storm
+.PHONY: run up test check format storm
 
 run: .venv/installed
 	@$(BIN)/flask --app wsgi db upgrade
 	@exec $(BIN)/gunicorn wsgi:app
+
+# PostgreSQL, gunicorn and nginx as in production, on this machine: make up, or make up PORT=8080
+up: .venv/installed-dev
+	@exec $(BIN)/python -m deploy.topology
 
 test: .venv/installed-dev
 	@$(BIN)/pytest
@@ -21,6 +25,9 @@ check: .venv/installed-dev
 	@$(BIN)/ruff check
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+	@$(BIN)/hadolint Dockerfile
+	@$(BIN)/check-jsonschema --quiet --builtin-schema vendor.compose-spec compose.yaml
+	@$(BIN)/check-jsonschema --quiet --builtin-schema vendor.github-workflows .github/workflows/ci.yml
 
 format: .venv/installed-dev
 	@$(BIN)/ruff format

@@ -30,7 +30,7 @@ def create_app(config: Config | None = None) -> Flask:
     metrics.counted().threads.set(config.threads)
     metrics.counted().pool_size.set(config.threads)
     addresses.init_app(app)
-    requests.init_app(app, config.slow_request_ms)
+    requests.init_app(app, config.slow_request_ms, proxy=config.proxy)
     problems.init_app(app)
 
     for blueprint in (students_bp, courses_bp, enrollments_bp, health.bp, openapi.bp, problems.bp):

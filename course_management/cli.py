@@ -16,7 +16,6 @@ from sqlalchemy.exc import DBAPIError
 from course_management import constraints, demo, health
 from course_management.audit import audit as recount
 from course_management.audit import record
-from course_management.extensions import db
 from course_management.logs import log
 from course_management.web import idempotency
 from course_management.web.responses import API
@@ -74,14 +73,14 @@ def check() -> None:
 def audit() -> None:
     """Recompute every invariant of seats, lines and the record from the rows; changes none of them. Exit 1 where one fails."""
     began = time.perf_counter()
-    with transaction(db.session(), writing=False, snapshot=True) as session:
+    with transaction(writing=False, snapshot=True) as session:
         findings = recount(session)
     for finding in findings:
         click.echo(f"{'FAIL' if finding.count else 'ok  '} {finding.name}" + (f": {finding.count}" if finding.count else ""))
         for example in finding.examples:
             click.echo(f"       {example}")
     try:
-        with transaction(db.session(), writing=True) as session:
+        with transaction(writing=True) as session:
             record(session, findings, time.perf_counter() - began)
     except DBAPIError as error:
         if not constraints.is_read_only(error):
@@ -100,9 +99,9 @@ def load_demo(students: int, courses: int, each: int) -> None:
     if each > courses // 2:
         raise click.BadParameter("each student takes courses of the first half: at most COURSES / 2.", param_hint="--each")
     with click.progressbar(length=courses + students * (1 + 2 * each), label="Loading", file=sys.stderr) as bar:
-        with transaction(db.session(), writing=True) as session:
+        with transaction(writing=True) as session:
             demo.load(session, students, courses, each, bar.update)
-    with transaction(db.session(), writing=True) as session:
+    with transaction(writing=True) as session:
         demo.analyze(session)
     click.echo(f"{students} students, {courses} courses, {students * each} enrollments.")
 
@@ -110,7 +109,7 @@ def load_demo(students: int, courses: int, each: int) -> None:
 @command("forget-keys")
 def forget_keys() -> None:
     """Remove the idempotency keys older than 24 hours. Run it daily."""
-    with transaction(db.session(), writing=True) as session:
+    with transaction(writing=True) as session:
         count = idempotency.forget_old(session)
     click.echo(f"Keys removed: {count}.")
 

@@ -51,7 +51,7 @@ FALSE = [
 
 @pytest.mark.parametrize(("statement", "finding"), FALSE)
 def test_what_is_wrong_is_found(app, school, statement, finding):
-    with app.app_context(), transaction(db.session(), writing=True) as session:
+    with app.app_context(), transaction(writing=True) as session:
         session.execute(sa.text(statement), school)
     result = audit(app)
     assert result.exit_code == 1
@@ -90,7 +90,7 @@ def test_a_row_without_its_student_is_found(app, school, backend):
 )
 def test_what_a_constraint_can_say_the_database_refuses(app, school, statement):
     def falsify():
-        with app.app_context(), transaction(db.session(), writing=True) as session:
+        with app.app_context(), transaction(writing=True) as session:
             if "ticket = 2" in statement:
                 waiting = "UPDATE student_courses SET state = 'waitlisted', enrolled_at = NULL WHERE student_id = :d"
                 session.execute(sa.text(waiting), school)
@@ -107,7 +107,7 @@ def verdicts(app):
 
 def test_the_verdict_is_kept(app, school):
     audit(app)
-    with app.app_context(), transaction(db.session(), writing=True) as session:
+    with app.app_context(), transaction(writing=True) as session:
         session.execute(sa.text("UPDATE courses SET waitlisted = 3 WHERE id = :c"), school)
     assert audit(app).exit_code == 1
     (well, ill) = verdicts(app)
@@ -117,7 +117,7 @@ def test_the_verdict_is_kept(app, school):
 
 
 def test_only_the_last_verdicts_are_kept(app):
-    with app.app_context(), transaction(db.session(), writing=True) as session:
+    with app.app_context(), transaction(writing=True) as session:
         session.add_all(AuditRun(violations=i, duration_ms=1) for i in range(KEPT + 5))
     audit(app)
     assert [run.violations for run in verdicts(app)] == [*range(6, KEPT + 5), 0]

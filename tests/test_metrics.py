@@ -150,7 +150,7 @@ def test_the_line_is_counted_by_its_index(app, backend):
     """100,000 courses without a line cost a scrape nothing."""
     from course_management.scrape import _WAITING
 
-    with app.app_context(), transaction(db.session(), writing=True) as session:
+    with app.app_context(), transaction(writing=True) as session:
         query = _WAITING.compile(db.engine)
         if backend == "postgresql":
             session.execute(sa.text("SET LOCAL enable_seqscan = off"))
@@ -266,7 +266,7 @@ def test_a_reload_loses_no_count_and_the_end_leaves_no_file(service):
 def test_who_is_being_served_is_in_flight(service, app, backend):
     """The request waits for a lock that the test holds; the scrape does not count itself."""
     with ThreadPoolExecutor(1) as pool:
-        with app.app_context(), transaction(db.session(), writing=True) as session:
+        with app.app_context(), transaction(writing=True) as session:
             if backend == "postgresql":  # SQLite has but one writer
                 session.execute(sa.text("LOCK TABLE courses IN SHARE MODE"))
             waiting = pool.submit(service.request, "POST", "/courses", {"name": "Logic", "level": "x"})

@@ -23,10 +23,13 @@ _TRACE = re.compile(
 )
 
 
-def init_app(app: Flask, slow_ms: int) -> None:
-    """Give every request of `app` an id; log and count it when it is answered, and say so if it took `slow_ms` or more."""
+def init_app(app: Flask, slow_ms: int, *, proxy: bool) -> None:
+    """Give every request of `app` an id; log and count it when it is answered, and say so if it took `slow_ms` or more.
+
+    Behind a `proxy` it is the proxy who says who the client is.
+    """
     app.before_request(_begin)
-    app.after_request(partial(_end, slow_ms))
+    app.after_request(partial(_end, slow_ms, "HTTP_X_FORWARDED_FOR" if proxy else "REMOTE_ADDR"))
     app.wsgi_app = _in_flight(app.wsgi_app)  # type: ignore[method-assign, assignment]  # the way Flask documents
 
 
@@ -66,12 +69,18 @@ def _begin() -> None:
     g.began = time.perf_counter()
 
 
-def _end(slow_ms: int, answer: Response) -> Response:
+def _end(slow_ms: int, client: str, answer: Response) -> Response:
     answer.headers["X-Request-ID"] = request_id.get()
     answer.headers["X-Content-Type-Options"] = "nosniff"
     method, address, status, seconds = request.method, route(), answer.status_code, time.perf_counter() - g.began
     metrics.count_request(method, address, status, seconds)
-    fields = {"method": method, "route": address, "status": status, "duration_ms": round(seconds * 1000, 3)}
+    fields = {
+        "method": method,
+        "route": address,
+        "status": status,
+        "duration_ms": round(seconds * 1000, 3),
+        "client": request.environ.get(client, "").rpartition(",")[2].strip() or None,  # the last is the proxy's own word
+    }
     info("request", **fields)
     if seconds * 1000 >= slow_ms:
         log.warning("slow request", extra=fields)

@@ -9,7 +9,6 @@ import pytest
 import sqlalchemy as sa
 
 from course_management import logs
-from course_management.extensions import db
 from course_management.web.transaction import transaction
 
 TRACE, SPAN = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
@@ -86,7 +85,7 @@ def test_who_waits_for_a_lock_is_slow(slow, app, lines, backend):
     """A real wait: the statement that could not have its lock, and the request it was part of."""
     client = slow(slow_statement_ms=100, slow_request_ms=100)
     with ThreadPoolExecutor(1) as pool:
-        with app.app_context(), transaction(db.session(), writing=True) as session:
+        with app.app_context(), transaction(writing=True) as session:
             if backend == "postgresql":  # SQLite has but one writer
                 session.execute(sa.text("LOCK TABLE courses IN SHARE MODE"))
             answer = pool.submit(client.post, "/courses", json={"name": "Logic", "level": "x"}, headers={"X-Request-ID": "r2"})
