@@ -270,7 +270,7 @@ def test_who_is_being_served_is_in_flight(service, app, backend):
             if backend == "postgresql":  # SQLite has but one writer
                 session.execute(sa.text("LOCK TABLE courses IN SHARE MODE"))
             waiting = pool.submit(service.request, "POST", "/courses", {"name": "Logic", "level": "x"})
-            eventually(lambda: total(scraped(service), "http_requests_in_flight"), 1)
+            eventually(lambda: (waiting.done(), total(scraped(service), "http_requests_in_flight")), (False, 1))
         assert waiting.result().status == 201
     eventually(lambda: total(scraped(service), "http_requests_in_flight"), 0)
 
