@@ -1,16 +1,20 @@
 """How gunicorn serves the service. Settings: `.env.example`."""
 
+import itertools
 import os
 import select
+import shutil
 import signal
 import socket
 import sys
+import tempfile
 from pathlib import Path
 
 import sqlalchemy as sa
 from gunicorn import util
+from prometheus_client import multiprocess, values
 
-from course_management import logs
+from course_management import logs, shared
 from course_management.config import Config
 from course_management.web import wire
 
@@ -53,6 +57,8 @@ def on_starting(server):
     # With LISTEN_FDS systemd has made the socket already.
     if "LISTEN_FDS" not in os.environ and (fault := socket_fault() if is_unix else port_fault()):
         sys.exit(f"Cannot listen on {bind}: {fault}. Set HOST or PORT to another address.")
+    # What the workers count, for /metrics: from nothing at each start, kept over reloads, in memory where there is some.
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = tempfile.mkdtemp(prefix="course-management-metrics-", dir=worker_tmp_dir)
     warn_of_missing_connections(server.log)
 
 
@@ -98,9 +104,29 @@ def when_ready(server):
     print(f"Course Management listens on {where}{docs}. Stop it with Ctrl-C.", file=sys.stderr)
 
 
+def pre_fork(server, worker):
+    """Give each worker a slot, a dead one's where there is one: its files are counted on in, and do not become more."""
+    taken = {other.slot for other in server.WORKERS.values()}
+    worker.slot = next(slot for slot in itertools.count() if slot not in taken)
+
+
 def post_fork(server, worker):
-    """Keep what a worker is told before it listens to signals: gunicorn queues it as for the master, and the worker goes on."""
+    """Count in the files of the worker's slot, and keep what it is told before it listens to signals.
+
+    gunicorn would queue that as for the master, and the worker would go on.
+    """
     worker.told = server.SIG_QUEUE
+    values.ValueClass = shared.value_class(os.environ["PROMETHEUS_MULTIPROC_DIR"], worker.slot)
+
+
+def child_exit(server, worker):
+    """Forget what a dead worker had under way."""
+    multiprocess.mark_process_dead(worker.slot)
+
+
+def on_exit(server):
+    """Remove what was counted."""
+    shutil.rmtree(os.environ["PROMETHEUS_MULTIPROC_DIR"], ignore_errors=True)
 
 
 def post_worker_init(worker):

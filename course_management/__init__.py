@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flask import Flask, redirect
 
-from course_management import cli, extensions, health, logs
+from course_management import cli, extensions, health, logs, metrics, scrape, statements
 from course_management.config import ROOT, Config
 from course_management.courses.views import bp as courses_bp
 from course_management.enrollments.views import bp as enrollments_bp
@@ -25,14 +25,19 @@ def create_app(config: Config | None = None) -> Flask:
     )
     logs.configure(config.log_level)
     extensions.init_app(app, migrations=ROOT / "migrations", prepare=config.prepare)
+    with app.app_context():
+        statements.init_engine(extensions.db.engine, config.slow_statement_ms)
+    metrics.counted().threads.set(config.threads)
+    metrics.counted().pool_size.set(config.threads)
     addresses.init_app(app)
-    requests.init_app(app, proxy=config.proxy)
+    requests.init_app(app, config.slow_request_ms, proxy=config.proxy)
     problems.init_app(app)
 
     for blueprint in (students_bp, courses_bp, enrollments_bp, health.bp, openapi.bp, problems.bp):
         app.register_blueprint(blueprint, url_prefix=API)
         app.register_blueprint(blueprint, name=f"{blueprint.name}_at_root")
     app.add_url_rule("/", "home", lambda: redirect("/docs"))
+    app.add_url_rule(requests.METRICS, "metrics", scrape.metrics)
 
     cli.init_app(app)
     return app

@@ -15,6 +15,7 @@ from sqlalchemy.exc import DBAPIError
 
 from course_management import constraints, demo, health
 from course_management.audit import audit as recount
+from course_management.audit import record
 from course_management.logs import log
 from course_management.web import idempotency
 from course_management.web.responses import API
@@ -70,13 +71,21 @@ def check() -> None:
 
 @command("audit")
 def audit() -> None:
-    """Recompute every invariant of seats, lines and the record from the rows; writes nothing. Exit 1 where one fails."""
+    """Recompute every invariant of seats, lines and the record from the rows; changes none of them. Exit 1 where one fails."""
+    began = time.perf_counter()
     with transaction(writing=False, snapshot=True) as session:
         findings = recount(session)
     for finding in findings:
         click.echo(f"{'FAIL' if finding.count else 'ok  '} {finding.name}" + (f": {finding.count}" if finding.count else ""))
         for example in finding.examples:
             click.echo(f"       {example}")
+    try:
+        with transaction(writing=True) as session:
+            record(session, findings, time.perf_counter() - began)
+    except DBAPIError as error:
+        if not constraints.is_read_only(error):
+            raise
+        click.echo("This database takes no writes from here: the verdict is not recorded for /metrics.", err=True)
     if any(finding.count for finding in findings):
         sys.exit(1)
 

@@ -54,6 +54,8 @@ class Config:
     graceful_timeout: int = 30
     prepare: bool = True
     log_level: str = "INFO"
+    slow_request_ms: int = 1000
+    slow_statement_ms: int = 500
     course_levels: tuple[str, ...] = ()
 
     @classmethod
@@ -77,6 +79,8 @@ class Config:
             graceful_timeout=_integer(given, "GRACEFUL_TIMEOUT", 30, 1, 3600),
             prepare=_one_of(given, "PREPARE", "ON", ("ON", "OFF")) == "ON",
             log_level=_one_of(given, "LOG_LEVEL", "INFO", ("DEBUG", "INFO", "WARNING", "ERROR")),
+            slow_request_ms=_integer(given, "SLOW_REQUEST_MS", 1000, 0, 3_600_000),
+            slow_statement_ms=_integer(given, "SLOW_STATEMENT_MS", 500, 0, 3_600_000),
             course_levels=tuple(w for word in given.get("COURSE_LEVELS", "").split(",") if (w := text.clean(word))),
         )
 

@@ -8,15 +8,22 @@ import threading
 from collections.abc import Mapping
 from contextvars import ContextVar
 from datetime import UTC, datetime
+from types import MappingProxyType
 from typing import Any, TextIO
 
 import orjson
 from sqlalchemy.orm import Session
 
+from course_management import metrics
+
 log = logging.getLogger("course_management")
 
 # The id of the request being served; "" outside one.
 request_id: ContextVar[str] = ContextVar("request_id", default="")
+
+# Where the request stands in a trace of its caller's: `trace_id` and `span_id`, or nothing.
+NO_TRACE: Mapping[str, str] = MappingProxyType({})
+trace: ContextVar[Mapping[str, str]] = ContextVar("trace", default=NO_TRACE)
 
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
@@ -25,7 +32,7 @@ _lock = threading.Lock()
 
 
 class JsonHandler(logging.Handler):
-    """A record as JSON: time, level, logger, event, request_id, then its `extra` fields and its traceback."""
+    """A record as JSON: time, level, logger, event, request_id, the trace, then its `extra` fields and its traceback."""
 
     def __init__(self, stream: TextIO) -> None:
         super().__init__()
@@ -46,7 +53,7 @@ class JsonHandler(logging.Handler):
             "event": event,
             "request_id": request_id.get() or None,
         }
-        text = orjson.dumps({**line, **fields}, default=str, option=orjson.OPT_UTC_Z).decode()
+        text = orjson.dumps({**line, **trace.get(), **fields}, default=str, option=orjson.OPT_UTC_Z).decode()
         with _lock:
             self.stream.write(text + "\n")
             self.stream.flush()
@@ -73,6 +80,7 @@ def note(session: Session, event: str, **ids: object) -> None:
 
 
 def flush_notes(session: Session) -> None:
-    """Log what the committed transaction noted."""
+    """Log and count what the committed transaction noted."""
     for event, ids in session.info.pop("notes", ()):
         info(event, **ids)
+        metrics.count_move(event, ids.get("count", 1))

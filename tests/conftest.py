@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import uuid
 from collections.abc import Callable, Iterator
@@ -14,9 +15,8 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 from flask_migrate import upgrade
-from sqlalchemy import event
 
-from course_management import create_app, logs, prepared
+from course_management import create_app, logs
 from course_management.config import Config, database_url
 from course_management.extensions import Base, db
 from course_management.web.transaction import transaction
@@ -117,29 +117,42 @@ def client(app: Flask) -> FlaskClient:
 def statements(app: Flask) -> Callable[[], Any]:
     """Records the statements sent to the database inside `with statements() as sent`."""
 
+    with app.app_context():
+        dialect = db.engine.dialect
+
     @contextmanager
     def record() -> Iterator[list[str]]:
         sent: list[str] = []
 
-        def hear(conn: Any, cursor: Any, statement: str, *_: Any) -> None:
-            if not statement.startswith(("BEGIN", "SAVEPOINT", "PREPARE")):
-                sent.append(statement)
+        def hearing(execute: Callable[..., None]) -> Callable[..., None]:
+            def hear(cursor: Any, text: str, values: Any, context: Any = None) -> None:
+                sent.extend(one for one in text.split("; ") if not one.startswith(("BEGIN", "SAVEPOINT", "PREPARE")))
+                execute(cursor, text, values, context)
 
-        with app.app_context():
-            engine = db.engine
+            return hear
 
-        def hear_message(text: str, seconds: float) -> None:
-            sent.extend(text.split("; "))
-
-        event.listen(engine, "before_cursor_execute", hear)
-        prepared.observers.append(hear_message)
-        try:
+        with pytest.MonkeyPatch.context() as patch:
+            for name in ("do_execute", "do_executemany"):
+                patch.setattr(dialect, name, hearing(getattr(dialect, name)))
             yield sent
-        finally:
-            event.remove(engine, "before_cursor_execute", hear)
-            prepared.observers.remove(hear_message)
 
     return record
+
+
+@pytest.fixture
+def lines(app: Flask) -> Iterator[Callable[[], list[dict[str, Any]]]]:
+    """The lines logged since last asked."""
+    stream = io.StringIO()
+    logs.configure("INFO", stream)
+
+    def read() -> list[dict[str, Any]]:
+        text = stream.getvalue()
+        stream.seek(0)
+        stream.truncate()
+        return [json.loads(line) for line in text.splitlines()]
+
+    yield read
+    logs.configure("INFO", io.StringIO())
 
 
 class Make:

@@ -34,6 +34,7 @@ def test_every_spelling_of_postgresql_means_psycopg2(scheme):
         ("PORT", "0", "PORT must be"),
         ("PORT", "99999999999", "PORT must be"),
         ("THREADS", "-1", "THREADS must be"),
+        ("SLOW_REQUEST_MS", "1s", "SLOW_REQUEST_MS must be a whole number from 0"),
         ("HOST", "unix:relative", "HOST must be an address, or unix: and an absolute path"),
         ("HOST", "unix:/" + "a" * 107, "HOST must be an address, or unix: and an absolute path of at most 107 bytes"),
         ("KEEPALIVE", "0", "KEEPALIVE must be a whole number from 1 to 3600"),

@@ -16,7 +16,7 @@ def test_the_document_describes_every_route(client):
     assert "/courses/{course}" in document["paths"]
     assert set(document["paths"]["/courses/{course}"]) == {"get", "put", "patch", "delete"}
     rules = {rule.rule.removeprefix("/api/v1") for rule in client.application.url_map.iter_rules()}
-    undocumented = {"/", "/docs", "/docs/<name>", "/openapi.json", "/problems", "/problems/<code>"}
+    undocumented = {"/", "/metrics", "/docs", "/docs/<name>", "/openapi.json", "/problems", "/problems/<code>"}
     assert len(document["paths"]) == len(rules - undocumented)
     course = document["components"]["schemas"]["CourseIn"]
     assert course["required"] == ["level", "name"]

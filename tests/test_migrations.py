@@ -59,7 +59,7 @@ def test_up_to_the_first_to_the_head_and_back_keeps_the_students(fresh):
 
 
 def test_each_step_up_down_and_up(fresh):
-    for revision in ("0001", "0002", "0003", "0004", "0005", "0006"):
+    for revision in ("0001", "0002", "0003", "0004", "0005", "0006", "0007"):
         upgrade(revision=revision)
     downgrade(revision="base")
     assert tables() == set()

@@ -12,7 +12,7 @@ from sqlalchemy.orm.exc import StaleDataError
 from werkzeug.exceptions import HTTPException
 from werkzeug.http import HTTP_STATUS_CODES
 
-from course_management import constraints, errors
+from course_management import constraints, errors, metrics
 from course_management.logs import log, request_id
 from course_management.web.responses import as_json
 from course_management.web.transaction import CommitUncertainError
@@ -68,6 +68,7 @@ def status_of(kind: type[errors.Error]) -> int:
 
 def problem(code: str, title: str, status: int, detail: str, **fields: Any) -> Response:
     """A problem document (RFC 9457): `type` is the address of a page that explains the code and its remedy."""
+    metrics.refusals(code).inc()
     document = {"type": f"/problems/{code}", "title": title, "status": status, "detail": detail, "instance": request.path}
     answer = as_json(document | {"request_id": request_id.get()} | fields, status, "application/problem+json")
     if status == 503:
@@ -124,6 +125,8 @@ def init_app(app: Flask) -> None:
         app.register_error_handler(kind, _from_database)
     app.register_error_handler(StaleDataError, lambda error: from_error(errors.Stale()))
     app.register_error_handler(Exception, _unforeseen)
+    for code in catalogue():
+        metrics.refusals(code)
 
 
 def catalogue() -> dict[str, dict[str, Any]]:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import io
 import json
 import re
 
 import pytest
 
-from course_management import logs
 from tests.web.problems import problem
 
 
@@ -92,22 +90,6 @@ def test_a_sane_request_id_is_kept_and_another_made(client):
         assert re.fullmatch("[0-9a-f]{32}", made)
     answer = client.get("/courses/nowhere", headers={"X-Request-ID": "abc"})
     assert answer.json["request_id"] == answer.headers["X-Request-ID"] == "abc"
-
-
-@pytest.fixture
-def lines(app):
-    """The lines logged since last asked."""
-    stream = io.StringIO()
-    logs.configure("INFO", stream)
-
-    def read():
-        text = stream.getvalue()
-        stream.seek(0)
-        stream.truncate()
-        return [json.loads(line) for line in text.splitlines()]
-
-    yield read
-    logs.configure("INFO", io.StringIO())
 
 
 def test_one_line_a_request_and_one_an_event(client, lines):
