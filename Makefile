@@ -21,6 +21,7 @@ check: .venv/installed-dev
 	@$(BIN)/ruff check
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+	@$(BIN)/bandit -q -ii -c pyproject.toml -r course_management gunicorn.conf.py wsgi.py
 
 format: .venv/installed-dev
 	@$(BIN)/ruff format

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ipaddress
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +14,7 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
 from course_management import text
+from course_management.callers import SCOPES
 
 ROOT = Path(__file__).resolve().parent.parent
 DEFAULT_DATABASE = f"sqlite:///{ROOT / 'instance' / 'course_management.db'}"
@@ -19,6 +22,22 @@ DEFAULT_DATABASE = f"sqlite:///{ROOT / 'instance' / 'course_management.db'}"
 
 class BadSetting(SystemExit):
     """A setting that cannot be used: ends the process with one line that says how to mend it."""
+
+
+@dataclass(frozen=True)
+class Oidc:
+    """The OpenID Connect provider whose tokens are taken, and what their claims mean here.
+
+    `scopes` is what each word of the claim `scopes_claim` grants. `student` is how a token names its student: by `id`,
+    `external_id` or `email`, and in which claim.
+    """
+
+    issuer: str
+    audience: str
+    algorithms: tuple[str, ...] = ("RS256",)
+    scopes_claim: str = "scope"
+    scopes: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    student: tuple[str, str] | None = None
 
 
 @dataclass(frozen=True)
@@ -30,6 +49,9 @@ class Config:
     port: int = 8000
     workers: int = 4
     threads: int = 4
+    auth: str = ""  # open, required, or not said: then open, and on a loopback address only
+    oidc: Oidc | None = None
+    cors_origins: tuple[str, ...] = ()
     prepare: bool = True
     log_level: str = "INFO"
     course_levels: tuple[str, ...] = ()
@@ -38,20 +60,54 @@ class Config:
     def from_env(cls, env: Mapping[str, str | None] | None = None) -> Config:
         """The settings from `env`: by default `.env` at the top of the project, overruled by the environment.
 
-        An empty setting is an unset one. Raises BadSetting for a value that cannot be used.
+        An empty setting is an unset one; each may stand in a file that NAME_FILE names. Raises BadSetting for a value that
+        cannot be used.
         """
         if env is None:
             env = dotenv_values(ROOT / ".env") | {k: v for k, v in os.environ.items() if v.strip()}
-        given = {name: value.strip() for name, value in env.items() if value and value.strip()}
+        given = _Given({name: value.strip() for name, value in env.items() if value and value.strip()})
+        auth = _one_of(given, "AUTH", "", ("OPEN", "REQUIRED")).lower()
+        host = given.get("HOST", cls.host).strip("[]")
+        refuse_open_to_others(auth, host)
         return cls(
             database_url=database_url(given.get("DATABASE_URL", DEFAULT_DATABASE)),
-            host=given.get("HOST", cls.host).strip("[]"),
+            host=host,
             port=_integer(given, "PORT", 8000, 1, 65535),
             workers=_integer(given, "WEB_CONCURRENCY", 4, 1, 256),
             threads=_integer(given, "THREADS", 4, 1, 256),
+            auth=auth,
+            oidc=_oidc(given),
+            cors_origins=_origins(given),
             prepare=_one_of(given, "PREPARE", "ON", ("ON", "OFF")) == "ON",
             log_level=_one_of(given, "LOG_LEVEL", "INFO", ("DEBUG", "INFO", "WARNING", "ERROR")),
             course_levels=tuple(w for word in given.get("COURSE_LEVELS", "").split(",") if (w := text.clean(word))),
+        )
+
+
+class _Given(dict[str, str]):
+    """The settings by name; one that is a secret need not stand in the environment, but in a file."""
+
+    def get(self, name: str, default: str = "") -> str:  # type: ignore[override]  # here a default is always a text
+        path = super().get(f"{name}_FILE")
+        if path is None:
+            return super().get(name, default)
+        if name in self:
+            raise BadSetting(f"{name} and {name}_FILE are both set: unset one of them.")
+        try:
+            return Path(path).read_text(encoding="utf-8").strip() or default
+        except (OSError, ValueError) as error:
+            raise BadSetting(f"{name}_FILE must name a file that this process can read: {path!r} is none ({error}).") from None
+
+
+def refuse_open_to_others(auth: str, host: str) -> None:
+    """Raise BadSetting where nobody said who may use the service, and `host` lets in more than this machine."""
+    try:
+        loopback = host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:  # another name, or the path of a socket
+        loopback = False
+    if not auth and not loopback:
+        raise BadSetting(
+            f"AUTH must be set to listen on {host}: AUTH=required (docs/access.md says how), or AUTH=open to let in everybody."
         )
 
 
@@ -80,6 +136,53 @@ def _integer(given: Mapping[str, str], name: str, default: int, low: int, high: 
 
 def _one_of(given: Mapping[str, str], name: str, default: str, choices: tuple[str, ...]) -> str:
     value = given.get(name, default).upper()
-    if value not in choices:
+    if value not in (default, *choices):
         raise BadSetting(f"{name} must be one of {', '.join(choices)}, not {value!r}.")
     return value
+
+
+def _words(given: Mapping[str, str], name: str, default: str = "") -> tuple[str, ...]:
+    return tuple(word.strip() for word in given.get(name, default).split(",") if word.strip())
+
+
+def _origins(given: Mapping[str, str]) -> tuple[str, ...]:
+    origins = _words(given, "CORS_ORIGINS")
+    for origin in origins:
+        if not re.fullmatch("https?://[a-z0-9.-]+(:[0-9]+)?", origin):  # RFC 6454, section 6.2
+            raise BadSetting(
+                f"CORS_ORIGINS must be origins such as https://app.example.edu, without a path or *, not {origin!r}."
+            )
+    return origins
+
+
+ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512")
+STUDENT_KEYS = ("id", "external_id", "email")
+
+
+def _oidc(given: Mapping[str, str]) -> Oidc | None:
+    issuer, audience = given.get("OIDC_ISSUER", ""), given.get("OIDC_AUDIENCE", "")
+    if not issuer:
+        return None
+    if not secure(issuer):
+        raise BadSetting(f"OIDC_ISSUER must be an address that begins with https://, not {issuer!r}.")
+    if not audience:
+        raise BadSetting("OIDC_AUDIENCE must be set with OIDC_ISSUER: tokens meant for others would be taken without it.")
+    algorithms = _words(given, "OIDC_ALGORITHMS", "RS256")
+    if not set(algorithms) <= set(ALGORITHMS):
+        raise BadSetting(f"OIDC_ALGORITHMS must be some of {', '.join(ALGORITHMS)}, not {','.join(algorithms)!r}.")
+    grants = []
+    for pair in _words(given, "OIDC_SCOPES"):
+        word, _, scopes = pair.partition("=")
+        if not word or not scopes or not set(scopes.split("+")) <= set(SCOPES):
+            raise BadSetting(f"OIDC_SCOPES must be pairs such as registrar=students:write+enrollments:write, not {pair!r}.")
+        grants.append((word, tuple(scopes.split("+"))))
+    by, _, claim = given.get("OIDC_STUDENT", "").partition("=")
+    if by and (by not in STUDENT_KEYS or not claim):
+        raise BadSetting(f"OIDC_STUDENT must be id, external_id or email, then = and a claim's name, not {by!r}.")
+    claim_of_scopes = given.get("OIDC_SCOPES_CLAIM", "scope")
+    return Oidc(issuer, audience, algorithms, claim_of_scopes, tuple(grants), (by, claim) if by else None)
+
+
+def secure(address: str) -> bool:
+    """Whether an address is https, or http on this machine."""
+    return re.match(r"https://[^/]|http://(localhost|127\.0\.0\.1|\[::1\])([:/]|$)", address) is not None

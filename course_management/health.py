@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session
 from course_management import constraints
 from course_management.extensions import Base
 from course_management.logs import log
+from course_management.web.access import PUBLIC
 from course_management.web.endpoint import reading
 from course_management.web.problems import RETRY_AFTER
 from course_management.web.responses import as_json
@@ -31,7 +32,7 @@ class HealthOut(Schema):
 
 
 @bp.get("/health/live")
-@reading(answer=HealthOut)
+@reading(scope=PUBLIC, answer=HealthOut)
 def live(session: Session) -> Response:
     """Whether the process answers; asks nothing else."""
     return as_json({"status": "ok", "checks": {"process": {"ok": True, "detail": "answers"}}})
@@ -39,7 +40,7 @@ def live(session: Session) -> Response:
 
 @bp.get("/health", endpoint="health")
 @bp.get("/health/ready")
-@reading(answer=HealthOut, status=(200, 503))
+@reading(scope=PUBLIC, answer=HealthOut, status=(200, 503))
 def ready(session: Session) -> Response:
     """Whether the service can serve: the database is reachable and its schema has what this release needs."""
     checks = readiness(session)

@@ -17,6 +17,8 @@ log = logging.getLogger("course_management")
 
 # The id of the request being served; "" outside one.
 request_id: ContextVar[str] = ContextVar("request_id", default="")
+# Who sent it: "key:" and the name of its key, or "oidc:" and the subject of its token; "" where nobody had to say so.
+actor: ContextVar[str] = ContextVar("actor", default="")
 
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
@@ -25,7 +27,7 @@ _lock = threading.Lock()
 
 
 class JsonHandler(logging.Handler):
-    """A record as JSON: time, level, logger, event, request_id, then its `extra` fields and its traceback."""
+    """A record as JSON: time, level, logger, event, request_id, actor, then its `extra` fields and its traceback."""
 
     def __init__(self, stream: TextIO) -> None:
         super().__init__()
@@ -45,6 +47,7 @@ class JsonHandler(logging.Handler):
             "logger": logger,
             "event": event,
             "request_id": request_id.get() or None,
+            "actor": actor.get() or None,
         }
         text = orjson.dumps({**line, **fields}, default=str, option=orjson.OPT_UTC_Z).decode()
         with _lock:

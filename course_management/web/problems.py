@@ -14,6 +14,7 @@ from werkzeug.http import HTTP_STATUS_CODES
 
 from course_management import constraints, errors
 from course_management.logs import log, request_id
+from course_management.web.access import PUBLIC, needs
 from course_management.web.responses import as_json
 from course_management.web.transaction import CommitUncertainError
 
@@ -21,12 +22,22 @@ RETRY_AFTER = "2"  # seconds
 
 STATUS: dict[type[errors.Error], int] = {
     errors.Malformed: 400,
+    errors.NotAuthenticated: 401,
+    errors.TokenInvalid: 401,
+    errors.ScopeMissing: 403,
     errors.NotFound: 404,
     errors.Conflict: 409,
     errors.Stale: 412,
     errors.Invalid: 422,
     errors.KeyReused: 422,
     errors.Unavailable: 503,
+}
+
+# What WWW-Authenticate says (RFC 6750, section 3).
+CHALLENGES: dict[type[errors.Error], str] = {
+    errors.NotAuthenticated: 'Bearer realm="course-management"',
+    errors.TokenInvalid: 'Bearer realm="course-management", error="invalid_token"',
+    errors.ScopeMissing: 'Bearer realm="course-management", error="insufficient_scope", scope="{scope}"',
 }
 
 # What HTTP itself refuses: status -> code, title, remedy.
@@ -60,7 +71,10 @@ def problem(code: str, title: str, status: int, detail: str, **fields: Any) -> R
 
 def from_error(error: errors.Error) -> Response:
     """The problem document of one of our own errors."""
-    return problem(error.code, error.title, status_of(type(error)), error.detail, **error.fields)
+    answer = problem(error.code, error.title, status_of(type(error)), error.detail, **error.fields)
+    if type(error) in CHALLENGES:
+        answer.headers["WWW-Authenticate"] = CHALLENGES[type(error)].format(**error.fields)
+    return answer
 
 
 def _from_http(error: HTTPException) -> Any:
@@ -129,16 +143,18 @@ bp = Blueprint("problems", __name__, template_folder="templates")
 @bp.app_template_filter("code")
 def code_spans(text: str) -> Markup:
     """Text with its `words in backticks` as HTML code."""
-    return Markup(re.sub("`([^`]*)`", r"<code>\1</code>", str(escape(text))))
+    return Markup(re.sub("`([^`]*)`", r"<code>\1</code>", str(escape(text))))  # nosec B704 - escaped first
 
 
 @bp.get("/problems")
+@needs(PUBLIC)
 def index() -> str:
     """Every problem code on one page."""
     return render_template("problems.html", problems=catalogue(), heading="Problems")
 
 
 @bp.get("/problems/<code>")
+@needs(PUBLIC)
 def explain(code: str) -> str:
     """What a problem code means and what mends it."""
     found = catalogue()

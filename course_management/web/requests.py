@@ -9,7 +9,7 @@ from functools import cache
 
 from flask import Flask, Response, g, request
 
-from course_management.logs import info, request_id
+from course_management.logs import actor, info, request_id
 
 _SANE = re.compile("[A-Za-z0-9._:/+=-]{1,128}")
 
@@ -34,6 +34,7 @@ def template(rule: str) -> str:
 def _begin() -> None:
     sent = request.headers.get("X-Request-ID", "")
     request_id.set(sent if _SANE.fullmatch(sent) else f"{random.getrandbits(128):032x}")
+    actor.set("")
     g.began = time.perf_counter()
 
 

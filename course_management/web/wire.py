@@ -21,7 +21,7 @@ def write_error(sock: socket.socket, status: int, reason: str, detail: str) -> N
     request_id = uuid.uuid4().hex
     document = {"type": f"/problems/{code}", "title": title, "status": status, "detail": f"{title} {remedy}"}
     body = orjson.dumps(document | {"instance": "", "request_id": request_id})
-    info("request", request_id=request_id, method=None, route=None, status=status, duration_ms=None)
+    info("request", request_id=request_id, actor=None, method=None, route=None, status=status, duration_ms=None)
     head = (
         f"HTTP/1.1 {status} {reason}\r\nConnection: close\r\nContent-Type: application/problem+json\r\n"
         f"Content-Length: {len(body)}\r\nX-Request-ID: {request_id}\r\n\r\n"
