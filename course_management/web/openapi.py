@@ -20,7 +20,7 @@ from course_management.web.endpoint import Endpoint
 from course_management.web.fields import Id, Level, Text
 from course_management.web.problems import status_of
 from course_management.web.requests import template
-from course_management.web.responses import API, as_json
+from course_management.web.responses import API, as_json, page_of
 
 bp = Blueprint("docs", __name__, template_folder="templates")
 
@@ -209,13 +209,8 @@ def openapi() -> Response:
 @needs(PUBLIC)
 def docs() -> Response:
     """Swagger UI."""
-    base = request.path.removesuffix("/docs")
-    answer = Response(render_template("docs.html", base=base))
-    answer.headers["Content-Security-Policy"] = (
-        "default-src 'none'; script-src 'self'; connect-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; "
-        "frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
-    )
-    return answer
+    page = render_template("docs.html", base=request.path.removesuffix("/docs"))
+    return page_of(page, "script-src 'self'; connect-src 'self'; img-src 'self' data:; style-src 'self'")
 
 
 @bp.get("/docs/<name>")

@@ -15,7 +15,7 @@ from werkzeug.http import HTTP_STATUS_CODES
 from course_management import constraints, errors
 from course_management.logs import log, request_id
 from course_management.web.access import PUBLIC, needs
-from course_management.web.responses import as_json
+from course_management.web.responses import as_json, page_of
 from course_management.web.transaction import CommitUncertainError
 
 RETRY_AFTER = "2"  # seconds
@@ -148,14 +148,14 @@ def code_spans(text: str) -> Markup:
 
 @bp.get("/problems")
 @needs(PUBLIC)
-def index() -> str:
+def index() -> Response:
     """Every problem code on one page."""
-    return render_template("problems.html", problems=catalogue(), heading="Problems")
+    return _page(catalogue(), "Problems")
 
 
 @bp.get("/problems/<code>")
 @needs(PUBLIC)
-def explain(code: str) -> str:
+def explain(code: str) -> Response:
     """What a problem code means and what mends it."""
     found = catalogue()
     for status in HTTP_STATUS_CODES:  # what HTTP may yet refuse, and we have no words of our own for
@@ -163,4 +163,8 @@ def explain(code: str) -> str:
             found.setdefault(code, dict(zip(("title", "remedy"), words(status)[1:], strict=True), status=status, about=""))
     if code not in found:
         abort(404)
-    return render_template("problems.html", problems={code: found[code]}, heading=code)
+    return _page({code: found[code]}, code)
+
+
+def _page(problems: dict[str, Any], heading: str) -> Response:
+    return page_of(render_template("problems.html", problems=problems, heading=heading), "style-src 'unsafe-inline'")
