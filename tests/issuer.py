@@ -21,6 +21,7 @@ class Issuer:
     def __init__(self) -> None:
         self.asked: list[str] = []
         self.keys: list[Key] = [RSAKey.generate_key(2048, {"kid": "first", "use": "sig"})]
+        self.elsewhere = ""  # where it sends who asks, in place of an answer
         self.port = 0
         self.start()
 
@@ -32,7 +33,9 @@ class Issuer:
             def do_GET(self) -> None:
                 issuer.asked.append(self.path)
                 body = json.dumps(issuer.documents().get(self.path)).encode()
-                self.send_response(200)
+                self.send_response(302 if issuer.elsewhere else 200)
+                if issuer.elsewhere:
+                    self.send_header("Location", issuer.elsewhere + self.path)
                 self.send_header("Content-Length", str(len(body)))
                 self.end_headers()
                 self.wfile.write(body)

@@ -262,6 +262,16 @@ def test_the_issuer_is_away(at_own, own, monkeypatch):
     monkeypatch.undo()
 
 
+def test_an_issuer_that_leads_elsewhere_is_not_followed(at_own, own):
+    """With urllib's own way with redirects the keys are fetched from elsewhere: seen to fail so."""
+    elsewhere = Issuer()
+    elsewhere.keys, elsewhere.documents = own.keys, own.documents
+    own.elsewhere = elsewhere.url
+    assert at_own(own.token(roles=["r"])) == (503, "service-unavailable")
+    assert elsewhere.asked == []
+    elsewhere.stop()
+
+
 @pytest.mark.parametrize(
     "broken",
     [
