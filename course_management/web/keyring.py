@@ -15,9 +15,7 @@ from course_management.logs import log
 from course_management.web import transaction
 
 FRESH = 1.0  # seconds what was read is believed: so long a revoked key may yet live
-SOON = (
-    0.1  # seconds after which an unknown key has it read again: a new one works at once, and a flood of bad ones costs ten reads
-)
+SOON = 0.1  # seconds after which an unknown key has it read again: a new one works at once, bad ones cost ten reads a second
 USE = 60.0  # seconds in which one use of a key is written down
 
 _NOBODY = service.Known(bytes(32), Caller("", frozenset()), 0.0)
