@@ -8,6 +8,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from dotenv import dotenv_values
 from sqlalchemy.engine import URL, make_url
@@ -22,6 +23,23 @@ DEFAULT_DATABASE = f"sqlite:///{ROOT / 'instance' / 'course_management.db'}"
 
 class BadSetting(SystemExit):
     """A setting that cannot be used: ends the process with one line that says how to mend it."""
+
+
+class Given(dict[str, str]):
+    """The settings given by name. Where `NAME` is not, `NAME_FILE` is the path of a file that has its value, such as a secret."""
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """The value of a setting, or `default`. Raises BadSetting where both are given, or the file cannot be read."""
+        path = super().get(f"{name}_FILE")
+        if path is None:
+            return super().get(name, default)
+        if name in self:
+            raise BadSetting(f"{name} and {name}_FILE are both set: unset one of them.")
+        try:
+            return Path(path).read_text(encoding="utf-8").strip() or default
+        except (OSError, UnicodeDecodeError) as error:
+            reason = error.strerror if isinstance(error, OSError) else "it is no text"
+            raise BadSetting(f"{name}_FILE names {path}, which cannot be read: {reason}. Name a file with the value.") from None
 
 
 @dataclass(frozen=True)
@@ -65,7 +83,7 @@ class Config:
         """
         if env is None:
             env = dotenv_values(ROOT / ".env") | {k: v for k, v in os.environ.items() if v.strip()}
-        given = _Given({name: value.strip() for name, value in env.items() if value and value.strip()})
+        given = Given({name: value.strip() for name, value in env.items() if value and value.strip()})
         auth = _one_of(given, "AUTH", "", ("OPEN", "REQUIRED")).lower()
         host = given.get("HOST", cls.host).strip("[]")
         refuse_open_to_others(auth, host)
@@ -82,21 +100,6 @@ class Config:
             log_level=_one_of(given, "LOG_LEVEL", "INFO", ("DEBUG", "INFO", "WARNING", "ERROR")),
             course_levels=tuple(w for word in given.get("COURSE_LEVELS", "").split(",") if (w := text.clean(word))),
         )
-
-
-class _Given(dict[str, str]):
-    """The settings by name; one that is a secret need not stand in the environment, but in a file."""
-
-    def get(self, name: str, default: str = "") -> str:  # type: ignore[override]  # here a default is always a text
-        path = super().get(f"{name}_FILE")
-        if path is None:
-            return super().get(name, default)
-        if name in self:
-            raise BadSetting(f"{name} and {name}_FILE are both set: unset one of them.")
-        try:
-            return Path(path).read_text(encoding="utf-8").strip() or default
-        except (OSError, ValueError) as error:
-            raise BadSetting(f"{name}_FILE must name a file that this process can read: {path!r} is none ({error}).") from None
 
 
 def refuse_open_to_others(auth: str, host: str) -> None:

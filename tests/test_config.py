@@ -45,7 +45,7 @@ def test_every_spelling_of_postgresql_means_psycopg2(scheme):
         ("OIDC_ISSUER", "http://id.example.edu", "OIDC_ISSUER must be an address that begins with https://"),
         ("OIDC_ISSUER", "http://localhost.evil.example", "OIDC_ISSUER must be an address that begins with https://"),
         ("OIDC_ISSUER", "https://id.example.edu", "OIDC_AUDIENCE must be set with OIDC_ISSUER"),
-        ("DATABASE_URL_FILE", "/nowhere/secret", "DATABASE_URL_FILE must name a file that this process can read"),
+        ("DATABASE_URL_FILE", "/nowhere/secret", "DATABASE_URL_FILE names /nowhere/secret, which cannot be read: No such file"),
         ("DATABASE_URL", "school.db", "DATABASE_URL is not an address"),
         ("DATABASE_URL", "postgresql://u@h:port/d", "DATABASE_URL is not an address"),
         ("DATABASE_URL", "sqlite+aiosqlite:////x.db", "DATABASE_URL must be postgresql"),
