@@ -1,6 +1,7 @@
 """How gunicorn serves the service. Settings: `.env.example`."""
 
 import os
+import select
 import socket
 import sys
 
@@ -15,7 +16,7 @@ settings = Config.from_env()
 
 bind = f"[{settings.host}]:{settings.port}" if ":" in settings.host else f"{settings.host}:{settings.port}"
 workers = settings.workers
-worker_class = "gthread"
+worker_class = "course_management.worker.Worker" if hasattr(select, "epoll") else "gthread"  # macOS has no epoll
 threads = settings.threads
 limit_request_line = 8190  # bytes: a name of 200 characters, percent-encoded, and a cursor beside it
 forwarder_headers = ""  # no header moves the routes

@@ -47,5 +47,5 @@ def create_app(config: Config | None = None) -> Flask:
 def _authenticate(config: Config) -> access.Authenticate:
     """Who a bearer token is: an API key by its form, else what the provider says, where there is one."""
     keyring = Keyring()
-    tokens = Tokens(config.oidc, lambda *who: transaction.look(lambda c: students.find_student(c, *who))) if config.oidc else None
+    tokens = Tokens(config.oidc, lambda *who: transaction.read(lambda c: students.find_student(c, *who))) if config.oidc else None
     return lambda token: keyring.caller(token) if tokens is None or token.startswith("cm_") else tokens.caller(token)

@@ -115,3 +115,10 @@ class Unavailable(Error):
     code = "service-unavailable"
     title = "The service cannot reach what it needs right now."
     remedy = "Wait for the seconds that Retry-After names and send the request again; with an Idempotency-Key that is safe."
+
+
+class Overloaded(Unavailable):
+    """Every thread of the process has been busy for seconds: the request is refused rather than left to wait for ever."""
+
+    code = "overloaded"
+    title = "The service has more to do than it can."

@@ -15,7 +15,7 @@ from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import event
 from sqlalchemy.engine import URL, Connection, Dialect, Engine
 from sqlalchemy.ext.compiler import compiles
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
 from course_management import prepared
 
@@ -117,6 +117,14 @@ def _any_of_array(element: among, compiler: Any, **kw: Any) -> str:
     return f"{column} = ANY({ids})"
 
 
+Reader = Session | Connection
+
+
+def connection_of(reader: Reader) -> Connection:
+    """The connection that a session uses; a connection itself."""
+    return reader.connection() if isinstance(reader, Session) else reader
+
+
 def now() -> datetime:
     """The present moment, aware, in UTC."""
     return datetime.now(UTC)
@@ -165,7 +173,7 @@ SNAPSHOT = {MODE: "snapshot"}  # reads what was committed when it began, whateve
 def _on_connect(dbapi: Any, record: Any) -> None:
     cursor = dbapi.cursor()
     if hasattr(dbapi, "server_version"):
-        cursor.execute(f"SET TIME ZONE 'UTC'; SET lock_timeout = {LOCK_WAIT}")
+        cursor.execute(f"SET TIME ZONE 'UTC'; SET lock_timeout = {LOCK_WAIT}; SET random_page_cost = 1.1")
     else:
         for pragma in ("journal_mode=WAL", "foreign_keys=ON", "synchronous=FULL"):
             cursor.execute(f"PRAGMA {pragma}")

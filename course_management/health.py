@@ -10,12 +10,13 @@ import sqlalchemy as sa
 from alembic.script import ScriptDirectory
 from flask import Blueprint, Response, current_app
 from marshmallow import Schema, fields
+from sqlalchemy.engine import Connection
 from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.orm import Session
 
 from course_management import constraints
 from course_management.extensions import Base
 from course_management.logs import log
+from course_management.web import transaction
 from course_management.web.access import PUBLIC
 from course_management.web.endpoint import reading
 from course_management.web.problems import RETRY_AFTER
@@ -32,18 +33,18 @@ class HealthOut(Schema):
 
 
 @bp.get("/health/live")
-@reading(scope=PUBLIC, answer=HealthOut)
-def live(session: Session) -> Response:
+@reading(scope=PUBLIC, answer=HealthOut, alone=True)
+def live() -> Response:
     """Whether the process answers; asks nothing else."""
     return as_json({"status": "ok", "checks": {"process": {"ok": True, "detail": "answers"}}})
 
 
 @bp.get("/health", endpoint="health")
 @bp.get("/health/ready")
-@reading(scope=PUBLIC, answer=HealthOut, status=(200, 503))
-def ready(session: Session) -> Response:
+@reading(scope=PUBLIC, answer=HealthOut, status=(200, 503), alone=True)
+def ready() -> Response:
     """Whether the service can serve: the database is reachable and its schema has what this release needs."""
-    checks = readiness(session)
+    checks = readiness()
     if all(check["ok"] for check in checks.values()):
         return as_json({"status": "ok", "checks": checks})
     answer = as_json({"status": "unavailable", "checks": checks}, 503)
@@ -51,16 +52,16 @@ def ready(session: Session) -> Response:
     return answer
 
 
-def readiness(session: Session) -> dict[str, dict[str, Any]]:
+def readiness() -> dict[str, dict[str, Any]]:
     """Each check by name: `ok`, and in `detail` what it found. Raises nothing."""
     try:
-        session.execute(sa.select(1))
+        transaction.read(lambda connection: connection.execute(sa.select(1)))
     except SQLAlchemyError as error:
         log.warning("not ready", extra={"reason": constraints.reason(error)})
         detail = "not checked: the database is not reachable"
         return {"database": {"ok": False, "detail": "not reachable"}, "schema": {"ok": False, "detail": detail}}
     try:
-        fault = schema_fault(session)
+        fault = transaction.read(schema_fault)
     except SQLAlchemyError as error:
         log.warning("not ready", extra={"reason": constraints.reason(error)})
         fault = "not readable: run `flask --app wsgi db upgrade`"
@@ -70,18 +71,18 @@ def readiness(session: Session) -> dict[str, dict[str, Any]]:
     }
 
 
-def schema_fault(session: Session) -> str | None:
+def schema_fault(connection: Connection) -> str | None:
     """What the schema lacks, or None.
 
     A revision this release does not know is a newer one: that is well as long as everything this release uses is still there.
     """
     script = _script(current_app.extensions["migrate"].directory)
-    revision = session.execute(sa.text("SELECT version_num FROM alembic_version")).scalar()
+    revision = connection.execute(sa.text("SELECT version_num FROM alembic_version")).scalar()
     if revision == script.get_current_head():
         return None
     if revision is None or revision in {known.revision for known in script.walk_revisions()}:
         return f"at revision {revision}, behind this release: run `flask --app wsgi db upgrade`"
-    lacking = missing_from(session.connection())
+    lacking = missing_from(connection)
     return f"at revision {revision}, unknown to this release, and without {', '.join(lacking)}" if lacking else None
 
 
@@ -90,7 +91,7 @@ def _script(directory: str) -> ScriptDirectory:
     return ScriptDirectory(Path(directory))
 
 
-def missing_from(connection: sa.Connection) -> list[str]:
+def missing_from(connection: Connection) -> list[str]:
     """The tables, columns and constraints of the models that the live schema does not have."""
     inspector = sa.inspect(connection)
     lacking: list[str] = []

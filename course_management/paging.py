@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import base64
+import re
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
 import orjson
 import sqlalchemy as sa
-from sqlalchemy.orm import Session
 
 from course_management.errors import Invalid
-from course_management.extensions import MAX_ID
+from course_management.extensions import MAX_ID, Reader, connection_of
+from course_management.prepared import Statement, send
 
 MAX_LIMIT = 200
 
@@ -34,8 +35,9 @@ class Listing:
     """A list that can be filtered, sorted and paged.
 
     `columns` are what an item shows, the id first: it breaks ties between items that sort alike. `filters` maps a name to the
-    condition that its value makes. A statement is built once for each shape of request and kept: building and hashing one
-    costs more than sending it.
+    condition that its value makes; `keys` are those that leave few rows, whatever the value. A statement is built once for each
+    shape of request and kept, since building and hashing one costs more than sending it; sorted by id and filtered by keys alone
+    it has one good plan, so it is prepared.
     """
 
     name: str
@@ -43,10 +45,11 @@ class Listing:
     source: sa.FromClause
     sorts: Mapping[str, sa.ColumnElement[Any]]
     filters: Mapping[str, Condition]
-    _statements: dict[tuple[Any, ...], sa.Select[Any]] = field(default_factory=dict)
+    keys: frozenset[str] = frozenset()
+    _statements: dict[tuple[Any, ...], Statement | sa.Select[Any]] = field(default_factory=dict)
 
     def page(
-        self, session: Session, *, sort: str = "id", limit: int = MAX_LIMIT, cursor: str | None = None, **filters: Any
+        self, reader: Reader, *, sort: str = "id", limit: int = MAX_LIMIT, cursor: str | None = None, **filters: Any
     ) -> Page:
         """The page that follows `cursor`, at most `limit` items. One statement. Raises Invalid for another list's cursor."""
         identity = zlib.crc32(repr((self.name, sort, sorted(filters.items()))).encode())
@@ -54,20 +57,38 @@ class Listing:
         if cursor is not None:
             params |= self._decode(cursor, identity, sort)
         shape = (sort, cursor is None, *filters)
-        if shape not in self._statements:
-            self._statements[shape] = self._build(sort, cursor is None, filters)
-        rows = session.connection().execute(self._statements[shape], params).all()
+        rows = self._rows(reader, shape, params, lambda: self._build(sort, cursor is None, filters))
         # The sort column stands last in a row and has no name here: zip leaves it out.
         items = [dict(zip(self.columns, row, strict=False)) for row in rows[:limit]]
         if len(rows) <= limit:
             return Page(items, None)
         return Page(items, _encode(identity, rows[limit - 1][-1], rows[limit - 1][0]))
 
+    def one(self, reader: Reader, **filters: Any) -> dict[str, Any] | None:
+        """The item with these keys; None where there is none."""
+        rows = self._rows(reader, ("one", *filters), filters, lambda: self._select(filters))
+        return dict(zip(self.columns, rows[0], strict=True)) if rows else None
+
+    def _rows(
+        self, reader: Reader, shape: tuple[Any, ...], params: dict[str, Any], build: Callable[[], sa.Select[Any]]
+    ) -> Sequence[sa.Row[Any]]:
+        statement, connection = self._statements.get(shape), connection_of(reader)
+        if statement is None:
+            by_key = shape[0] in ("id", "-id", "one") and self.keys.issuperset(params.keys() - {"limit", "after", "after_id"})
+            name = "_".join(re.sub("[^a-z]", "_", str(part).lower()) for part in (self.name, *shape))
+            statement = self._statements[shape] = Statement(name, build()) if by_key else build()
+        if isinstance(statement, Statement):
+            return send(connection, (statement, params))
+        return connection.execute(statement, params).all()
+
+    def _select(self, filters: Mapping[str, Any]) -> sa.Select[Any]:
+        shown = sa.select(*(column.label(name) for name, column in self.columns.items())).select_from(self.source)
+        return shown.where(*(self.filters[name](sa.bindparam(name)) for name in filters))
+
     def _build(self, sort: str, first: bool, filters: Mapping[str, Any]) -> sa.Select[Any]:
         ident, by = self.sorts["id"], self.sorts[sort.lstrip("-")]
         keys = [by, ident] if by is not ident else [ident]
-        statement = sa.select(*(c.label(n) for n, c in self.columns.items()), by.label("_after")).select_from(self.source)
-        statement = statement.where(*(self.filters[name](sa.bindparam(name)) for name in filters))
+        statement = self._select(filters).add_columns(by.label("_after"))
         if not first:
             after = [sa.bindparam("after", type_=by.type), sa.bindparam("after_id", type_=ident.type)][-len(keys) :]
             left, right = (sa.tuple_(*side) if len(keys) > 1 else side[0] for side in (keys, after))

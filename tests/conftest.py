@@ -16,7 +16,7 @@ from flask.testing import FlaskClient
 from flask_migrate import upgrade
 from sqlalchemy import event
 
-from course_management import create_app, logs
+from course_management import create_app, logs, prepared
 from course_management.config import Config, Oidc, database_url
 from course_management.extensions import Base, db
 from course_management.web.transaction import transaction
@@ -123,16 +123,22 @@ def statements(app: Flask) -> Callable[..., Any]:
         sent: list[str] = []
 
         def hear(conn: Any, cursor: Any, statement: str, *_: Any) -> None:
-            if not statement.startswith(("BEGIN", "SAVEPOINT")):
+            if not statement.startswith(("BEGIN", "SAVEPOINT", "PREPARE")):
                 sent.append(statement)
 
         with of.app_context():
             engine = db.engine
+
+        def hear_message(text: str, seconds: float) -> None:
+            sent.extend(text.split("; "))
+
         event.listen(engine, "before_cursor_execute", hear)
+        prepared.observers.append(hear_message)
         try:
             yield sent
         finally:
             event.remove(engine, "before_cursor_execute", hear)
+            prepared.observers.remove(hear_message)
 
     return record
 

@@ -112,7 +112,7 @@ def test_postgresql_goes_away_and_comes_back(tmp_path, make_app):
 
 
 def test_the_pool_of_a_restarted_server_heals_without_an_error(make_app):
-    """Without the retry in `transaction.run` the first answer is a 503: seen to fail so."""
+    """Without the retry in `transaction.read` the first answer is a 503: seen to fail so."""
     server = Server()
     try:
         app = make_app(server.url)

@@ -98,9 +98,14 @@ class Course(Versioned, Model):
 
     @property
     def etag(self) -> str:
-        return f"{self.id}-{self.version}.{self.seats_taken}.{self.waitlisted}"
+        return tag(self.id, self.version, self.seats_taken, self.waitlisted)
 
     @validates("name")
     def _keep_key(self, attribute: str, value: str) -> str:
         self.name_key = text.key(value)
         return value
+
+
+def tag(id: int, version: int, seats_taken: int | None, waitlisted: int) -> str:  # noqa: A002 - the columns' names
+    """What identifies a state of a course (`ETag`): its version, then the counts it shows."""
+    return f"{id}-{version}.{seats_taken}.{waitlisted}"

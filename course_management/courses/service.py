@@ -6,11 +6,11 @@ import re
 from typing import Any, cast
 
 import sqlalchemy as sa
-from sqlalchemy.engine import Connection
 from sqlalchemy.orm import Session
 
 from course_management import text
 from course_management.courses.models import Course, CourseNotFound
+from course_management.extensions import Reader
 from course_management.logs import note
 from course_management.paging import Condition, Listing, Page
 
@@ -25,12 +25,15 @@ SORTS: dict[str, sa.ColumnElement[Any]] = {
     "created_at": _table.c.created_at,
 }
 FILTERS: dict[str, Condition] = {
+    "id": lambda value: _table.c.id == value,
+    "name": lambda value: _table.c.name_key == value,
     "level": lambda value: _table.c.level == value,
     "external_id": lambda value: _table.c.external_id == value,
     "q": lambda value: _table.c.name_key.contains(value, escape="/"),
     "open": lambda value: sa.or_(_table.c.capacity.is_(None), _table.c.seats_taken < _table.c.capacity) == value,
 }
-LISTING = Listing("courses", COLUMNS, _table, SORTS, FILTERS)
+KEYS = frozenset({"id", "name", "external_id"})
+LISTING = Listing("courses", COLUMNS, _table, SORTS, FILTERS, KEYS)
 
 
 def folded(query: dict[str, Any]) -> dict[str, Any]:
@@ -75,19 +78,23 @@ def get_course(session: Session, course: int | str, *, for_update: bool = False)
     return get_course_by_name(session, course, for_update=for_update)
 
 
-def get_course_id(reader: Session | Connection, course: int | str) -> int:
+def get_course_id(reader: Reader, course: int | str) -> int:
     """The id of the course that an address names; not looked up where it is one. Raises CourseNotFound."""
-    if isinstance(course, int):
-        return course
-    found = reader.execute(sa.select(_table.c.id).where(_table.c.name_key == text.key(course))).scalar()
+    return course if isinstance(course, int) else int(show_course(reader, course)["id"])
+
+
+def show_course(reader: Reader, course: int | str) -> dict[str, Any]:
+    """The course, by its id or its name, as it is shown. Raises CourseNotFound."""
+    key = {"id": course} if isinstance(course, int) else {"name": text.key(course)}
+    found = LISTING.one(reader, **key)
     if found is None:
         raise CourseNotFound
-    return int(found)
+    return found
 
 
-def list_courses(session: Session, **query: Any) -> Page:
+def list_courses(reader: Reader, **query: Any) -> Page:
     """A page of the courses (`paging.Listing.page`)."""
-    return LISTING.page(session, **folded(query))
+    return LISTING.page(reader, **folded(query))
 
 
 def update_course(session: Session, course: Course, **changes: Any) -> Course:

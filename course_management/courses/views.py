@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from flask import Blueprint, Response
+from sqlalchemy.engine import Connection
 from sqlalchemy.orm import Session
 
 from course_management.courses import service
@@ -38,16 +39,16 @@ def create_course(session: Session, **given: Any) -> Response:
 
 @bp.get("/courses")
 @reading(scope="courses:read", query=CourseQuery(), answer=CourseOut, many=True)
-def list_courses(session: Session, **query: Any) -> Response:
+def list_courses(connection: Connection, **query: Any) -> Response:
     """List the courses."""
-    return page(service.list_courses(session, **query))
+    return page(service.list_courses(connection, **query))
 
 
 @bp.get("/courses/<course:course>")
 @reading(scope="courses:read", answer=CourseOut, errors=(CourseNotFound,), etag=True)
-def get_course(session: Session, course: int | str) -> Response:
+def get_course(connection: Connection, course: int | str) -> Response:
     """Read a course."""
-    return show(CourseOut, enrollments.count_seats(session, service.get_course(session, course)))
+    return show(CourseOut, enrollments.show_course(connection, course))
 
 
 @bp.put("/courses/<course:course>", endpoint="put_course")

@@ -5,13 +5,12 @@ from __future__ import annotations
 from typing import Any, cast
 
 import sqlalchemy as sa
-from sqlalchemy.orm import Session
 
 from course_management.courses import service as courses
 from course_management.courses.models import Course
 from course_management.enrollments.models import WAITLISTED, EnrollmentEvent
 from course_management.enrollments.moves import table
-from course_management.extensions import among
+from course_management.extensions import Reader, among, connection_of
 from course_management.paging import Condition, Listing, Page
 from course_management.students import service as students
 from course_management.students.models import Student
@@ -25,6 +24,7 @@ TAKEN = Listing(
     table.join(Course.__table__),
     courses.SORTS | {"id": table.c.course_id},
     courses.FILTERS | _filters | {"student_id": lambda value: table.c.student_id == value},
+    frozenset({"student_id"}),
 )
 ROSTER = Listing(
     "students of a course",
@@ -32,6 +32,7 @@ ROSTER = Listing(
     table.join(Student.__table__),
     students.SORTS | {"id": table.c.student_id},
     students.FILTERS | _filters | {"course_id": lambda value: table.c.course_id == value},
+    frozenset({"course_id"}),
 )
 
 _events = cast(sa.Table, EnrollmentEvent.__table__)
@@ -49,6 +50,7 @@ HISTORY = Listing(
         "student_id": lambda value: _events.c.student_id == value,
         "course_id": lambda value: _events.c.course_id == value,
     },
+    frozenset({"student_id", "course_id"}),
 )
 
 
@@ -56,7 +58,9 @@ HISTORY = Listing(
 # which is ranked once.
 _mine, _line = table.alias("mine"), table.alias("line")
 _ahead = sa.select(sa.func.count()).where(
-    _line.c.course_id == _mine.c.course_id, _line.c.state == WAITLISTED, _line.c.ticket <= _mine.c.ticket
+    _line.c.course_id == _mine.c.course_id,
+    _line.c.state == sa.literal_column(f"'{WAITLISTED}'"),
+    _line.c.ticket <= _mine.c.ticket,
 )
 _ranked = (
     sa.select(table.c.student_id, sa.func.row_number().over(order_by=table.c.ticket).label("place"))
@@ -71,33 +75,33 @@ _POSITIONS = {
 }
 
 
-def list_courses_of(session: Session, student_id: int, **query: Any) -> Page:
+def list_courses_of(reader: Reader, student_id: int, **query: Any) -> Page:
     """A page of the courses a student takes or waits for. Raises StudentNotFound."""
-    page = TAKEN.page(session, **courses.folded(query), student_id=student_id)
+    page = TAKEN.page(reader, **courses.folded(query), student_id=student_id)
     if not page.items:  # asked last: a list with something in it has proved that its student exists
-        students.get_student(session, student_id)
-    _add_positions(session, page, "course_id", student_id=student_id)
+        students.show_student(reader, student_id)
+    _add_positions(reader, page, "course_id", student_id=student_id)
     return page
 
 
-def list_students_of(session: Session, course: int | str, **query: Any) -> Page:
+def list_students_of(reader: Reader, course: int | str, **query: Any) -> Page:
     """A page of the students who take a course or wait for it. Raises CourseNotFound."""
-    course_id = courses.get_course_id(session, course)
-    page = ROSTER.page(session, **students.folded(query), course_id=course_id)
+    course_id = courses.get_course_id(reader, course)
+    page = ROSTER.page(reader, **students.folded(query), course_id=course_id)
     if not page.items:
-        courses.get_course_by_id(session, course_id)
-    _add_positions(session, page, "student_id", course_id=course_id)
+        courses.show_course(reader, course_id)
+    _add_positions(reader, page, "student_id", course_id=course_id)
     return page
 
 
-def student_history(session: Session, student_id: int, seen_by: str | None = None, **query: Any) -> Page:
+def student_history(reader: Reader, student_id: int, seen_by: str | None = None, **query: Any) -> Page:
     """A page of a student's moves, the newest first; of a deleted one too. Raises StudentNotFound.
 
     Where it is `seen_by` the student itself, it does not tell who else had a hand in it: a seat may come from another's drop.
     """
-    page = HISTORY.page(session, sort="-id", student_id=student_id, **query)
+    page = HISTORY.page(reader, sort="-id", student_id=student_id, **query)
     if not page.items and "cursor" not in query:
-        students.get_student(session, student_id)
+        students.show_student(reader, student_id)
     if seen_by is not None:
         for event in page.items:
             if event["actor"] != seen_by:
@@ -105,16 +109,16 @@ def student_history(session: Session, student_id: int, seen_by: str | None = Non
     return page
 
 
-def course_history(session: Session, course: int | str, **query: Any) -> Page:
+def course_history(reader: Reader, course: int | str, **query: Any) -> Page:
     """A page of the moves in a course, the newest first; by its id, of a deleted one too. Raises CourseNotFound."""
-    course_id = courses.get_course_id(session, course)
-    page = HISTORY.page(session, sort="-id", course_id=course_id, **query)
+    course_id = courses.get_course_id(reader, course)
+    page = HISTORY.page(reader, sort="-id", course_id=course_id, **query)
     if not page.items and "cursor" not in query:
-        courses.get_course_by_id(session, course_id)
+        courses.show_course(reader, course_id)
     return page
 
 
-def _add_positions(session: Session, page: Page, other: str, **given: int) -> None:
+def _add_positions(reader: Reader, page: Page, other: str, **given: int) -> None:
     """Give every item its `position`: its rank among the tickets of the line, 1 is next; None for who has a seat.
 
     One statement more, and only for a page on which somebody waits.
@@ -122,7 +126,7 @@ def _add_positions(session: Session, page: Page, other: str, **given: int) -> No
     waiting = [item["id"] for item in page.items if item["state"] == WAITLISTED]
     positions: dict[int, int] = {}
     if waiting:
-        rows = session.connection().execute(_POSITIONS[other], {"ids": waiting} | given)
+        rows = connection_of(reader).execute(_POSITIONS[other], {"ids": waiting} | given)
         positions = {row[0]: row.place for row in rows}
     for item in page.items:
         item["position"] = positions.get(item["id"])

@@ -58,14 +58,6 @@ class StudentCourse(Model):
     state: Mapped[str] = mapped_column(sa.Text, default=ENROLLED)
     ticket: Mapped[int | None] = mapped_column(sa.BigInteger)
 
-    __allow_unmapped__ = True
-    position: int | None = None  # no column: set by the service where it is shown
-
-    @property
-    def etag(self) -> str:
-        since = f"{self.enrolled_at.timestamp():.6f}".replace(".", "") if self.enrolled_at else f"line-{self.ticket}"
-        return since if self.position is None else f"{since}.{self.position}"
-
 
 class EnrollmentEvent(Model):
     """One move of one student, appended in the move's own transaction, never changed; it outlives what it names."""

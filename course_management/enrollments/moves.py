@@ -22,42 +22,54 @@ from course_management.enrollments.models import ENROLLED, WAITLISTED, Enrollmen
 from course_management.enrollments.rules import Pair, Placement, Seats
 from course_management.errors import NotFound
 from course_management.extensions import among, now
-from course_management.prepared import PREPARED
+from course_management.prepared import Call, Statement, send
 from course_management.students.models import Student, StudentNotFound
 
 table = cast(sa.Table, StudentCourse.__table__)
 _courses = cast(sa.Table, Course.__table__)
 _events = cast(sa.Table, EnrollmentEvent.__table__)
 _students = cast(sa.Table, Student.__table__)
+# Said in the statement, not as its parameter: only so does PostgreSQL see that the index of the line will do.
+IN_LINE = table.c.state == sa.literal_column(f"'{WAITLISTED}'")
 MOST = 100  # ids of one event in the log; the record has them all
 _COUNTED = ("seats_taken", "waitlisted", "next_ticket")
+# Key of a connection's info: courses it last saw without a capacity. Enrolling in these needs no look first.
+_UNLIMITED = "courses without a capacity"
 
 # Built once: a statement costs more to build than to send.
-_LOCK_STUDENTS = sa.select(Student.id).where(among(_students.c.id, "ids")).order_by(Student.id).with_for_update(key_share=True)
-_LOCK_STUDENTS = _LOCK_STUDENTS.execution_options(**PREPARED)
+_LOCK_STUDENTS = Statement(
+    "lock_students",
+    sa.select(Student.id).where(among(_students.c.id, "students")).order_by(Student.id).with_for_update(key_share=True),
+)
 _SEATS = [_courses.c[name] for name in ("id", "capacity", "seats_taken", "waitlist_capacity", "waitlisted", "next_ticket")]
-_STANDING = [table.c.student_id, table.c.state]
 _of_students = among(table.c.student_id, "students")
 
-# What the courses have to give, and how the students stand in them: a row for each student who does, else one without.
+# What the courses have to give, how many of the students exist, and how they stand in the courses: a row for each student who
+# does, else one without.
 _READ = (
-    sa.select(*_SEATS, *_STANDING)
+    sa.select(
+        *_SEATS,
+        sa.select(sa.func.count()).where(among(_students.c.id, "students")).scalar_subquery(),
+        table.c.student_id,
+        table.c.state,
+    )
     .select_from(_courses.outerjoin(table, sa.and_(table.c.course_id == _courses.c.id, _of_students)))
     .where(among(_courses.c.id, "ids"))
     .order_by(_courses.c.id)
-    .execution_options(**PREPARED)
 )
-_SHARE_COURSES = _READ.with_for_update(read=True, key_share=True, of=_courses)
-_LOCK_COURSES = _READ.with_for_update(key_share=True, of=_courses)
-_LOOK = _READ.add_columns(sa.select(sa.func.count()).where(among(_students.c.id, "students")).scalar_subquery().label("existing"))
+_LOOK = Statement("look_at_courses", _READ)
+_SHARE_COURSES = Statement("share_courses", _READ.with_for_update(read=True, key_share=True, of=_courses))
+_LOCK_COURSES = Statement("lock_courses", _READ.with_for_update(key_share=True, of=_courses))
 _STATES = sa.select(table.c.student_id, table.c.course_id, table.c.state).where(_of_students, among(table.c.course_id, "ids"))
-_INSERT = sa.insert(table).execution_options(**PREPARED)
-_INSERT_EVENT = sa.insert(_events).inline().execution_options(**PREPARED)
-_COUNT = sa.update(_courses).where(_courses.c.id == sa.bindparam("course"))
+_INSERT = Statement("insert_enrollment", sa.insert(table), list(table.columns.keys()))
+_INSERT_EVENT = Statement("insert_event", sa.insert(_events).inline(), list(_events.columns.keys())[1:])
 _UNEDITED = {"updated_at": _courses.c.updated_at}  # enrolling is no edit
-_COUNT = _COUNT.values(
-    {name: _courses.c[name] + sa.bindparam(f"more_{name}") for name in _COUNTED} | _UNEDITED
-).execution_options(**PREPARED)
+_COUNT = Statement(
+    "count_seats",
+    sa.update(_courses)
+    .where(_courses.c.id == sa.bindparam("course"))
+    .values({name: _courses.c[name] + sa.bindparam(f"more_{name}") for name in _COUNTED} | _UNEDITED),
+)
 
 
 @dataclass
@@ -99,7 +111,7 @@ class Moves:
         # The last ticket of each course that gets a seat: the line may be long, so it is moved by a range and not by a list.
         last = [
             sa.select(table.c.course_id, table.c.ticket)
-            .where(table.c.course_id == course_id, table.c.state == WAITLISTED)
+            .where(table.c.course_id == course_id, IN_LINE)
             .order_by(table.c.ticket)
             .limit(1)
             .offset(count - 1)
@@ -112,7 +124,7 @@ class Moves:
             return
         tickets = session.execute(sa.union_all(*last)).all()
         ranges = [sa.and_(table.c.course_id == course_id, table.c.ticket <= ticket) for course_id, ticket in tickets]
-        seated = sa.update(table).where(table.c.state == WAITLISTED, sa.or_(*ranges))
+        seated = sa.update(table).where(IN_LINE, sa.or_(*ranges))
         seated = seated.values(state=ENROLLED, enrolled_at=now()).returning(table.c.ticket, table.c.student_id, table.c.course_id)
         for _, student_id, course_id in sorted(session.execute(seated).all()):
             self.courses[course_id].take()
@@ -121,29 +133,29 @@ class Moves:
 
     def write(self, session: Session) -> None:
         """Send the rows, the counts that changed, and the record."""
-        if self._rows:
-            session.connection().execute(_INSERT, self._rows)
         # Differences, not sums: should a lock ever be missing, the constraint on the counts still refuses the seat too many.
         gained = {
             c.id: {name: getattr(c, name) - getattr(self._before[c.id], name) for name in _COUNTED}
             for c in self.courses.values()
             if c.free is not None and c != self._before[c.id]
         }
+        calls: list[Call] = [(_INSERT, _one_or_many(self._rows))] if self._rows else []
         if len(gained) == 1:
             ((course_id, more),) = gained.items()
-            session.connection().execute(_COUNT, {"course": course_id} | {f"more_{name}": n for name, n in more.items()})
+            calls.append((_COUNT, {"course": course_id} | {f"more_{name}": n for name, n in more.items()}))
         elif gained:
             counts = {
                 name: _courses.c[name] + sa.case({c: more[name] for c, more in gained.items()}, value=_courses.c.id)
                 for name in _COUNTED
             }
             session.connection().execute(sa.update(_courses).where(_courses.c.id.in_(gained)).values(counts | _UNEDITED))
-        self.write_record(session)
+        self.write_record(session, *calls)
 
-    def write_record(self, session: Session) -> None:
-        """Append the moves to the record, and note them for the log."""
-        if self._events:
-            session.connection().execute(_INSERT_EVENT, self._events)
+    def write_record(self, session: Session, *before: Call) -> None:
+        """Append the moves to the record, after what is to be sent `before`, and note them for the log."""
+        calls = [*before, (_INSERT_EVENT, _one_or_many(self._events))] if self._events else before
+        if calls:
+            send(session.connection(), *calls)
         for event, pairs in self._notes.items():
             students, courses = (list(dict.fromkeys(pair[i] for pair in pairs)) for i in (0, 1))
             logs.note(session, event, student_ids=students[:MOST], course_ids=courses[:MOST], count=len(pairs))
@@ -161,62 +173,70 @@ class Moves:
 
 def lock_students(session: Session, ids: Sequence[int], *, in_body: bool = False) -> None:
     """Lock the students: two requests about one student take turns. Raises StudentNotFound."""
-    found = set(session.connection().execute(_LOCK_STUDENTS, {"ids": ids}).scalars())
+    found = {row[0] for row in send(session.connection(), (_LOCK_STUDENTS, {"students": ids}))}
     if in_body:
         require_all(ids, found, StudentNotFound, "Some of the students do not exist.")
     elif not found:
         raise StudentNotFound
 
 
-Locked = tuple[dict[int, Seats], dict[Pair, str]]
+@dataclass
+class Standing:
+    """What some courses have to give, how some students stand in them, and how many of these students exist."""
+
+    courses: dict[int, Seats] = field(default_factory=dict)
+    states: dict[Pair, str] = field(default_factory=dict)
+    students: int | None = None  # not known where no course was read
+
+    def read(
+        self, connection: Connection, students: Sequence[int], ids: Sequence[int], statement: Statement, *before: Call
+    ) -> None:
+        """Read about these courses, after what is to be sent `before`."""
+        unlimited = connection.info.setdefault(_UNLIMITED, set())
+        rows: Any = send(connection, *before, (statement, {"students": students, "ids": ids}))
+        for *seats, self.students, student, state in rows:
+            course = Seats(*seats)
+            self.courses[course.id] = course
+            (unlimited.add if course.capacity is None else unlimited.discard)(course.id)
+            if student is not None:
+                self.states[(student, course.id)] = state
 
 
-def lock_courses(session: Session, student_ids: Sequence[int], ids: Sequence[int], limited: Collection[int] = ()) -> Locked:
-    """Lock the courses; what they have to give, and how these students, locked already, stand in them.
+def look(connection: Connection, students: Sequence[int], ids: Sequence[int]) -> Standing:
+    """What can be read without a lock; nothing where every course was without a capacity when this connection last saw it."""
+    standing = Standing()
+    if not connection.info.get(_UNLIMITED, set()).issuperset(ids):
+        standing.read(connection, students, ids, _LOOK)
+    return standing
 
-    Those not known to be `limited` are locked against resizing (FOR KEY SHARE against the resizer's FOR UPDATE), so that what
-    is read as unlimited stays so; then those with a capacity against everybody, in one statement, and what was read of them is
-    read again. A wrong `limited` costs a stronger lock, or a statement, and nothing else. A course that does not exist is left
+
+def lock(
+    session: Session, students: Sequence[int], ids: Sequence[int], limited: Collection[int] = (), *, locked: bool = False
+) -> Standing:
+    """Lock the students, where they are not `locked` already, then the courses; what is read then.
+
+    The courses not known to be `limited` are locked against resizing (FOR KEY SHARE against the resizer's FOR UPDATE), so that
+    what is read as unlimited stays so; then those with a capacity against everybody, in one statement, and what was read of them
+    is read again. A wrong `limited` costs a stronger lock, or a statement, and nothing else. A course that does not exist is left
     out.
     """
-    found: dict[int, Seats] = {}
-    there: dict[Pair, str] = {}
+    connection, standing = session.connection(), Standing()
+    before: list[Call] = [] if locked else [(_LOCK_STUDENTS, {"students": students})]
     rest = [i for i in ids if i not in limited]
     if rest:
-        _read(session.connection(), _SHARE_COURSES, student_ids, rest, found, there)
-    ours = [i for i in ids if i in limited] + [course.id for course in found.values() if course.capacity is not None]
+        standing.read(connection, students, rest, _SHARE_COURSES, *before)
+        before = []
+    ours = [i for i in ids if i in limited] + [c.id for c in standing.courses.values() if c.capacity is not None]
     if ours:
-        _read(session.connection(), _LOCK_COURSES, student_ids, ours, found, there)
-    if WAITLISTED in there.values():  # read before the lock was had: it may have been promoted in the meantime
-        states = session.connection().execute(_STATES, {"students": student_ids, "ids": ids})
-        there = {(row.student_id, row.course_id): row.state for row in states}
-    return found, there
+        standing.read(connection, students, ours, _LOCK_COURSES, *before)
+    if WAITLISTED in standing.states.values():  # read before the lock was had: it may have been promoted in the meantime
+        states = connection.execute(_STATES, {"students": students, "ids": ids})
+        standing.states = {(row.student_id, row.course_id): row.state for row in states}
+    return standing
 
 
-def read_courses(
-    connection: Connection, student_ids: Sequence[int], ids: Sequence[int]
-) -> tuple[dict[int, Seats], dict[Pair, str], int]:
-    """What the courses have to give, how the students stand in them, and how many of the students exist: without a lock."""
-    found: dict[int, Seats] = {}
-    there: dict[Pair, str] = {}
-    rows = _read(connection, _LOOK, student_ids, ids, found, there)
-    return found, there, rows[0].existing if rows else 0
-
-
-def _read(
-    connection: Connection,
-    statement: sa.Select[Any],
-    student_ids: Sequence[int],
-    ids: Sequence[int],
-    found: dict[int, Seats],
-    there: dict[Pair, str],
-) -> Sequence[sa.Row[Any]]:
-    rows = connection.execute(statement, {"students": student_ids, "ids": ids}).all()
-    for row in rows:
-        if row.student_id is not None:
-            there[(row.student_id, row.id)] = row.state
-        found[row.id] = Seats(*row[:6])
-    return rows
+def _one_or_many(rows: list[dict[str, Any]]) -> dict[str, Any] | list[dict[str, Any]]:
+    return rows[0] if len(rows) == 1 else rows
 
 
 def require_all(ids: Iterable[int], found: set[int], error: type[NotFound], detail: str) -> None:

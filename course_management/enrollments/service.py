@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
@@ -10,14 +12,31 @@ from sqlalchemy.engine import Connection
 from sqlalchemy.orm import Session
 
 from course_management.courses import service as courses
-from course_management.courses.models import CapacityBelowEnrolled, Course, CourseNotFound, WaitlistCapacityBelowWaitlisted
+from course_management.courses.models import CapacityBelowEnrolled, Course, CourseNotFound, WaitlistCapacityBelowWaitlisted, tag
+from course_management.enrollments import moves as moving
 from course_management.enrollments import rules
-from course_management.enrollments.models import WAITLISTED, CourseHasStudents, EnrollmentNotFound, StudentCourse
-from course_management.enrollments.moves import Moves, lock_courses, lock_students, read_courses, require_all, table
-from course_management.enrollments.rules import Pair, Placement, Seats
+from course_management.enrollments.models import WAITLISTED, CourseHasStudents, EnrollmentNotFound
+from course_management.enrollments.moves import IN_LINE, Moves, Standing, lock, lock_students, require_all, table
+from course_management.enrollments.rules import Placement, Seats
+from course_management.extensions import Reader, connection_of
 from course_management.logs import note
+from course_management.prepared import Statement, send
 from course_management.students import service as students
-from course_management.students.models import Student, StudentNotFound
+from course_management.students.models import Student
+
+_ONE = Statement(
+    "enrollment",
+    sa.select(table.c.enrolled_at, table.c.state, table.c.ticket).where(
+        table.c.student_id == sa.bindparam("student_id"), table.c.course_id == sa.bindparam("course_id")
+    ),
+)
+_COUNT = Statement("count_students", sa.select(sa.func.count()).where(table.c.course_id == sa.bindparam("course_id")))
+_POSITION = Statement(
+    "position",
+    sa.select(sa.func.count()).where(
+        table.c.course_id == sa.bindparam("course_id"), IN_LINE, table.c.ticket <= sa.bindparam("ticket")
+    ),
+)
 
 # Courses that a look without a lock showed to have a capacity: whoever knows them saves a statement.
 Limited = Collection[int]
@@ -28,10 +47,10 @@ def look(connection: Connection, student_ids: Sequence[int], course_ids: Sequenc
 
     Whatever is also wrong in another way, or may yet succeed, is left to the request itself.
     """
-    seats, there, existing = read_courses(connection, student_ids, course_ids) if course_ids else ({}, {}, 0)
-    limited = [course.id for course in seats.values() if course.capacity is not None]
-    if limited and len(seats) == len(course_ids) and existing == len(student_ids):
-        rules.place(seats, there, [(s, c) for s in student_ids for c in course_ids], waitlist=waitlist)
+    found = moving.look(connection, student_ids, course_ids)
+    limited = [course.id for course in found.courses.values() if course.capacity is not None]
+    if limited and len(found.courses) == len(course_ids) and found.students == len(student_ids):
+        rules.place(found.courses, found.states, [(s, c) for s in student_ids for c in course_ids], waitlist=waitlist)
     return limited
 
 
@@ -44,8 +63,10 @@ def enroll(
     anything is `new`. Raises StudentNotFound, CourseNotFound with every missing id, CourseFull or WaitlistFull with every such
     course.
     """
-    lock_students(session, [student_id])
-    return _set_courses(session, student_id, course_ids, [], waitlist, limited)
+    found = lock(session, [student_id], course_ids, limited)
+    if found.students != 1:
+        lock_students(session, [student_id])
+    return _set_courses(session, student_id, course_ids, [], waitlist, found)
 
 
 def replace(
@@ -56,7 +77,9 @@ def replace(
     Returns and raises what `enroll` does; `removed` lists the courses dropped.
     """
     lock_students(session, [student_id])
-    return _set_courses(session, student_id, course_ids, _others(session, student_id, course_ids), waitlist, limited)
+    others = _others(session, student_id, course_ids)
+    found = lock(session, [student_id], [*course_ids, *others], limited, locked=True)
+    return _set_courses(session, student_id, course_ids, others, waitlist, found)
 
 
 def enroll_many(
@@ -68,8 +91,9 @@ def enroll_many(
     StudentNotFound with every missing id, CourseFull or WaitlistFull.
     """
     course_id = courses.get_course_id(session, course)
-    moves, there = _lock_many(session, course_id, student_ids, limited)
-    placed = rules.place(moves.courses, there, [(s, course_id) for s in student_ids], waitlist=waitlist)
+    found = _lock_many(session, course_id, student_ids, limited)
+    moves = Moves(found.courses)
+    placed = rules.place(found.courses, found.states, [(s, course_id) for s in student_ids], waitlist=waitlist)
     moves.place(placed)
     moves.write(session)
     return {"course_id": course_id, **_result(placed, 0, waitlist=waitlist)}
@@ -81,7 +105,7 @@ def drop_many(session: Session, course: int | str, student_ids: Sequence[int]) -
     Raises CourseNotFound, StudentNotFound or EnrollmentNotFound, the latter two with every missing id.
     """
     course_id = courses.get_course_id(session, course)
-    moves, _ = _lock_many(session, course_id, student_ids)
+    moves = Moves(_lock_many(session, course_id, student_ids).courses)
     gone = {student_id for student_id, _ in moves.remove(session, student_ids, [course_id], "dropped")}
     require_all(student_ids, gone, EnrollmentNotFound, "Some of the students do not take the course.")
     moves.write(session)
@@ -90,32 +114,54 @@ def drop_many(session: Session, course: int | str, student_ids: Sequence[int]) -
 
 def drop(session: Session, student_id: int, course_id: int) -> None:
     """End one enrollment, or leave the line; the student is locked by the caller."""
-    moves = Moves(lock_courses(session, [student_id], [course_id])[0])
+    moves = Moves(lock(session, [student_id], [course_id], locked=True).courses)
     moves.remove(session, [student_id], [course_id], "dropped")
     moves.write(session)
 
 
-def get_enrollment(session: Session, student_id: int, course_id: int, *, for_update: bool = False) -> StudentCourse:
-    """The one enrollment, with its `position` in line. Raises EnrollmentNotFound, StudentNotFound or CourseNotFound."""
-    if for_update:
-        lock_students(session, [student_id])
-    enrollment = session.get(StudentCourse, (student_id, course_id), populate_existing=True)
-    if enrollment is None:
-        students.get_student(session, student_id)
-        courses.get_course_by_id(session, course_id)
+@dataclass(frozen=True, slots=True)
+class Enrollment:
+    """One student takes one course, or waits for it at `position` in its line."""
+
+    student_id: int
+    course_id: int
+    enrolled_at: datetime | None
+    state: str
+    ticket: int | None
+    position: int | None
+
+    @property
+    def etag(self) -> str:
+        since = f"{self.enrolled_at.timestamp():.6f}".replace(".", "") if self.enrolled_at else f"line-{self.ticket}"
+        return since if self.position is None else f"{since}.{self.position}"
+
+
+def get_enrollment(reader: Reader, student_id: int, course_id: int) -> Enrollment:
+    """The one enrollment. Raises EnrollmentNotFound, StudentNotFound or CourseNotFound."""
+    connection = connection_of(reader)
+    rows = send(connection, (_ONE, {"student_id": student_id, "course_id": course_id}))
+    if not rows:
+        students.show_student(reader, student_id)
+        courses.show_course(reader, course_id)
         raise EnrollmentNotFound
-    if enrollment.state == WAITLISTED:
-        ahead = sa.select(sa.func.count()).where(
-            table.c.course_id == course_id, table.c.state == WAITLISTED, table.c.ticket <= enrollment.ticket
-        )
-        enrollment.position = session.scalar(ahead)
-    return enrollment
+    (enrolled_at, state, ticket), position = rows[0], None
+    if state == WAITLISTED:
+        position = send(connection, (_POSITION, {"course_id": course_id, "ticket": ticket}))[0][0]
+    return Enrollment(student_id, course_id, enrolled_at, state, ticket, position)
+
+
+def show_course(reader: Reader, course: int | str) -> dict[str, Any]:
+    """The course as it is shown, with its `etag`; its seats are counted where they are unlimited. Raises CourseNotFound."""
+    found = courses.show_course(reader, course)
+    if found["capacity"] is None:
+        found["seats_taken"] = send(connection_of(reader), (_COUNT, {"course_id": found["id"]}))[0][0]
+    return found | {"etag": tag(*(found[name] for name in ("id", "version", "seats_taken", "waitlisted")))}
 
 
 def delete_student(session: Session, student: Student) -> None:
     """Remove a student, locked by the caller, end its enrollments and leave its lines."""
     ids = _others(session, student.id, [])
-    moves = Moves(lock_courses(session, [student.id], ids)[0])
+    moves = Moves(lock(session, [student.id], ids, locked=True).courses)
     moves.remove(session, [student.id], ids, "student-deleted")
     moves.write(session)
     session.delete(student)
@@ -166,29 +212,23 @@ def resize(session: Session, course: Course, **changes: Any) -> None:
     moves.write_record(session)
 
 
-def _lock_many(
-    session: Session, course_id: int, student_ids: Sequence[int], limited: Limited = ()
-) -> tuple[Moves, dict[Pair, str]]:
-    try:
-        lock_students(session, student_ids, in_body=True)
-    except StudentNotFound:
-        courses.get_course_by_id(session, course_id)  # what the address names comes before what the body names
-        raise
-    found, there = lock_courses(session, student_ids, [course_id], limited)
-    if not found:
+def _lock_many(session: Session, course_id: int, student_ids: Sequence[int], limited: Limited = ()) -> Standing:
+    found = lock(session, student_ids, [course_id], limited)
+    if not found.courses:  # what the address names comes before what the body names
         raise CourseNotFound
-    return Moves(found), there
+    if found.students != len(student_ids):
+        lock_students(session, student_ids, in_body=True)
+    return found
 
 
 def _set_courses(
-    session: Session, student_id: int, course_ids: Sequence[int], removed: list[int], waitlist: bool, limited: Limited
+    session: Session, student_id: int, course_ids: Sequence[int], removed: list[int], waitlist: bool, found: Standing
 ) -> dict[str, Any]:
-    found, there = lock_courses(session, [student_id], [*course_ids, *removed], limited)
-    require_all(course_ids, set(found), CourseNotFound, "Some of the courses do not exist.")
-    moves = Moves(found)
+    require_all(course_ids, set(found.courses), CourseNotFound, "Some of the courses do not exist.")
+    moves = Moves(found.courses)
     if removed:
         moves.remove(session, [student_id], removed, "dropped")
-    placed = rules.place(found, there, [(student_id, c) for c in course_ids], waitlist=waitlist)
+    placed = rules.place(found.courses, found.states, [(student_id, c) for c in course_ids], waitlist=waitlist)
     moves.place(placed)
     moves.write(session)
     return {"student_id": student_id, **_result(placed, 1, waitlist=waitlist), "removed": removed}

@@ -12,6 +12,7 @@ from course_management.courses.models import CourseFull, CourseNotFound, Waitlis
 from course_management.courses.service import get_course_id
 from course_management.enrollments import lists, schemas, service
 from course_management.enrollments.models import EnrollmentNotFound
+from course_management.enrollments.moves import lock_students
 from course_management.errors import Stale
 from course_management.students.models import StudentNotFound
 from course_management.web import access, etags
@@ -81,9 +82,9 @@ def replace(session: Session, student_id: int, course_ids: list[int], waitlist: 
     many=True,
     errors=(StudentNotFound,),
 )
-def list_courses_of(session: Session, student_id: int, **query: Any) -> Response:
+def list_courses_of(connection: Connection, student_id: int, **query: Any) -> Response:
     """List the courses a student takes or waits for."""
-    return page(lists.list_courses_of(session, student_id, **query))
+    return page(lists.list_courses_of(connection, student_id, **query))
 
 
 @bp.post("/students/<id:student_id>/courses")
@@ -106,16 +107,17 @@ def enroll_in_one(session: Session, student_id: int, course_id: int, waitlist: b
 
 @bp.get("/students/<id:student_id>/courses/<id:course_id>")
 @reading(scope="enrollments:read", own=True, answer=schemas.EnrollmentOut, errors=(*NEITHER, EnrollmentNotFound), etag=True)
-def get_enrollment(session: Session, student_id: int, course_id: int) -> Response:
+def get_enrollment(connection: Connection, student_id: int, course_id: int) -> Response:
     """Read one enrollment."""
-    return show(schemas.EnrollmentOut, service.get_enrollment(session, student_id, course_id))
+    return show(schemas.EnrollmentOut, service.get_enrollment(connection, student_id, course_id))
 
 
 @bp.delete("/students/<id:student_id>/courses/<id:course_id>")
 @writing(scope="enrollments:write", own=True, status=(204,), errors=(*NEITHER, EnrollmentNotFound, Stale), etag=True)
 def drop(session: Session, student_id: int, course_id: int) -> Response:
     """Drop one course, or leave its line; a freed seat goes to the first in line."""
-    etags.require(service.get_enrollment(session, student_id, course_id, for_update=True))
+    lock_students(session, [student_id])
+    etags.require(service.get_enrollment(session, student_id, course_id))
     service.drop(session, student_id, course_id)
     return no_content()
 
@@ -129,18 +131,18 @@ def drop(session: Session, student_id: int, course_id: int) -> Response:
     many=True,
     errors=(StudentNotFound,),
 )
-def student_history(session: Session, student_id: int, **query: Any) -> Response:
+def student_history(connection: Connection, student_id: int, **query: Any) -> Response:
     """List a student's moves, the newest first; a deleted student's too."""
-    return page(lists.student_history(session, student_id, seen_by=access.own_name(), **query))
+    return page(lists.student_history(connection, student_id, seen_by=access.own_name(), **query))
 
 
 @bp.get("/courses/<course:course>/students")
 @reading(
     scope="enrollments:read", query=schemas.RosterQuery(), answer=schemas.StudentEnrolled, many=True, errors=(CourseNotFound,)
 )
-def list_students_of(session: Session, course: int | str, **query: Any) -> Response:
+def list_students_of(connection: Connection, course: int | str, **query: Any) -> Response:
     """List the students who take a course or wait for it: its roster."""
-    return page(lists.list_students_of(session, course, **query))
+    return page(lists.list_students_of(connection, course, **query))
 
 
 @bp.post("/courses/<course:course>/students")
@@ -167,6 +169,6 @@ def drop_many(session: Session, course: int | str, student_ids: list[int]) -> Re
 
 @bp.get("/courses/<course:course>/history")
 @reading(scope="enrollments:read", query=schemas.HistoryQuery(), answer=schemas.EventOut, many=True, errors=(CourseNotFound,))
-def course_history(session: Session, course: int | str, **query: Any) -> Response:
+def course_history(connection: Connection, course: int | str, **query: Any) -> Response:
     """List the moves in a course, the newest first; by its id, a deleted course's too."""
-    return page(lists.course_history(session, course, **query))
+    return page(lists.course_history(connection, course, **query))

@@ -53,9 +53,14 @@ class Student(Versioned, Model):
 
     @property
     def etag(self) -> str:
-        return f"{self.id}-{self.version}"
+        return tag(self.id, self.version)
 
     @validates("name", "email")
     def _keep_key(self, attribute: str, value: str | None) -> str | None:
         setattr(self, f"{attribute}_key", value and text.key(value))
         return value
+
+
+def tag(id: int, version: int) -> str:  # noqa: A002 - the columns' names
+    """What identifies a state of a student (`ETag`)."""
+    return f"{id}-{version}"

@@ -9,9 +9,10 @@ from sqlalchemy.engine import Connection
 from sqlalchemy.orm import Session
 
 from course_management import text
+from course_management.extensions import Reader
 from course_management.logs import note
 from course_management.paging import Condition, Listing, Page
-from course_management.students.models import Student, StudentNotFound
+from course_management.students.models import Student, StudentNotFound, tag
 
 _table = cast(sa.Table, Student.__table__)
 
@@ -20,12 +21,14 @@ COLUMNS: dict[str, sa.ColumnElement[Any]] = {
 }
 SORTS: dict[str, sa.ColumnElement[Any]] = {"id": _table.c.id, "name": _table.c.name_key, "created_at": _table.c.created_at}
 FILTERS: dict[str, Condition] = {
+    "id": lambda value: _table.c.id == value,
     "email": lambda value: _table.c.email_key == value,
     "external_id": lambda value: _table.c.external_id == value,
     # A range of the index, where LIKE would use it on one database only.
     "q": lambda value: sa.and_(_table.c.name_key >= value, _table.c.name_key < value.concat("\U0010ffff")),
 }
-LISTING = Listing("students", COLUMNS, _table, SORTS, FILTERS)
+KEYS = frozenset({"id", "email", "external_id"})
+LISTING = Listing("students", COLUMNS, _table, SORTS, FILTERS, KEYS)
 
 
 def folded(query: dict[str, Any]) -> dict[str, Any]:
@@ -62,9 +65,17 @@ def find_student(connection: Connection, by: str, value: str) -> int | None:
     return connection.execute(sa.select(_table.c.id).where(conditions[by]())).scalar()
 
 
-def list_students(session: Session, **query: Any) -> Page:
+def show_student(reader: Reader, student_id: int) -> dict[str, Any]:
+    """The student as it is shown, with its `etag`. Raises StudentNotFound."""
+    found = LISTING.one(reader, id=student_id)
+    if found is None:
+        raise StudentNotFound
+    return found | {"etag": tag(found["id"], found["version"])}
+
+
+def list_students(reader: Reader, **query: Any) -> Page:
     """A page of the students (`paging.Listing.page`)."""
-    return LISTING.page(session, **folded(query))
+    return LISTING.page(reader, **folded(query))
 
 
 def update_student(session: Session, student: Student, **changes: Any) -> Student:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from flask import Blueprint, Response
+from sqlalchemy.engine import Connection
 from sqlalchemy.orm import Session
 
 from course_management.enrollments import service as enrollments
@@ -31,16 +32,16 @@ def create_student(session: Session, **given: Any) -> Response:
 
 @bp.get("/students")
 @reading(scope="students:read", query=StudentQuery(), answer=StudentOut, many=True)
-def list_students(session: Session, **query: Any) -> Response:
+def list_students(connection: Connection, **query: Any) -> Response:
     """List the students."""
-    return page(service.list_students(session, **query))
+    return page(service.list_students(connection, **query))
 
 
 @bp.get("/students/<id:student_id>")
 @reading(scope="students:read", own=True, answer=StudentOut, errors=(StudentNotFound,), etag=True)
-def get_student(session: Session, student_id: int) -> Response:
+def get_student(connection: Connection, student_id: int) -> Response:
     """Read a student."""
-    return show(StudentOut, service.get_student(session, student_id))
+    return show(StudentOut, service.show_student(connection, student_id))
 
 
 @bp.put("/students/<id:student_id>", endpoint="put_student")

@@ -29,7 +29,8 @@ class Endpoint:
 
     `scope` is what a caller needs; with `own`, the student that the path's `student_id` names needs none (access.py). `many` says
     that it answers a page of `answer`; `etag`, that preconditions apply. `first` is called like the view, before a transaction is
-    begun or a lock taken, with a connection; it may refuse, and what it returns joins what the view gets.
+    begun or a lock taken, with a connection; it may refuse, and what it returns joins what the view gets. `alone` says that the
+    view answers without a database.
     """
 
     writes: bool
@@ -43,10 +44,11 @@ class Endpoint:
     errors: tuple[type[Error], ...] = ()
     etag: bool = False
     first: Callable[..., dict[str, Any]] | None = None
+    alone: bool = False
 
 
 def reading(**declared: Any) -> Callable[[View], View]:
-    """A view that only reads. It gets the session, the path's values and the query's by name."""
+    """A view that only reads. It gets a connection, the path's values and the query's by name."""
     return _endpoint(Endpoint(writes=False, **declared))
 
 
@@ -67,9 +69,13 @@ def _endpoint(endpoint: Endpoint) -> Callable[[View], View]:
             given |= path
             key, first = idempotency.key_of_request(), endpoint.first
             if first and not key:  # with a key, only the transaction knows whether this is a repetition
-                given |= transaction.look(lambda connection: first(connection, **given))
+                given |= transaction.read(lambda connection: first(connection, **given))
+            if endpoint.alone:
+                return view(**given)
+            if not endpoint.writes:
+                return transaction.read(lambda connection: view(connection, **given))
             work = _once(view, key, first) if key else view
-            return transaction.run(lambda session: work(session, **given), writing=endpoint.writes)
+            return transaction.write(lambda session: work(session, **given))
 
         run.endpoint = endpoint  # type: ignore[attr-defined]  # read by openapi.py
         return run

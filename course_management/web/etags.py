@@ -44,9 +44,9 @@ def refuse_if_match() -> None:
         raise Stale("This address has no version that If-Match could name: send the request without it.")
 
 
-def unchanged(current: Tagged) -> bool:
+def unchanged(tag: str) -> bool:
     """Whether the client has this representation already (If-None-Match, weak comparison)."""
-    return "If-None-Match" in request.headers and request.if_none_match.contains_weak(current.etag)
+    return "If-None-Match" in request.headers and request.if_none_match.contains_weak(tag)
 
 
 def _versions(header: str) -> set[str] | None:

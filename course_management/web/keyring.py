@@ -47,13 +47,13 @@ class Keyring:
         """The key, by what was read at most `age` seconds ago. An unknown id costs what a wrong secret does."""
         began = time.monotonic()
         if began - self._read[0] > age:
-            self._read = (began, transaction.look(service.active))
+            self._read = (began, transaction.read(service.active))
         known = self._read[1].get(key_id, _NOBODY)
         return known if hmac.compare_digest(known.digest, digest) and known is not _NOBODY else None
 
     def _record_use(self, key_id: str) -> None:
         self._used[key_id] = time.monotonic()
         try:
-            transaction.look(lambda connection: service.record_use(connection, key_id))
+            transaction.read(lambda connection: service.record_use(connection, key_id))
         except SQLAlchemyError as error:  # the next minute will do: nobody is refused because a date was not written
             log.warning("use of a key not recorded", extra={"key_id": key_id, "reason": constraints.reason(error)})

@@ -111,8 +111,8 @@ def render(schema: type[Schema], thing: Any) -> dict[str, Any]:
 
 def show(schema: type[Schema], thing: Any, status: int = 200, location: str | None = None) -> Response:
     """One thing as JSON, with its ETag where it has one; 304 where the client has it already."""
-    tag = getattr(thing, "etag", None)
-    if tag is not None and request.method in ("GET", "HEAD") and etags.unchanged(thing):
+    tag = thing.get("etag") if isinstance(thing, Mapping) else getattr(thing, "etag", None)
+    if tag is not None and request.method in ("GET", "HEAD") and etags.unchanged(tag):
         return Response(status=304, headers={"ETag": f'"{tag}"'})
     answer = as_json(render(schema, thing), status)
     if tag is not None:

@@ -61,18 +61,21 @@ def _commit(session: Session) -> None:
         raise
 
 
-def run(work: Callable[[Session], T], *, writing: bool) -> T:
+def write(work: Callable[[Session], T]) -> T:
     """What `work` returns from inside a transaction, begun anew where only bad luck made it fail. Raises what `work` raises."""
 
     def once() -> T:
-        with transaction(db.session(), writing=writing) as session:
+        with transaction(db.session(), writing=True) as session:
             return work(session)
 
     return _repeated(once)
 
 
-def look(work: Callable[[Connection], T]) -> T:
-    """What `work` returns from reading over a connection alone: a session costs as much as a small statement."""
+def read(work: Callable[[Connection], T]) -> T:
+    """What `work` returns from reading, each statement by itself, repeated likewise.
+
+    It gets a connection and no session, which would cost as much as a small statement.
+    """
 
     def once() -> T:
         with db.engine.connect() as connection:

@@ -6,9 +6,11 @@ import socket
 import uuid
 
 import orjson
+from werkzeug.http import HTTP_STATUS_CODES
 
+from course_management.errors import Error
 from course_management.logs import info, log
-from course_management.web.problems import words
+from course_management.web.problems import RETRY_AFTER, status_of, words
 
 
 def write_error(sock: socket.socket, status: int, reason: str, detail: str) -> None:
@@ -18,13 +20,23 @@ def write_error(sock: socket.socket, status: int, reason: str, detail: str) -> N
     """
     status = 400 if status == 500 and detail else status
     code, title, remedy = words(status)
+    _send(sock, status, code, title, f"{title} {remedy}")
+
+
+def refuse(sock: socket.socket, error: Error) -> None:
+    """Answer a request that nobody has read with one of our own errors."""
+    _send(sock, status_of(type(error)), error.code, error.title, error.detail)
+
+
+def _send(sock: socket.socket, status: int, code: str, title: str, detail: str) -> None:
     request_id = uuid.uuid4().hex
-    document = {"type": f"/problems/{code}", "title": title, "status": status, "detail": f"{title} {remedy}"}
-    body = orjson.dumps(document | {"instance": "", "request_id": request_id})
+    document = {"type": f"/problems/{code}", "title": title, "status": status, "detail": detail, "instance": ""}
+    body = orjson.dumps(document | {"request_id": request_id})
     info("request", request_id=request_id, actor=None, method=None, route=None, status=status, duration_ms=None)
+    retry = f"Retry-After: {RETRY_AFTER}\r\n" if status == 503 else ""
     head = (
-        f"HTTP/1.1 {status} {reason}\r\nConnection: close\r\nContent-Type: application/problem+json\r\n"
-        f"Content-Length: {len(body)}\r\nX-Request-ID: {request_id}\r\n\r\n"
+        f"HTTP/1.1 {status} {HTTP_STATUS_CODES[status]}\r\nConnection: close\r\nContent-Type: application/problem+json\r\n"
+        f"Content-Length: {len(body)}\r\nX-Request-ID: {request_id}\r\n{retry}\r\n"
     )
     sock.setblocking(False)
     try:

@@ -1,0 +1,182 @@
+"""How a worker of gunicorn hands requests to its threads.
+
+In gunicorn's gthread one thread waits for all connections, hands each request to a pool, and gets it back through a pipe: every
+handing-over makes a thread wait for the interpreter. Here the threads wait for the connections themselves, on one epoll that
+wakes one of them for each request; the main thread accepts, closes what is idle, and refuses what nobody comes to serve. It takes
+a third off what the server costs a request (docs/decisions/0010-worker.md).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import select
+import selectors
+import socket
+import struct
+import threading
+import time
+from collections.abc import Callable
+
+from gunicorn.http.errors import NoMoreData
+from gunicorn.workers.gthread import STOP_KEEPALIVE_LINGER, TConn, ThreadWorker
+
+from course_management.errors import Overloaded
+from course_management.web import wire
+
+READ_WAIT = 10  # seconds a thread waits for the rest of a request that has begun, or for a client to take its answer
+DRAIN = 2  # seconds a closed connection may stay half open, so that its last answer is not cut off (RFC 9112 section 9.6)
+STUCK = 2.0  # seconds without any thread coming free, after which the requests that wait are refused
+
+_READY = getattr(select, "EPOLLIN", 0) | getattr(select, "EPOLLONESHOT", 0)
+_TIMEOUT = struct.pack("ll", READ_WAIT, 0)  # struct timeval
+
+
+class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
+    """A gthread worker whose threads take their requests from epoll."""
+
+    def init_process(self) -> None:
+        self.epoll = select.epoll()
+        self.conns: dict[int, TConn] = {}
+        # The connections nobody serves: whoever pops one owns it (a dict's pop is atomic).
+        self.waiting: dict[int, TConn] = {}
+        self.busy: set[int] = set()
+        self.taken = self.swept = time.monotonic()
+        super().init_process()
+
+    def run(self) -> None:
+        """The main thread: accept, close, refuse, until told to stop; then wait for what is being served."""
+        for number in range(self.cfg.threads):
+            threading.Thread(target=self._serve, args=(number,), daemon=True).start()
+        self.poller.register(self.method_queue.fileno(), selectors.EVENT_READ, self.method_queue.run_callbacks)
+        while self.alive and self.is_parent_alive():
+            self.set_accept_enabled(len(self.conns) < self.worker_connections)
+            self._look_after(every=1.0)
+        self.set_accept_enabled(False)
+        for listener in self.sockets:  # who has been let in already is served
+            while self.accept(listener):
+                pass
+        now = time.monotonic()
+        # Who has a connection open may be sending a request just now: it is answered, and told that the connection ends.
+        linger, end = now + STOP_KEEPALIVE_LINGER, now + self.cfg.graceful_timeout
+        while self.conns and time.monotonic() < end:
+            self._look_after(every=0.1, latest=linger)
+        for listener in self.sockets:
+            listener.close()
+
+    def accept(self, listener: socket.socket) -> bool:
+        """Take a new connection, where there is one; a thread serves it as soon as it says something."""
+        try:
+            sock, address = listener.accept()
+        except OSError:  # another worker took it, or the client has left
+            return False
+        for option in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
+            sock.setsockopt(socket.SOL_SOCKET, option, _TIMEOUT)
+        conn = TConn(self.cfg, sock, address, listener.getsockname())
+        conn.fd, conn.draining = sock.fileno(), False
+        self.conns[conn.fd] = conn
+        self._wait(conn, self.cfg.keepalive, self.epoll.register)
+        return True
+
+    def handle(self, conn: TConn) -> bool:
+        """Serve one request; whether the connection goes on."""
+        request = None
+        try:
+            conn.sock.setblocking(True)
+            conn.init()
+            request = next(conn.parser)
+            return bool(request) and self._keepalive_after(conn, self.handle_request(request, conn))
+        except (NoMoreData, StopIteration):
+            return False
+        except OSError as error:  # the client has left, or let READ_WAIT pass
+            if isinstance(error, BlockingIOError) and request is None:
+                wire.write_error(conn.sock, 408, "Request Timeout", "")
+        except Exception as error:
+            self.handle_error(request, conn.sock, conn.client, error)
+        return False
+
+    def _serve(self, number: int) -> None:
+        while True:
+            for fd, _ in self.epoll.poll(None, 1):
+                self.taken = time.monotonic()
+                self.busy.add(number)
+                conn = self.waiting.pop(fd, None)
+                if conn:  # the main thread may have been faster
+                    self._take(conn)
+                self.busy.discard(number)
+
+    def _take(self, conn: TConn) -> None:
+        try:
+            if conn.draining:
+                self._drain(conn)
+                return
+            keep = self.handle(conn)
+            while keep and conn.parser.unreader.buf.getvalue():  # the next request came with this one
+                keep = self.handle(conn)
+            self._wait(conn, self.cfg.keepalive, self.epoll.modify) if keep else self._finish(conn)
+        except Exception:
+            self.log.exception("A connection is given up.")
+            self._close(conn)
+
+    def _wait(self, conn: TConn, seconds: float, arm: Callable[[int, int], None]) -> None:
+        """Leave `conn` to whoever finds it readable."""
+        conn.timeout = time.monotonic() + seconds
+        self.waiting[conn.fd] = conn
+        arm(conn.fd, _READY)
+
+    def _finish(self, conn: TConn) -> None:
+        """Say that no answer follows, and close when the client has heard it."""
+        try:
+            conn.sock.shutdown(socket.SHUT_WR)
+            conn.sock.setblocking(False)
+        except OSError:
+            self._close(conn)
+            return
+        conn.draining = True
+        self._wait(conn, DRAIN, self.epoll.modify)
+
+    def _drain(self, conn: TConn) -> None:
+        with contextlib.suppress(OSError):
+            if conn.sock.recv(65536):
+                self._wait(conn, conn.timeout - time.monotonic(), self.epoll.modify)
+                return
+        self._close(conn)
+
+    def _close(self, conn: TConn) -> None:
+        fd = conn.fd
+        if self.conns.get(fd) is conn:  # gunicorn may have closed the socket, and somebody else have its number
+            del self.conns[fd]
+        conn.close()
+
+    def _look_after(self, every: float, latest: float = float("inf")) -> None:
+        """Wait for something to do, `every` seconds at most; as often, close what is idle and refuse what waits in vain."""
+        self.notify()
+        self.wait_for_and_dispatch_events(timeout=every)
+        now = time.monotonic()
+        if now - self.swept < every:
+            return
+        self.swept = now
+        for fd, conn in self.waiting.copy().items():
+            if min(conn.timeout, latest) <= now and self.waiting.pop(fd, None):
+                # Out of the threads' reach now, so what is true of it stays true.
+                idle = min(conn.timeout, latest) <= now and not _has_spoken(conn)
+                self._close(conn) if idle else self._wait(conn, self.cfg.keepalive, self.epoll.modify)
+        if len(self.busy) == self.cfg.threads and now - self.taken > STUCK:
+            self._refuse()
+
+    def _refuse(self) -> None:
+        """Refuse the requests that wait: no thread has come free for STUCK seconds."""
+        for fd, _ in self.epoll.poll(0):
+            conn = self.waiting.pop(fd, None)
+            if conn and conn.draining:
+                self._drain(conn)
+            elif conn:
+                wire.refuse(conn.sock, Overloaded())
+                self._finish(conn)
+
+
+def _has_spoken(conn: TConn) -> bool:
+    """Whether a request waits in `conn` for a thread to come free."""
+    try:
+        return bool(conn.sock.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT))
+    except OSError:
+        return False

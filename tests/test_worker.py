@@ -1,0 +1,119 @@
+"""How the threads of a worker take requests: the cases in which a server of our own could lose one."""
+
+from __future__ import annotations
+
+import http.client
+import signal
+import socket
+import threading
+import time
+
+import psycopg2
+import pytest
+from flask_migrate import upgrade
+
+from tests.server import Gunicorn, send
+
+
+@pytest.fixture
+def small(new_database, make_app, tmp_path):
+    """One worker of two threads, on PostgreSQL."""
+    url = new_database("postgresql")
+    with make_app(url).app_context():
+        upgrade()
+    with Gunicorn({"DATABASE_URL": url, "WEB_CONCURRENCY": "1", "THREADS": "2"}, log=tmp_path / "log") as server:
+        server.database = url
+        yield server
+
+
+def dial(server):
+    return socket.create_connection(("127.0.0.1", server.port), timeout=30)
+
+
+def locked_student(server):
+    """A student's id, and the connection of somebody who holds a lock on the row until it is closed."""
+    student = server.request("POST", "/students", {"name": "Ada"}).json["id"]
+    locker = psycopg2.connect(server.database.replace("+psycopg2", ""))
+    locker.cursor().execute("SELECT 1 FROM students FOR UPDATE")
+    return student, locker
+
+
+def read(wire):
+    """What comes until the other side closes."""
+    parts = []
+    while part := wire.recv(65536):
+        parts.append(part)
+    return b"".join(parts)
+
+
+def test_requests_sent_at_once_are_answered_in_order(small):
+    with dial(small) as wire:
+        wire.sendall(b"GET /health/live HTTP/1.1\r\nHost: x\r\n\r\nGET /nowhere HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        answers = read(wire).split(b"HTTP/1.1 ")[1:]
+    assert [answer[:3] for answer in answers] == [b"200", b"404"]
+
+
+def test_a_refusal_of_a_body_left_unread_is_not_cut_off(small):
+    with dial(small) as wire:
+        wire.sendall(
+            b"POST /courses HTTP/1.1\r\nHost: x\r\nContent-Type: text/csv\r\nContent-Length: 900000\r\n\r\n" + b"x" * 900000
+        )
+        assert wire.recv(65536).startswith(b"HTTP/1.1 415")
+
+
+def test_who_sends_half_a_request_is_given_up_and_holds_nobody(small):
+    """With gunicorn's own blocking reads, four such clients took all threads for ever."""
+    halves = [
+        b"GET /health/live HT",
+        b"POST /courses HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n{",
+    ]
+    with dial(small) as head, dial(small) as body:
+        head.sendall(halves[0])
+        body.sendall(halves[1])
+        assert [head.recv(65536)[9:12], body.recv(65536)[9:12]] == [b"408", b"400"]
+    assert small.request("GET", "/health/live").status == 200
+
+
+def test_while_every_thread_is_stuck_others_are_refused_at_once(small):
+    """Seen to fail: without the refusal it waits as long as the others; taken for idle, its connection is closed."""
+    student, locker = locked_student(small)
+    stuck = [threading.Thread(target=small.request, args=("DELETE", f"/students/{student}")) for _ in range(2)]
+    for thread in stuck:
+        thread.start()
+    time.sleep(0.3)
+    began = time.monotonic()
+    answer = small.request("GET", "/health/live")
+    took = time.monotonic() - began
+    locker.close()
+    for thread in stuck:
+        thread.join()
+    assert (answer.status, answer.json["type"], answer.headers["Retry-After"]) == (503, "/problems/overloaded", "2")
+    assert took < 5  # seconds; a lock is waited for twice as long
+    assert small.request("GET", "/health/live").status == 200
+
+
+def test_an_idle_connection_is_closed_and_a_used_one_is_not(small):
+    wire = http.client.HTTPConnection("127.0.0.1", small.port)
+    for _ in range(3):
+        assert send(wire, "GET", "/health/live").status == 200
+    wire.sock.settimeout(30)
+    assert wire.sock.recv(1) == b""
+    wire.close()
+
+
+def test_stopping_answers_what_has_been_accepted(small):
+    student, locker = locked_student(small)
+    answers = []
+    waiting = threading.Thread(target=lambda: answers.append(small.request("DELETE", f"/students/{student}").status))
+    idle = http.client.HTTPConnection("127.0.0.1", small.port)
+    assert send(idle, "GET", "/health/live").status == 200
+    waiting.start()
+    time.sleep(0.3)
+    small.process.send_signal(signal.SIGTERM)
+    time.sleep(0.3)
+    last = send(idle, "GET", "/health/live")  # sent before the client could know
+    locker.close()
+    waiting.join()
+    idle.close()
+    assert (answers, last.status, last.headers["Connection"]) == ([204], 200, "close")
+    assert small.process.wait(30) == 0
