@@ -128,6 +128,17 @@ def test_who_stands_and_who_waits_comes_through_up_and_down(fresh):
     assert fresh.test_cli_runner().invoke(args=["audit"]).exit_code == 0
 
 
+def test_an_older_release_goes_on_writing(fresh):
+    """What the release of 0006 inserts: its columns alone, and its ON CONFLICT."""
+    upgrade()
+    moment = "'2026-01-01 08:00:00.000000'"
+    key = f"INSERT INTO idempotency_keys (key, fingerprint, created_at) VALUES ('k', 'f', {moment}) ON CONFLICT (key) DO NOTHING"
+    event = "INSERT INTO enrollment_events (at, student_id, course_id, from_state, to_state, why, request_id)"
+    execute(key, key, f"{event} VALUES ({moment}, 1, 1, NULL, 'enrolled', 'requested', 'r')")
+    (event,) = fresh.test_client().get("/courses/1/history").json
+    assert (event["request_id"], event["actor"]) == ("r", None)
+
+
 def flask(url, *args):
     program = Path(sys.executable).parent / "flask"
     return subprocess.Popen(
