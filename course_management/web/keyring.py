@@ -11,7 +11,7 @@ from course_management import constraints
 from course_management.callers import Caller
 from course_management.errors import TokenInvalid
 from course_management.keys import service
-from course_management.logs import log
+from course_management.logs import actor, log
 from course_management.web import transaction
 
 FRESH = 1.0  # seconds what was read is believed: so long a revoked key may yet live
@@ -38,6 +38,7 @@ class Keyring:
         if known is None:
             raise TokenInvalid("This API key is unknown or revoked.")
         if known.until <= time.time():
+            actor.set(known.caller.name)  # its secret is right: the log may say whose it is
             raise TokenInvalid("This API key has expired.")
         if time.monotonic() - self._used.get(key_id, float("-inf")) > USE:
             self._record_use(key_id)

@@ -200,6 +200,7 @@ def test_a_refusal_is_logged_without_the_secret(guarded, callers):
     refused = [line for line in map(json.loads, text.splitlines()) if line["event"] == "access refused"]
     assert [line["code"] for line in refused].count("token-invalid") == 6
     assert {line["reason"] for line in refused if line["actor"] == "key:courses:read"} == {"This needs the scope students:read."}
+    assert [line["actor"] for line in refused if line["reason"] == "This API key has expired."] == ["key:expired"]
     for headers in callers.values():
         for secret in headers.values():
             assert secret.split()[1][-20:] not in text
