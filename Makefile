@@ -1,13 +1,17 @@
-# make run · make test · make check. Needs Python 3.11 or newer.
+# make run · make up · make test · make check. Needs Python 3.11 or newer.
 PYTHON ?= python3
 export STUDENTS SEATS CONNECTIONS PICTURE
 BIN := .venv/bin
 
-.PHONY: run test check format storm
+.PHONY: run up test check format storm
 
 run: .venv/installed
 	@$(BIN)/flask --app wsgi db upgrade
 	@exec $(BIN)/gunicorn wsgi:app
+
+# PostgreSQL, gunicorn and nginx as in production, on this machine: make up, or make up PORT=8080
+up: .venv/installed-dev
+	@exec $(BIN)/python -m deploy.topology
 
 test: .venv/installed-dev
 	@$(BIN)/pytest
@@ -22,6 +26,9 @@ check: .venv/installed-dev
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 	@$(BIN)/bandit -q -ii -c pyproject.toml -r course_management gunicorn.conf.py wsgi.py
+	@$(BIN)/hadolint Dockerfile
+	@$(BIN)/check-jsonschema --quiet --builtin-schema vendor.compose-spec compose.yaml
+	@$(BIN)/check-jsonschema --quiet --builtin-schema vendor.github-workflows .github/workflows/ci.yml
 
 format: .venv/installed-dev
 	@$(BIN)/ruff format

@@ -30,7 +30,7 @@ def create_app(config: Config | None = None) -> Flask:
     logs.configure(config.log_level)
     extensions.init_app(app, migrations=ROOT / "migrations", prepare=config.prepare)
     addresses.init_app(app)
-    requests.init_app(app)
+    requests.init_app(app, proxy=config.proxy)
     problems.init_app(app)
 
     for blueprint in (students_bp, courses_bp, enrollments_bp, health.bp, openapi.bp, problems.bp):

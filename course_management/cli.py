@@ -19,7 +19,6 @@ from course_management import constraints, demo, health
 from course_management.audit import audit as recount
 from course_management.callers import ADMIN, SCOPES, Caller, granted
 from course_management.errors import Error
-from course_management.extensions import db
 from course_management.keys import service as keys
 from course_management.logs import log
 from course_management.text import has_control
@@ -81,7 +80,7 @@ def check() -> None:
 @command("audit")
 def audit() -> None:
     """Recompute every invariant of seats, lines and the record from the rows; writes nothing. Exit 1 where one fails."""
-    with transaction(db.session(), writing=False, snapshot=True) as session:
+    with transaction(writing=False, snapshot=True) as session:
         findings = recount(session)
     for finding in findings:
         click.echo(f"{'FAIL' if finding.count else 'ok  '} {finding.name}" + (f": {finding.count}" if finding.count else ""))
@@ -100,9 +99,9 @@ def load_demo(students: int, courses: int, each: int) -> None:
     if each > courses // 2:
         raise click.BadParameter("each student takes courses of the first half: at most COURSES / 2.", param_hint="--each")
     with click.progressbar(length=courses + students * (1 + 2 * each), label="Loading", file=sys.stderr) as bar:
-        with transaction(db.session(), writing=True) as session:
+        with transaction(writing=True) as session:
             demo.load(session, students, courses, each, bar.update)
-    with transaction(db.session(), writing=True) as session:
+    with transaction(writing=True) as session:
         demo.analyze(session)
     click.echo(f"{students} students, {courses} courses, {students * each} enrollments.")
 
@@ -110,7 +109,7 @@ def load_demo(students: int, courses: int, each: int) -> None:
 @command("forget-keys")
 def forget_keys() -> None:
     """Remove the idempotency keys older than 24 hours. Run it daily."""
-    with transaction(db.session(), writing=True) as session:
+    with transaction(writing=True) as session:
         count = idempotency.forget_old(session)
     click.echo(f"Keys removed: {count}.")
 
@@ -141,7 +140,7 @@ def create_key(name: str, scopes: tuple[str, ...], expires: timedelta | None) ->
     """Make a key; it is the last line of standard output."""
     if not 0 < len(name.strip()) <= 100 or has_control(name):
         raise click.BadParameter("must be 1 to 100 characters, none of them a control character.", param_hint="--name")
-    with transaction(db.session(), writing=True) as session:
+    with transaction(writing=True) as session:
         token = keys.create_key(session, name, scopes, expires)
     _tell(token)
 
@@ -149,7 +148,7 @@ def create_key(name: str, scopes: tuple[str, ...], expires: timedelta | None) ->
 @command("list")
 def list_keys() -> None:
     """Every key with its id, name, scopes, dates and state; no secret."""
-    with transaction(db.session(), writing=False) as session:
+    with transaction(writing=False) as session:
         rows = [(k.id, k.state, k.issued_at, k.expires_at, k.last_used_at, k.name, k.scopes) for k in keys.list_keys(session)]
     click.echo(f"{'id':<13}{'state':<9}{'issued':<18}{'expires':<18}{'last used':<18}name: scopes")
     for key_id, state, *dates, name, scopes in rows:
@@ -161,7 +160,7 @@ def list_keys() -> None:
 @click.argument("key_id")
 def revoke_key(key_id: str) -> None:
     """Have the key with this id refused, everywhere within a second."""
-    with transaction(db.session(), writing=True) as session:
+    with transaction(writing=True) as session:
         keys.revoke_key(session, key_id)
 
 
@@ -169,7 +168,7 @@ def revoke_key(key_id: str) -> None:
 @click.argument("key_id")
 def rotate_key(key_id: str) -> None:
     """Give the key with this id a new secret; the old one is dead within a second."""
-    with transaction(db.session(), writing=True) as session:
+    with transaction(writing=True) as session:
         token = keys.rotate_key(session, key_id)
     _tell(token)
 

@@ -19,6 +19,7 @@ from course_management.callers import SCOPES
 
 ROOT = Path(__file__).resolve().parent.parent
 DEFAULT_DATABASE = f"sqlite:///{ROOT / 'instance' / 'course_management.db'}"
+_LONGEST_SOCKET = 107  # bytes of a path: what Linux takes
 
 
 class BadSetting(SystemExit):
@@ -65,11 +66,14 @@ class Config:
     database_url: URL
     host: str = "127.0.0.1"
     port: int = 8000
+    proxy: bool = False
     workers: int = 4
     threads: int = 4
     auth: str = ""  # open, required, or not said: then open, and on a loopback address only
     oidc: Oidc | None = None
     cors_origins: tuple[str, ...] = ()
+    keepalive: int = 75
+    graceful_timeout: int = 30
     prepare: bool = True
     log_level: str = "INFO"
     course_levels: tuple[str, ...] = ()
@@ -84,18 +88,21 @@ class Config:
         if env is None:
             env = dotenv_values(ROOT / ".env") | {k: v for k, v in os.environ.items() if v.strip()}
         given = Given({name: value.strip() for name, value in env.items() if value and value.strip()})
+        host = _host(given.get("HOST", cls.host))
         auth = _one_of(given, "AUTH", "", ("OPEN", "REQUIRED")).lower()
-        host = given.get("HOST", cls.host).strip("[]")
         refuse_open_to_others(auth, host)
         return cls(
             database_url=database_url(given.get("DATABASE_URL", DEFAULT_DATABASE)),
             host=host,
             port=_integer(given, "PORT", 8000, 1, 65535),
+            proxy=_one_of(given, "PROXY", "ON" if host.startswith("unix:") else "OFF", ("ON", "OFF")) == "ON",
             workers=_integer(given, "WEB_CONCURRENCY", 4, 1, 256),
             threads=_integer(given, "THREADS", 4, 1, 256),
             auth=auth,
             oidc=_oidc(given),
             cors_origins=_origins(given),
+            keepalive=_integer(given, "KEEPALIVE", 75, 1, 3600),
+            graceful_timeout=_integer(given, "GRACEFUL_TIMEOUT", 30, 1, 3600),
             prepare=_one_of(given, "PREPARE", "ON", ("ON", "OFF")) == "ON",
             log_level=_one_of(given, "LOG_LEVEL", "INFO", ("DEBUG", "INFO", "WARNING", "ERROR")),
             course_levels=tuple(w for word in given.get("COURSE_LEVELS", "").split(",") if (w := text.clean(word))),
@@ -128,6 +135,12 @@ def database_url(address: str) -> URL:
     if url.drivername not in ("sqlite", "sqlite+pysqlite") or not url.database or url.database == ":memory:":
         raise BadSetting("DATABASE_URL must be postgresql://user@host/name or sqlite:////path/of/a/file.db.")
     return url
+
+
+def _host(value: str) -> str:
+    if value.startswith("unix:") and not (value.startswith("unix:/") and len(value.encode()) <= len("unix:") + _LONGEST_SOCKET):
+        raise BadSetting(f"HOST must be an address, or unix: and an absolute path of at most {_LONGEST_SOCKET} bytes.")
+    return value.strip("[]")
 
 
 def _integer(given: Mapping[str, str], name: str, default: int, low: int, high: int) -> int:

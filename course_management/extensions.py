@@ -38,8 +38,7 @@ class Base(DeclarativeBase):
     metadata = sa.MetaData(naming_convention=NAMING)
 
 
-# Sessions hand rows to the answer after the commit, and flush only where the code says so.
-db = SQLAlchemy(model_class=Base, session_options={"expire_on_commit": False, "autoflush": False})
+db = SQLAlchemy(model_class=Base)
 migrate = Migrate()
 
 if TYPE_CHECKING:  # db.Model is Base with Flask-SQLAlchemy's mixins, made at run time: a type checker cannot see it

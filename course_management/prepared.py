@@ -26,10 +26,12 @@ _DIALECT: Any = PGDialect_psycopg2()  # type: ignore[no-untyped-call]  # SQLAlch
 
 
 class Statement:
-    """A statement with a name of its own; an INSERT is given the names of its columns too."""
+    """A statement with a name of its own."""
 
-    def __init__(self, name: str, core: Any, columns: Sequence[str] | None = None) -> None:
-        self.name, self.core, self.columns = name, core, columns
+    columns: list[str] | None = None
+
+    def __init__(self, name: str, core: Any) -> None:
+        self.name, self.core = name, core
 
     @cached_property
     def _text(self) -> str:
@@ -56,6 +58,23 @@ class Statement:
 # Told the text and the seconds of each message, as SQLAlchemy's events tell those of all else.
 observers: list[Callable[[str, float], None]] = []
 
+
+class Insert(Statement):
+    """An INSERT of all columns of `table` that the database does not number itself, for one row or for many."""
+
+    def __init__(self, table: sa.Table) -> None:
+        super().__init__(f"insert_{table.name}", sa.insert(table).inline())
+        self.columns = [column.name for column in table.columns if column.identity is None]
+
+    @cached_property
+    def many(self) -> Statement:
+        """The INSERT of a list for each column: a third of the cost of as many lists of VALUES."""
+        table: sa.Table = self.core.table
+        lists = ", ".join(f"CAST(:{name} AS {table.c[name].type.compile(_DIALECT)}[])" for name in self.columns or ())
+        names = ", ".join(self.columns or ())
+        return Statement(f"{self.name}_many", sa.text(f"INSERT INTO {table.name} ({names}) SELECT * FROM unnest({lists})"))
+
+
 Call = tuple[Statement, Mapping[str, Any] | Sequence[Mapping[str, Any]]]
 
 
@@ -78,17 +97,28 @@ def send(connection: Connection, *calls: Call) -> Sequence[Any]:
     sqlalchemy.exc.DBAPIError.
     """
     known = connection.info.get(_KNOWN)
-    if known is None or any(not isinstance(values, Mapping) for _, values in calls):
+    if known is None:
         for statement, values in calls:
             result: sa.CursorResult[Any] = connection.execute(statement.core, values)
         return result.all() if result.returns_rows else []
+    texts: list[str] = []
     given: list[Any] = []
-    for statement, values in calls:
+    for statement, values in map(_as_one, calls):
         if statement.name not in known:
             connection.exec_driver_sql(statement.prepare)
             known.add(statement.name)
-        given += [values[name] for name in statement.parameters]  # type: ignore[call-overload]  # a mapping, see above
-    return _execute(connection, "; ".join(statement.execute for statement, _ in calls), given)
+        texts.append(statement.execute)
+        given += [values[name] for name in statement.parameters]
+    return _execute(connection, "; ".join(texts), given)
+
+
+def _as_one(call: Call) -> tuple[Statement, Mapping[str, Any]]:
+    """The call with one value for each parameter: of several rows, a list for each column."""
+    statement, values = call
+    if isinstance(values, Mapping):
+        return statement, values
+    assert isinstance(statement, Insert)
+    return statement.many, {name: [row[name] for row in values] for name in statement.many.parameters}
 
 
 def _execute(connection: Connection, text: str, given: list[Any]) -> Sequence[Any]:

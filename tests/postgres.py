@@ -49,8 +49,9 @@ class Server:
         self._run("pg_ctl", "-w", "-D", self._data, "-m", mode, "stop")
 
     def remove(self) -> None:
-        """Stop the server and delete its data."""
-        self.stop("immediate")
+        """Stop the server, where it runs, and delete its data."""
+        if Path(self._data, "postmaster.pid").exists():
+            self.stop("immediate")
         shutil.rmtree(self.home)
 
     def _run(self, program: str, *args: str) -> None:

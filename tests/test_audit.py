@@ -48,7 +48,7 @@ FALSE = [
 
 @pytest.mark.parametrize(("statement", "finding"), FALSE)
 def test_what_is_wrong_is_found(app, school, statement, finding):
-    with app.app_context(), transaction(db.session(), writing=True) as session:
+    with app.app_context(), transaction(writing=True) as session:
         session.execute(sa.text(statement), school)
     result = audit(app)
     assert result.exit_code == 1
@@ -87,7 +87,7 @@ def test_a_row_without_its_student_is_found(app, school, backend):
 )
 def test_what_a_constraint_can_say_the_database_refuses(app, school, statement):
     def falsify():
-        with app.app_context(), transaction(db.session(), writing=True) as session:
+        with app.app_context(), transaction(writing=True) as session:
             if "ticket = 2" in statement:
                 waiting = "UPDATE student_courses SET state = 'waitlisted', enrolled_at = NULL WHERE student_id = :d"
                 session.execute(sa.text(waiting), school)

@@ -34,6 +34,11 @@ def test_every_spelling_of_postgresql_means_psycopg2(scheme):
         ("PORT", "0", "PORT must be"),
         ("PORT", "99999999999", "PORT must be"),
         ("THREADS", "-1", "THREADS must be"),
+        ("HOST", "unix:relative", "HOST must be an address, or unix: and an absolute path"),
+        ("HOST", "unix:/" + "a" * 107, "HOST must be an address, or unix: and an absolute path of at most 107 bytes"),
+        ("KEEPALIVE", "0", "KEEPALIVE must be a whole number from 1 to 3600"),
+        ("GRACEFUL_TIMEOUT", "soon", "GRACEFUL_TIMEOUT must be"),
+        ("PROXY", "nginx", "PROXY must be one of ON, OFF"),
         ("LOG_LEVEL", "loud", "LOG_LEVEL must be one of DEBUG, INFO"),
         ("AUTH", "maybe", "AUTH must be one of OPEN, REQUIRED"),
         ("HOST", "0.0.0.0", "AUTH must be set to listen on 0.0.0.0: AUTH=required .*, or AUTH=open"),
@@ -130,3 +135,33 @@ def test_the_example_lists_every_setting_that_is_read():
     }
     listed = set(re.findall("^([A-Z_]+)=$", (root / ".env.example").read_text(), flags=re.MULTILINE))
     assert listed == read
+
+
+def test_any_setting_may_come_from_a_file(tmp_path):
+    (tmp_path / "url").write_text("postgresql://u:hush@h/d\n")
+    settings = Config.from_env({"DATABASE_URL_FILE": str(tmp_path / "url"), "PORT_FILE": ""})
+    assert settings.database_url.password == "hush"
+    (tmp_path / "port").write_text("9001")
+    assert Config.from_env({"PORT_FILE": str(tmp_path / "port")}).port == 9001
+
+
+@pytest.mark.parametrize(
+    ("content", "both", "says"),
+    [
+        (None, False, r"PORT_FILE names .*, which cannot be read: No such file or directory\. Name a file with the value\."),
+        (b"\xff", False, r"PORT_FILE names .*, which cannot be read: it is no text\."),
+        (b"9001", True, r"PORT and PORT_FILE are both set: unset one of them\."),
+    ],
+)
+def test_a_file_that_cannot_be_used_ends_with_one_line(tmp_path, content, both, says):
+    if content is not None:
+        (tmp_path / "port").write_bytes(content)
+    with pytest.raises(BadSetting, match=says):
+        Config.from_env({"PORT_FILE": str(tmp_path / "port")} | ({"PORT": "9000"} if both else {}))
+
+
+def test_a_proxy_is_believed_by_default_only_on_a_socket_of_its_own():
+    assert not Config.from_env({}).proxy
+    assert Config.from_env({"HOST": "unix:/run/x"}).proxy
+    assert not Config.from_env({"HOST": "unix:/run/x", "PROXY": "off"}).proxy
+    assert Config.from_env({"HOST": "10.0.0.1", "PROXY": "on"}).proxy

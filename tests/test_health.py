@@ -14,7 +14,7 @@ from tests.web.problems import problem
 
 
 def run(app, *statements):
-    with app.app_context(), transaction(db.session(), writing=True) as session:
+    with app.app_context(), transaction(writing=True) as session:
         for statement in statements:
             session.execute(sa.text(statement))
 

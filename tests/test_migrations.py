@@ -43,11 +43,11 @@ def test_up_to_the_first_to_the_head_and_back_keeps_the_students(fresh):
         "updated_at": "2026-01-01",
         "version": 1,
     }
-    with transaction(db.session(), writing=True) as session:
+    with transaction(writing=True) as session:
         session.execute(sa.insert(students), [row, {**row, "name": "Bo"}])
 
     def read():
-        with transaction(db.session(), writing=False) as session:
+        with transaction(writing=False) as session:
             return session.execute(sa.text("SELECT id, name, email, version FROM students ORDER BY id")).all()
 
     before = read()
@@ -93,7 +93,7 @@ def test_the_live_schema_is_that_of_the_models(migrated):
 
 
 def execute(*statements):
-    with transaction(db.session(), writing=True) as session:
+    with transaction(writing=True) as session:
         return [session.execute(sa.text(statement)) for statement in statements]
 
 

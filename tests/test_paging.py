@@ -9,7 +9,6 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from course_management.extensions import db
 from course_management.students.models import Student
 from course_management.web.transaction import transaction
 from tests.web.problems import problem
@@ -34,7 +33,7 @@ def walk(client, address, between=lambda: None):
 @pytest.fixture
 def crowd(app):
     """57 students, many of one name and one moment."""
-    with app.app_context(), transaction(db.session(), writing=True) as session:
+    with app.app_context(), transaction(writing=True) as session:
         session.add_all(Student(name=f"Näme {i % 5}", external_id=str(i)) for i in range(57))
     return 57
 
@@ -161,7 +160,7 @@ def test_a_forged_cursor_is_never_a_500(client, crowd, after):
 
 
 def test_without_a_limit_200(client, app):
-    with app.app_context(), transaction(db.session(), writing=True) as session:
+    with app.app_context(), transaction(writing=True) as session:
         session.add_all(Student(name=f"S {i}") for i in range(201))
     answer = client.get("/students")
     assert len(answer.json) == 200

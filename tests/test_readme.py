@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from flask_migrate import upgrade
 
+from deploy.topology import Topology
 from tests.server import Gunicorn
 
 ROOT = Path(__file__).parent.parent
@@ -29,17 +30,19 @@ def tour() -> list[tuple[str, list[str]]]:
     return steps
 
 
-@pytest.fixture
-def service(backend, new_database, make_app, tmp_path):
-    """The service on a fresh database."""
+@pytest.mark.parametrize("by", ["gunicorn", "nginx"])
+def test_the_tour_of_the_readme_is_true(backend, new_database, make_app, tmp_path, by):
     url = new_database(backend)
     with make_app(url).app_context():
         upgrade()
-    with Gunicorn({"DATABASE_URL": url}, log=tmp_path / "log") as server:
-        yield server
+    with (
+        Gunicorn({"DATABASE_URL": url}, log=tmp_path / "log") if by == "gunicorn" else Topology({"DATABASE_URL": url}) as service
+    ):
+        follow(service)
 
 
-def test_the_tour_of_the_readme_is_true(service):
+def follow(service: Gunicorn | Topology) -> None:
+    """Take every step of the tour."""
     assert len(tour()) > 10
     for line, shown in tour():
         command = line.replace("http://127.0.0.1:8000", service.url).replace(".venv/bin", str(Path(sys.executable).parent))

@@ -22,7 +22,7 @@ from course_management.enrollments.models import ENROLLED, WAITLISTED, Enrollmen
 from course_management.enrollments.rules import Pair, Placement, Seats
 from course_management.errors import NotFound
 from course_management.extensions import among, now
-from course_management.prepared import Call, Statement, send
+from course_management.prepared import Call, Insert, Statement, send
 from course_management.students.models import Student, StudentNotFound
 
 table = cast(sa.Table, StudentCourse.__table__)
@@ -61,8 +61,8 @@ _LOOK = Statement("look_at_courses", _READ)
 _SHARE_COURSES = Statement("share_courses", _READ.with_for_update(read=True, key_share=True, of=_courses))
 _LOCK_COURSES = Statement("lock_courses", _READ.with_for_update(key_share=True, of=_courses))
 _STATES = sa.select(table.c.student_id, table.c.course_id, table.c.state).where(_of_students, among(table.c.course_id, "ids"))
-_INSERT = Statement("insert_enrollment", sa.insert(table), list(table.columns.keys()))
-_INSERT_EVENT = Statement("insert_event", sa.insert(_events).inline(), list(_events.columns.keys())[1:])
+_INSERT = Insert(table)
+_INSERT_EVENT = Insert(_events)
 _UNEDITED = {"updated_at": _courses.c.updated_at}  # enrolling is no edit
 _COUNT = Statement(
     "count_seats",

@@ -40,7 +40,9 @@ CHALLENGES: dict[type[errors.Error], str] = {
     errors.ScopeMissing: 'Bearer realm="course-management", error="insufficient_scope", scope="{scope}"',
 }
 
-# What HTTP itself refuses: status -> code, title, remedy.
+_AGAIN = "Wait for the seconds that Retry-After names and send the request again; with an Idempotency-Key that is safe."
+
+# What HTTP itself refuses, here or in deploy/nginx.conf: status -> code, title, remedy.
 PLAIN: dict[int, tuple[str, str, str]] = {
     400: ("bad-request", "The request cannot be read.", "Send the request as RFC 9112 describes it."),
     404: ("not-found", "There is nothing at this address.", "Compare the address with those that /docs lists."),
@@ -51,7 +53,22 @@ PLAIN: dict[int, tuple[str, str, str]] = {
         "The body is of a type this address does not take.",
         "Send JSON, and say so in Content-Type.",
     ),
+    414: ("request-uri-too-long", "The address is longer than 8 KiB.", "Follow Link as it is, and send long lists in a body."),
+    429: (
+        "too-many-requests",
+        "You send more requests than your share.",
+        "Wait for the seconds that Retry-After names, then go on more slowly: many ids fit into one request.",
+    ),
+    431: ("request-header-fields-too-large", "A header is longer than 8 KiB.", "Send fewer and shorter headers."),
     500: ("internal-error", "The service made a mistake.", "Tell the operator the request_id: the log has the rest under it."),
+    501: (
+        "not-implemented",
+        "The request asks for a part of HTTP that is not offered here.",
+        "Send the body as it is, or chunked, without another Transfer-Encoding.",
+    ),
+    502: ("bad-gateway", "The service did not answer.", _AGAIN),
+    504: ("gateway-timeout", "The service did not answer in time.", _AGAIN),
+    505: ("http-version-not-supported", "This version of HTTP is not spoken here.", "Send the request as HTTP/1.1."),
 }
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import re
 import time
-from functools import cache
+from functools import cache, partial
 
 from flask import Flask, Response, g, request
 
@@ -14,10 +14,10 @@ from course_management.logs import actor, info, request_id
 _SANE = re.compile("[A-Za-z0-9._:/+=-]{1,128}")
 
 
-def init_app(app: Flask) -> None:
-    """Give every request of `app` an id, and log it when it is answered."""
+def init_app(app: Flask, *, proxy: bool) -> None:
+    """Give every request of `app` an id, and log it when it is answered; behind a `proxy`, which says who the client is."""
     app.before_request(_begin)
-    app.after_request(_end)
+    app.after_request(partial(_end, "HTTP_X_FORWARDED_FOR" if proxy else "REMOTE_ADDR"))
 
 
 def route() -> str | None:
@@ -38,7 +38,7 @@ def _begin() -> None:
     g.began = time.perf_counter()
 
 
-def _end(answer: Response) -> Response:
+def _end(client: str, answer: Response) -> Response:
     answer.headers["X-Request-ID"] = request_id.get()
     answer.headers["X-Content-Type-Options"] = "nosniff"
     info(
@@ -47,5 +47,6 @@ def _end(answer: Response) -> Response:
         route=route(),
         status=answer.status_code,
         duration_ms=round((time.perf_counter() - g.began) * 1000, 3),
+        client=request.environ.get(client, "").rpartition(",")[2].strip() or None,  # the last is the proxy's own word
     )
     return answer

@@ -6,9 +6,9 @@ import random
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from sqlalchemy.engine import Connection
+from sqlalchemy.engine import Connection, RootTransaction
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
@@ -28,33 +28,44 @@ class CommitUncertainError(Exception):
     """The connection broke while the commit was under way: it may or may not have happened."""
 
 
+class _Session(Session):
+    """A session in a transaction that has begun already: asking it for its connection costs nothing."""
+
+    def __init__(self, connection: Connection) -> None:
+        # It hands rows to the answer after the commit, and flushes only where the code says so.
+        super().__init__(connection, expire_on_commit=False, autoflush=False)
+        self._begun = connection
+
+    def connection(self, *_: Any, **__: Any) -> Connection:
+        return self._begun
+
+
 @contextmanager
-def transaction(session: Session, *, writing: bool, snapshot: bool = False) -> Iterator[Session]:
+def transaction(*, writing: bool, snapshot: bool = False) -> Iterator[Session]:
     """A transaction around the block: leaving it commits, raising rolls back and re-raises.
 
     A reading one is no transaction on the server: every statement sees what is committed when it starts; with `snapshot`, all
     of them see what was committed when the first one did.
     """
-    try:
+    with db.engine.connect() as connection:
         if writing or snapshot:
-            session.connection(execution_options=WRITING if writing else SNAPSHOT)
-        yield session
-        session.flush()
-        if writing:
-            _commit(session)
-    except BaseException:
-        session.info.pop("notes", None)
-        if writing:
-            session.rollback()
-        raise
-    finally:
-        session.close()
+            connection.execution_options(**(WRITING if writing else SNAPSHOT))
+        began = connection.begin()
+        with _Session(connection) as session:
+            try:
+                yield session
+                session.flush()
+            except BaseException:
+                if began.is_active:  # a flush that failed has rolled back already
+                    began.rollback()
+                raise
+            _commit(began)
     logs.flush_notes(session)
 
 
-def _commit(session: Session) -> None:
+def _commit(began: RootTransaction) -> None:
     try:
-        session.commit()
+        began.commit()
     except DBAPIError as error:
         if error.connection_invalidated:
             raise CommitUncertainError from error
@@ -65,7 +76,7 @@ def write(work: Callable[[Session], T]) -> T:
     """What `work` returns from inside a transaction, begun anew where only bad luck made it fail. Raises what `work` raises."""
 
     def once() -> T:
-        with transaction(db.session(), writing=True) as session:
+        with transaction(writing=True) as session:
             return work(session)
 
     return _repeated(once)

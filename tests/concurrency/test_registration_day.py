@@ -16,7 +16,6 @@ import pytest
 import sqlalchemy as sa
 
 from course_management.enrollments.models import EnrollmentEvent
-from course_management.extensions import db
 from course_management.students.models import Student
 from course_management.web.transaction import transaction
 from tests.server import crowd
@@ -25,7 +24,7 @@ from tests.server import crowd
 @pytest.fixture
 def students(app):
     """1,000 students."""
-    with app.app_context(), transaction(db.session(), writing=True) as session:
+    with app.app_context(), transaction(writing=True) as session:
         made = [Student(name=f"Student {i}") for i in range(1000)]
         session.add_all(made)
         session.flush()
@@ -40,7 +39,7 @@ def audit(app):
 def moves(app):
     """The moves on record by the request that made them: (student, course, from, to)."""
     found = {}
-    with app.app_context(), transaction(db.session(), writing=False) as session:
+    with app.app_context(), transaction(writing=False) as session:
         for event in session.scalars(sa.select(EnrollmentEvent).order_by(EnrollmentEvent.id)):
             found.setdefault(event.request_id, []).append((event.student_id, event.course_id, event.from_state, event.to_state))
     return found

@@ -8,7 +8,6 @@ from course_management.courses import service as courses
 from course_management.courses.models import CourseNotFound
 from course_management.enrollments import lists, service
 from course_management.enrollments.models import CourseHasStudents, EnrollmentNotFound
-from course_management.extensions import db
 from course_management.students import service as students
 from course_management.students.models import StudentNotFound
 from course_management.web.transaction import transaction
@@ -16,7 +15,7 @@ from course_management.web.transaction import transaction
 
 @pytest.fixture
 def open_session(app):
-    with app.app_context(), transaction(db.session(), writing=True) as session:
+    with app.app_context(), transaction(writing=True) as session:
         yield session
 
 

@@ -24,7 +24,7 @@ def run(app, *args):
 
 
 def rows(app):
-    with app.app_context(), transaction(db.session(), writing=False) as session:
+    with app.app_context(), transaction(writing=False) as session:
         return [dict(row) for row in session.execute(sa.select(ApiKey.__table__)).mappings()]
 
 
@@ -149,7 +149,7 @@ def test_a_writer_in_the_way_keeps_nobody_waiting(new_database, make_app):
     with app.app_context():
         upgrade()
         token = run(app, "create", "--name", "x", "--scope", "courses:read").stdout.strip()
-        with transaction(db.session(), writing=True):
+        with transaction(writing=True):
             began = time.monotonic()
             answer = app.test_client().get("/courses", headers=bearer(token))
         assert (answer.status_code, time.monotonic() - began < 5) == (200, True)

@@ -14,7 +14,6 @@ from course_management import create_app, logs
 from course_management.callers import SCOPES
 from course_management.config import Config, database_url
 from course_management.enrollments.models import EnrollmentEvent
-from course_management.extensions import db
 from course_management.keys.models import ApiKey
 from course_management.web.transaction import transaction
 from tests.conftest import bearer
@@ -40,7 +39,7 @@ def callers(app, two, new_key, issuer) -> dict[str, dict[str, str]]:
     tokens = {scope: new_key(scope, name=scope) for scope in SCOPES}
     revoked, expired = (new_key("admin", name=name) for name in ("revoked", "expired"))
     app.test_cli_runner().invoke(args=["api-keys", "revoke", revoked[3:15]])
-    with app.app_context(), transaction(db.session(), writing=True) as session:
+    with app.app_context(), transaction(writing=True) as session:
         session.execute(sa.update(ApiKey).where(ApiKey.name == "expired").values(expires_at=ApiKey.issued_at))
     tokens |= {
         "garbage": "cm_garbage",
@@ -185,7 +184,7 @@ def test_every_event_and_every_line_has_its_actor(guarded, callers, two, app):
         ("request", "key:enrollments:write"),
         ("request", None),
     ]
-    with app.app_context(), transaction(db.session(), writing=False) as session:
+    with app.app_context(), transaction(writing=False) as session:
         actors = session.scalars(sa.select(EnrollmentEvent.actor).order_by(EnrollmentEvent.id)).all()
     assert actors == ["oidc:u-1", "key:enrollments:write"]
 

@@ -125,6 +125,7 @@ def test_one_line_a_request_and_one_an_event(client, lines):
         "method": "POST",
         "route": "/courses",
         "status": 201,
+        "client": "127.0.0.1",
     }
     client.get("/api/v1/courses/secret%20name")
     (request,) = lines()

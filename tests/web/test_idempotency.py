@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 import sqlalchemy as sa
 
-from course_management.extensions import db, now
+from course_management.extensions import now
 from course_management.web.idempotency import IdempotencyKey
 from course_management.web.transaction import transaction
 from tests.web.problems import problem
@@ -74,7 +74,7 @@ def test_what_is_no_key(client, key):
 
 
 def age(app, by):
-    with app.app_context(), transaction(db.session(), writing=True) as session:
+    with app.app_context(), transaction(writing=True) as session:
         session.execute(sa.update(IdempotencyKey).values(created_at=now() - by))
 
 

@@ -27,7 +27,7 @@ def own(new_database, make_app):
 
 
 def run(app, *statements):
-    with app.app_context(), transaction(db.session(), writing=True) as session:
+    with app.app_context(), transaction(writing=True) as session:
         for statement in statements:
             session.execute(sa.text(statement))
 

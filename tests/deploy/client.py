@@ -1,0 +1,93 @@
+"""Requests as they stand on the wire, from an address of one's choice."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import socket
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from deploy.topology import Topology
+from tests.server import Answer, send
+
+
+def ask(
+    up: Topology,
+    method: str,
+    target: str,
+    body: Any = None,
+    headers: dict[str, str] | None = None,
+    *,
+    source: str = "127.0.0.1",
+    port: int | None = None,
+) -> Answer:
+    """One request over a connection of its own, from the address `source`."""
+    connection = http.client.HTTPConnection("127.0.0.1", port or up.port, timeout=60, source_address=(source, 0))
+    try:
+        return send(connection, method, target, body, headers)
+    finally:
+        connection.close()
+
+
+def raw(up: Topology, request: bytes) -> Answer:
+    """The answer to bytes that need not be HTTP."""
+    with socket.create_connection(("127.0.0.1", up.port), timeout=60) as wire:
+        wire.sendall(request)
+        answer = http.client.HTTPResponse(wire)
+        answer.begin()
+        return Answer(answer.status, answer.headers, answer.read())
+
+
+def events(path: Any) -> list[dict[str, Any]]:
+    """The JSON lines of a log."""
+    return [json.loads(line) for line in path.read_text().splitlines() if line.startswith("{")]
+
+
+class Load:
+    """Clients that send one request after the other, over connections they keep, inside `with Load(...) as load`."""
+
+    def __init__(self, up: Topology, clients: int = 8) -> None:
+        self.up, self.answers, self.broken = up, list[Answer](), list[Exception]()
+        self.done = threading.Event()
+        self.threads = [threading.Thread(target=self._work, args=(i,)) for i in range(clients)]
+
+    def __enter__(self) -> Load:
+        for thread in self.threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.done.set()
+        for thread in self.threads:
+            thread.join()
+
+    def statuses(self) -> set[int]:
+        """Each status that was answered."""
+        return {answer.status for answer in self.answers}
+
+    def made(self) -> int:
+        """How many students the clients were told they made."""
+        return sum(answer.status == 201 for answer in self.answers)
+
+    def _work(self, number: int) -> None:
+        connection = http.client.HTTPConnection("127.0.0.1", self.up.port, timeout=60)
+        while not self.done.is_set():
+            for request in (("POST", "/students", {"name": f"Client {number}"}), ("GET", "/courses")):
+                try:
+                    self.answers.append(send(connection, *request))
+                except (OSError, http.client.HTTPException) as error:
+                    self.broken.append(error)
+                    connection.close()
+        connection.close()
+
+
+def poll(condition: Callable[[], bool], seconds: float = 30) -> None:
+    """Wait until `condition` holds."""
+    turn = threading.Event()
+    for _ in range(int(seconds / 0.05)):
+        if condition():
+            return
+        turn.wait(0.05)
+    raise AssertionError("it never came true")

@@ -1,0 +1,81 @@
+"""What docs/operations.md says of backups, done: a backup of a busy service, restored, has its books in order."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections import Counter
+from pathlib import Path
+
+import psycopg2
+import pytest
+
+from deploy.topology import Topology
+from tests.deploy.client import Load, poll
+from tests.deploy.commands import commands, run
+
+PLENTY = {"ADDRESS_RATE": "100000"}
+TABLES = ("students", "courses", "student_courses", "enrollment_events", "idempotency_keys")
+
+
+def counts(connection):
+    cursor = connection.cursor()
+    found = Counter()
+    for table in TABLES:
+        cursor.execute(f"SELECT count(*) FROM {table}")
+        found[table] = cursor.fetchone()[0]
+    connection.close()
+    return found
+
+
+@pytest.fixture
+def blocks():
+    """The commands: dump, restore, and both for SQLite."""
+    return commands("Back up and restore")
+
+
+def test_postgresql(tmp_path, blocks):
+    dump, restore, _ = blocks
+    with Topology(nginx=PLENTY) as up:
+        up.flask("load-demo", "--students", "500", "--courses", "40", "--each", "4")
+        path = f"{up.postgres.bin}:{os.environ['PATH']}"
+        urls = {"DATABASE_URL": up.postgres.url, "RESTORED_URL": up.postgres.url.removesuffix("postgres") + "school_restored"}
+        before = counts(psycopg2.connect(urls["DATABASE_URL"]))
+        with Load(up) as load:
+            poll(lambda: load.made() > 20)
+            run(dump, tmp_path, PATH=path, **urls)
+            made = load.made()
+        said = run(restore, tmp_path, PATH=path, **urls)
+        restored = counts(psycopg2.connect(urls["RESTORED_URL"]))
+    assert "ok   schema: has what this release needs" in said
+    assert "FAIL" not in said
+    assert before["students"] + 20 <= restored["students"] <= before["students"] + made + len(load.threads)
+    assert {**restored, "students": 0} == {**before, "students": 0}
+
+
+def test_sqlite(tmp_path, blocks):
+    """With `cp school.db copy.db` in the place of VACUUM INTO, what the WAL holds is missing."""
+    with Topology({"DATABASE_URL": f"sqlite:///{tmp_path}/school.db"}, PLENTY) as up:
+        up.flask("load-demo", "--students", "500", "--courses", "40", "--each", "4")
+        with Load(up, clients=2) as load:
+            poll(lambda: load.made() > 20)
+            said = run(blocks[2], tmp_path)
+        restored = counts(sqlite3.connect(tmp_path / "copy.db"))
+    assert said.startswith("ok   seats taken = enrolled rows")
+    assert "FAIL" not in said
+    assert restored["students"] > 500 + 20
+    assert restored["student_courses"] == 2000
+
+
+def test_the_figures_are_filled_in_as_the_document_says(tmp_path):
+    """envsubst, with the command of the document, leaves nginx's own variables alone."""
+    install = next(block for block in commands("Install on a bare Debian host") if "envsubst" in block)
+    wanted = [line for line in install.splitlines() if line.startswith(("set -a", "envsubst"))]
+    target = Path(tmp_path / "site.conf")
+    block = "\n".join(wanted).replace("/etc/nginx/conf.d/course-management.conf", str(target))
+    run(block, Path(__file__).parent.parent.parent)
+    text = target.read_text()
+    assert "${" not in text.split("\n", 3)[3]
+    assert "listen 80;" in text
+    assert "server unix:/run/course-management/gunicorn.sock;" in text
+    assert "$http_x_request_id $course_request_id {" in text

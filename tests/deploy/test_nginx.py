@@ -1,0 +1,218 @@
+"""What the public meets: nginx with deploy/nginx.conf before gunicorn on a unix socket before PostgreSQL."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import re
+import ssl
+import subprocess
+import urllib.request
+from urllib.parse import quote
+
+import pytest
+
+from course_management.web import problems
+from deploy.topology import ROOT, Topology
+from tests.deploy.client import ask, events, poll, raw
+from tests.postgres import free_port
+
+TOKEN = "Bearer " + "a" * 40
+
+
+@pytest.fixture(scope="module")
+def up():
+    with Topology() as topology:
+        yield topology
+
+
+def is_problem(answer, status):
+    """Whether it is a problem document in the service's own words, with a page that explains it."""
+    code, title, remedy = problems.words(status)
+    assert (answer.status, answer.headers["Content-Type"]) == (status, "application/problem+json")
+    document = answer.json
+    assert document.keys() == {"type", "title", "status", "detail", "instance", "request_id"}
+    assert (document["type"], document["title"], document["status"]) == (f"/problems/{code}", title, status)
+    assert document["detail"] == f"{title} {remedy}"
+    assert document["request_id"] == answer.headers["X-Request-ID"]
+    return True
+
+
+@pytest.mark.parametrize("name", ["Input/Output", "A//B", "C++ & C#?", "100%", "Ünï %2F cödé", "a%00b".replace("%00", "%30")])
+def test_a_name_passes_as_it_was_encoded(up, name):
+    """With `proxy_pass http://course_management/;` the first two are 404s."""
+    made = ask(up, "POST", "/courses", {"name": name, "level": "x"})
+    assert made.status == 201
+    found = ask(up, "GET", "/api/v1/courses/" + quote(name, safe=""))
+    assert (found.status, found.json) == (200, made.json)
+
+
+def test_head_has_the_headers_of_get_and_no_body(up):
+    location = ask(up, "POST", "/students", {"name": "Ada"}).headers["Location"]
+    head, get = ask(up, "HEAD", location), ask(up, "GET", location)
+    assert (head.status, head.body, head.headers["ETag"]) == (200, b"", get.headers["ETag"])
+    assert head.headers["Content-Length"] == str(len(get.body))
+    assert "Server" not in get.headers or get.headers["Server"] == "nginx"
+
+
+@pytest.mark.parametrize(
+    ("request_", "status"),
+    [
+        (b"nonsense\r\n\r\n", 400),
+        (b"GET /courses HTTP/1.1\r\n\r\n", 400),
+        (b"GET /a%00b HTTP/1.1\r\nHost: x\r\n\r\n", 400),
+        (b"GET /../x HTTP/1.1\r\nHost: x\r\n\r\n", 400),
+        (b"POST /courses HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n", 400),
+        (b"TRACE / HTTP/1.1\r\nHost: x\r\n\r\n", 405),
+        (b"POST /courses HTTP/1.1\r\nHost: x\r\nContent-Length: 1048577\r\n\r\n", 413),
+        (b"GET /" + b"a" * 9000 + b" HTTP/1.1\r\nHost: x\r\n\r\n", 414),
+        (b"GET / HTTP/1.1\r\nHost: x\r\nX: " + b"a" * 9000 + b"\r\n\r\n", 431),
+        (b"POST /courses HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: gzip\r\n\r\n", 501),
+        (b"GET / HTTP/3.0\r\nHost: x\r\n\r\n", 505),
+    ],
+)
+def test_what_nginx_refuses_is_a_problem_document(up, request_, status):
+    answer = raw(up, request_)
+    assert is_problem(answer, status)
+    assert (answer.headers["Allow"] is not None) == (status == 405)
+    assert ask(up, "GET", answer.json["type"]).status == 200
+
+
+def test_the_path_of_a_problem_is_json_whatever_it_was(up):
+    head = b" HTTP/1.1\r\nHost: x\r\nContent-Length: 9999999\r\n\r\n"
+    assert raw(up, b"POST /courses/a%2Fb?q=1" + head).json["instance"] == "/courses/a%2Fb"
+    for path in (b'/cou"rses', b"/cou\\rses", b"/cou\xffrses"):
+        assert raw(up, b"POST " + path + head).json["instance"] == ""
+
+
+def test_a_body_of_just_a_mebibyte_comes_through(up):
+    body = json.dumps({"name": "a"}).encode().ljust(2**20)
+    assert ask(up, "POST", "/students", body, {"Content-Type": "application/json"}).status == 201
+
+
+def test_nginx_says_what_the_service_says():
+    """Every problem nginx answers by itself is word for word the service's; nothing it answers is forgotten."""
+    text = (ROOT / "deploy" / "nginx.conf").read_text()
+    said = {
+        int(status): json.loads("{" + fields + "}") for status, fields in re.findall(r"^    (\d+) '(\"type\".*)';$", text, re.M)
+    }
+    for status, document in said.items():
+        code, title, remedy = problems.words(status)
+        assert document == {"type": f"/problems/{code}", "title": title, "status": status, "detail": f"{title} {remedy}"}
+    answered = {int(status) for line in re.findall("error_page (.*) /.problem;", text) for status in re.findall(r"=?(\d+)", line)}
+    assert answered - {494, 497} == said.keys()  # what it calls 494 and 497 becomes 431 and 400
+
+
+@pytest.mark.parametrize(
+    "path", ["/metrics", "/api/v1/metrics", "/metrics/", "//metrics", "/%6detrics", "/a/../metrics", "/metrics?a"]
+)
+def test_metrics_are_closed_to_the_public(up, path):
+    answer = ask(up, "GET", path)
+    assert is_problem(answer, 404)
+    poll(lambda: answer.json["request_id"] in up.nginx_log.read_text())
+    (line,) = [e for e in events(up.nginx_log) if e["request_id"] == answer.json["request_id"]]
+    assert line["upstream_status"] == ""  # the service was not asked
+
+
+def test_metrics_are_open_inside_and_nothing_else_is(up):
+    assert "X-Request-ID" in ask(up, "GET", "/metrics", port=up.metrics_port).headers  # the service's answer
+    inside = ask(up, "GET", "/courses", port=up.metrics_port)
+    assert (inside.status, "X-Request-ID" in inside.headers) == (404, False)
+
+
+def test_a_request_id_goes_through_and_comes_back(up):
+    answer = ask(up, "GET", "/courses", headers={"X-Request-ID": "mine-1"})
+    assert answer.headers.get_all("X-Request-ID") == ["mine-1"]
+    for log in (up.gunicorn_log, up.nginx_log):
+        poll(lambda log=log: len([e for e in events(log) if e["request_id"] == "mine-1"]) == 1)
+
+
+@pytest.mark.parametrize("unfit", ["", "with space", "a" * 129, 'quote"', "<b>"])
+def test_a_request_id_that_is_none_is_replaced_once_for_both(up, unfit):
+    given = ask(up, "GET", "/courses", headers={"X-Request-ID": unfit}).headers["X-Request-ID"]
+    assert re.fullmatch("[0-9a-f]{32}", given)
+    for log in (up.gunicorn_log, up.nginx_log):
+        poll(lambda log=log: len([e for e in events(log) if e["request_id"] == given]) == 1)
+
+
+def test_the_log_has_the_address_of_the_client_and_not_what_it_says(up):
+    """With `$proxy_add_x_forwarded_for` taken from the front, or the header passed on, the log says 6.6.6.6."""
+    spoof = {"X-Forwarded-For": "6.6.6.6", "X-Real-IP": "6.6.6.6", "Forwarded": "for=6.6.6.6", "X-Request-ID": "spoof"}
+    assert ask(up, "GET", "/courses", headers=spoof, source="127.0.0.9").status == 200
+    for log in (up.gunicorn_log, up.nginx_log):
+        poll(lambda log=log: [e["client"] for e in events(log) if e["request_id"] == "spoof"] == ["127.0.0.9"])
+
+
+def test_nginx_logs_no_name(up):
+    assert ask(up, "GET", "/students?email=ada%40example.edu", headers={"X-Request-ID": "nameless"}).status == 200
+    poll(lambda: "nameless" in up.nginx_log.read_text())
+    assert "ada" not in up.nginx_log.read_text() + up.gunicorn_log.read_text()
+
+
+def test_a_tag_that_compression_weakened_still_guards_an_edit(up):
+    made = ask(up, "POST", "/courses", {"name": "𝔸" * 200, "level": "x", "external_id": "e" * 255})
+    address = made.headers["Location"]
+    plain, packed = ask(up, "GET", address), ask(up, "GET", address, headers={"Accept-Encoding": "gzip"})
+    assert (packed.headers["Content-Encoding"], packed.headers["Vary"]) == ("gzip", "Accept-Encoding")
+    assert gzip.decompress(packed.body) == plain.body
+    tag = packed.headers["ETag"]
+    assert tag == "W/" + plain.headers["ETag"]
+    assert ask(up, "GET", address, headers={"Accept-Encoding": "gzip", "If-None-Match": tag}).status == 304
+    assert ask(up, "PATCH", address, {"level": "y"}, {"If-Match": tag}).status == 200
+    assert ask(up, "PATCH", address, {"level": "z"}, {"If-Match": tag}).status == 412
+
+
+@pytest.fixture(scope="module")
+def strict():
+    """A service that gives little: to a key one request a second and three more, to an address sixty more."""
+    with Topology(nginx={"KEY_RATE": "1", "KEY_BURST": "3", "ADDRESS_RATE": "1", "ADDRESS_BURST": "60"}) as topology:
+        yield topology
+
+
+def test_a_key_has_its_share_wherever_it_comes_from(strict):
+    def use(token, source):
+        return ask(strict, "GET", "/courses", headers={"Authorization": token}, source=source)
+
+    answers = [use(TOKEN, f"127.0.1.{i % 4 + 1}") for i in range(12)]
+    passed = sum(answer.status == 200 for answer in answers)
+    assert 4 <= passed <= 6  # one, three more, and what the seconds of the test gave
+    refused = next(answer for answer in answers if answer.status == 429)
+    assert is_problem(refused, 429)
+    assert int(refused.headers["Retry-After"]) >= 1
+    assert use("Bearer " + "b" * 40, "127.0.1.1").status == 200  # another key's share is its own
+    poll(lambda: use(TOKEN, "127.0.1.1").status == 200)
+
+
+def test_an_address_has_a_larger_share_and_no_other_address_pays(strict):
+    answers = [ask(strict, "GET", "/courses", source="127.0.2.1").status for _ in range(80)]
+    assert answers[:61] == [200] * 61
+    assert 429 in answers[61:]
+    assert ask(strict, "GET", "/courses", source="127.0.2.2").status == 200
+
+
+def test_who_guesses_with_what_is_no_token_is_slowed_soon(strict):
+    bad = [ask(strict, "GET", "/courses", headers={"Authorization": f"Bearer {i}"}, source="127.0.3.1").status for i in range(40)]
+    assert bad[:21] == [200] * 21
+    assert 429 in bad[21:]
+    assert ask(strict, "GET", "/courses", source="127.0.3.1").status == 200  # the limit is for guesses
+
+
+def test_tls(tmp_path):
+    up, port = Topology(), free_port()
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", "/CN=localhost"]
+        + ["-addext", "subjectAltName=DNS:localhost", "-keyout", tmp_path / "privkey.pem", "-out", tmp_path / "fullchain.pem"],
+        check=True,
+        capture_output=True,
+    )
+    text = (ROOT / "deploy" / "nginx-tls.conf").read_text()
+    text = text.replace("/etc/course-management/tls", str(tmp_path)).replace("listen 443", f"listen 127.0.0.1:{port}")
+    (up.home / "course-management-tls.conf").write_text(text)
+    context = ssl.create_default_context(cafile=tmp_path / "fullchain.pem")
+    with up:
+        with urllib.request.urlopen(f"https://localhost:{port}/courses", context=context) as answer:
+            assert (answer.status, answer.headers["Strict-Transport-Security"]) == (200, "max-age=31536000")
+        plain = ask(up, "GET", "/courses?limit=1", headers={"Host": "school.example"})
+        assert (plain.status, plain.headers["Location"]) == (308, "https://school.example/courses?limit=1")
+        context.maximum_version = ssl.TLSVersion.TLSv1_2
+        urllib.request.urlopen(f"https://localhost:{port}/courses", context=context).close()

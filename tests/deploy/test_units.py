@@ -1,0 +1,58 @@
+"""The systemd units, as systemd itself judges them."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+
+import pytest
+
+from deploy.topology import BIN, ROOT
+
+UNITS = ROOT / "deploy" / "systemd"
+SERVICES = ("course-management.service", "course-management-migrate.service", "course-management-task@audit.service")
+
+
+@pytest.fixture
+def units(tmp_path):
+    """The units, their programs where they are here."""
+    shutil.copytree(UNITS, tmp_path / "units", symlinks=True)
+    for path in (tmp_path / "units").glob("*.service"):
+        path.write_text(path.read_text().replace("/opt/course-management/current/.venv/bin", str(BIN)))
+    return tmp_path / "units"
+
+
+def systemd_analyze(*args):
+    return subprocess.run(["systemd-analyze", *map(str, args)], capture_output=True, text=True, check=False)
+
+
+def test_systemd_finds_no_fault(units):
+    """An unknown key, a wrong value or a program that is not there is a line here."""
+    names = [*SERVICES, "course-management.socket", "course-management-audit.timer", "course-management-forget-keys.timer"]
+    done = systemd_analyze("verify", *(units / name for name in names))
+    assert (done.returncode, done.stdout + done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_every_program_is_confined(units, service):
+    """Without the link in course-management-.service.d all but the first are at 9.6."""
+    done = systemd_analyze("security", "--offline=true", units / service)
+    exposure = re.search(r"Overall exposure level for .*: ([\d.]+)", done.stdout)
+    assert exposure
+    assert float(exposure[1]) < 2
+
+
+def test_the_commands_the_timers_run_exist():
+    for timer in UNITS.glob("*.timer"):
+        command = re.search(r"Unit=course-management-task@(.*)\.service", timer.read_text())
+        assert command
+        done = subprocess.run([BIN / "flask", "--app", "wsgi", command[1], "--help"], cwd=ROOT, check=False, capture_output=True)
+        assert done.returncode == 0
+
+
+def test_nginx_and_the_units_mean_the_same_socket():
+    path = "unix:/run/course-management/gunicorn.sock"
+    assert f"UPSTREAM={path}\n" in (ROOT / "deploy" / "nginx.env").read_text()
+    assert f"HOST={path}\n" in (UNITS / "course-management.service").read_text()
+    assert f"ListenStream={path.removeprefix('unix:')}\n" in (UNITS / "course-management.socket").read_text()
