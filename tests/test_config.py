@@ -162,6 +162,6 @@ def test_a_file_that_cannot_be_used_ends_with_one_line(tmp_path, content, both, 
 
 def test_a_proxy_is_believed_by_default_only_on_a_socket_of_its_own():
     assert not Config.from_env({}).proxy
-    assert Config.from_env({"HOST": "unix:/run/x"}).proxy
-    assert not Config.from_env({"HOST": "unix:/run/x", "PROXY": "off"}).proxy
-    assert Config.from_env({"HOST": "10.0.0.1", "PROXY": "on"}).proxy
+    assert Config.from_env({"AUTH": "open", "HOST": "unix:/run/x"}).proxy
+    assert not Config.from_env({"AUTH": "open", "HOST": "unix:/run/x", "PROXY": "off"}).proxy
+    assert Config.from_env({"AUTH": "open", "HOST": "10.0.0.1", "PROXY": "on"}).proxy

@@ -100,6 +100,7 @@ def test_revoked_it_is_dead_within_a_second_in_every_worker(app, new_key, backen
             ask(first)
         assert ask(first) == ask(second) == {401}
         assert ask(rotated) == {200}
+        assert [line.split()[1] for line in run(app, "list").output.splitlines()[1:]] == ["revoked", "active"]
         assert service_.request("GET", "/courses").headers["Server"] is None
 
 
