@@ -12,10 +12,11 @@ from pathlib import Path
 
 import sqlalchemy as sa
 from gunicorn import util
+from gunicorn.http.wsgi import Response
 from prometheus_client import multiprocess, values
 
 from course_management import logs, shared
-from course_management.config import Config
+from course_management.config import Config, refuse_open_to_others
 from course_management.web import wire
 
 settings = Config.from_env()
@@ -36,7 +37,7 @@ keepalive = settings.keepalive
 graceful_timeout = settings.graceful_timeout
 limit_request_line = 8190  # bytes: a name of 200 characters, percent-encoded, and a cursor beside it
 forwarder_headers = ""  # no header moves the routes
-worker_tmp_dir = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # touched at every turn: not on a disk
+worker_tmp_dir = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # nosec B108 - touched at every turn: not on a disk
 control_socket_disable = True  # it would stand in a home directory
 loglevel = "warning"  # requests and events are logged by the service itself
 logconfig_dict = {
@@ -98,10 +99,18 @@ def warn_of_missing_connections(log):
 
 
 def when_ready(server):
-    """Say where the service is."""
+    """Say where the service is; end with one line where that lets in others than this machine, and nobody said so."""
+    for listener in server.LISTENERS:  # the real ones: --bind, or a socket of systemd, need not be that of the settings
+        name = listener.sock.getsockname()
+        refuse_open_to_others(settings.auth, name[0] if isinstance(name, tuple) else f"unix:{name}")
     where = ", ".join(map(str, server.LISTENERS))
     docs = "" if is_unix else f" (docs: {where}/docs)"
     print(f"Course Management listens on {where}{docs}. Stop it with Ctrl-C.", file=sys.stderr)
+    if settings.auth != "required":
+        print(
+            "AUTH=open: whoever reaches this address may do everything. docs/access.md says how to ask who it is.",
+            file=sys.stderr,
+        )
 
 
 def pre_fork(server, worker):
@@ -130,9 +139,11 @@ def on_exit(server):
 
 
 def post_worker_init(worker):
-    """A server logs to standard output, and refuses what is no HTTP as it refuses everything."""
+    """A server logs to standard output, refuses what is no HTTP as it refuses everything, and does not say what it is."""
     while not worker.told.empty():
         if worker.told.get() == signal.SIGTERM:
             worker.alive = False
     logs.configure(settings.log_level, sys.stdout)
     util.write_error = wire.write_error  # gunicorn's own page is HTML; it has no setting for it
+    headers = Response.default_headers  # nor for its Server header
+    Response.default_headers = lambda self: [line for line in headers(self) if not line.startswith("Server:")]

@@ -20,6 +20,8 @@ log = logging.getLogger("course_management")
 
 # The id of the request being served; "" outside one.
 request_id: ContextVar[str] = ContextVar("request_id", default="")
+# Who sent it: "key:" and the name of its key, or "oidc:" and the subject of its token; "" where nobody had to say so.
+actor: ContextVar[str] = ContextVar("actor", default="")
 
 # Where the request stands in a trace of its caller's: `trace_id` and `span_id`, or nothing.
 NO_TRACE: Mapping[str, str] = MappingProxyType({})
@@ -32,7 +34,7 @@ _lock = threading.Lock()
 
 
 class JsonHandler(logging.Handler):
-    """A record as JSON: time, level, logger, event, request_id, the trace, then its `extra` fields and its traceback."""
+    """A record as JSON: time, level, logger, event, request_id, actor, the trace, then its `extra` fields and its traceback."""
 
     def __init__(self, stream: TextIO) -> None:
         super().__init__()
@@ -52,6 +54,7 @@ class JsonHandler(logging.Handler):
             "logger": logger,
             "event": event,
             "request_id": request_id.get() or None,
+            "actor": actor.get() or None,
         }
         text = orjson.dumps({**line, **trace.get(), **fields}, default=str, option=orjson.OPT_UTC_Z).decode()
         with _lock:

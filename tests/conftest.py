@@ -17,9 +17,10 @@ from flask.testing import FlaskClient
 from flask_migrate import upgrade
 
 from course_management import create_app, logs
-from course_management.config import Config, database_url
+from course_management.config import Config, Oidc, database_url
 from course_management.extensions import Base, db
 from course_management.web.transaction import transaction
+from tests.issuer import AUDIENCE, Issuer
 from tests.postgres import Server
 from tests.server import Gunicorn
 
@@ -114,14 +115,13 @@ def client(app: Flask) -> FlaskClient:
 
 
 @pytest.fixture
-def statements(app: Flask) -> Callable[[], Any]:
-    """Records the statements sent to the database inside `with statements() as sent`."""
-
-    with app.app_context():
-        dialect = db.engine.dialect
+def statements(app: Flask) -> Callable[..., Any]:
+    """Records the statements sent to the database inside `with statements() as sent`; those of another app, where it is named."""
 
     @contextmanager
-    def record() -> Iterator[list[str]]:
+    def record(of: Flask = app) -> Iterator[list[str]]:
+        with of.app_context():
+            dialect = db.engine.dialect
         sent: list[str] = []
 
         def hearing(execute: Callable[..., None]) -> Callable[..., None]:
@@ -153,6 +153,41 @@ def lines(app: Flask) -> Iterator[Callable[[], list[dict[str, Any]]]]:
 
     yield read
     logs.configure("INFO", io.StringIO())
+
+
+@pytest.fixture(scope="session")
+def issuer() -> Iterator[Issuer]:
+    """An OpenID Connect issuer, running."""
+    made = Issuer()
+    yield made
+    made.stop()
+
+
+@pytest.fixture
+def guarded(app: Flask, make_app: Callable[..., Flask], issuer: Issuer) -> Flask:
+    """The app with AUTH=required, on the same database; a token's claim `number` is the external id of its student."""
+    url = app.config["SQLALCHEMY_DATABASE_URI"].render_as_string(hide_password=False)
+    roles = (("registrar", ("students:write", "enrollments:write")), ("head", ("admin",)))
+    oidc = Oidc(issuer.url, AUDIENCE, ("RS256", "ES256"), "realm_access.roles", roles, ("external_id", "number"))
+    return make_app(url, auth="required", oidc=oidc)
+
+
+@pytest.fixture
+def new_key(app: Flask) -> Callable[..., str]:
+    """Makes API keys as an operator does, and gives what is on the last line of standard output."""
+
+    def make(*scopes: str, name: str = "SIS sync", expires: str | None = None) -> str:
+        args = ["api-keys", "create", "--name", name, *(part for scope in scopes for part in ("--scope", scope))]
+        result = app.test_cli_runner().invoke(args=args + (["--expires", expires] if expires else []))
+        assert result.exit_code == 0, result.output
+        return str(result.stdout.splitlines()[-1])
+
+    return make
+
+
+def bearer(token: str) -> dict[str, str]:
+    """The header that says who is asking."""
+    return {"Authorization": f"Bearer {token}"}
 
 
 class Make:

@@ -12,7 +12,7 @@ from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 from flask import Flask, Response, g, request
 
 from course_management import metrics
-from course_management.logs import NO_TRACE, info, log, request_id, trace
+from course_management.logs import NO_TRACE, actor, info, log, request_id, trace
 
 METRICS = "/metrics"
 
@@ -63,6 +63,7 @@ def template(rule: str) -> str:
 def _begin() -> None:
     sent = request.headers.get("X-Request-ID", "")
     request_id.set(sent if _SANE.fullmatch(sent) else f"{random.getrandbits(128):032x}")
+    actor.set("")
     caller = request.environ.get("HTTP_TRACEPARENT")
     parent = _TRACE.fullmatch(caller) if caller else None
     trace.set({"trace_id": parent["trace_id"], "span_id": parent["span_id"]} if parent else NO_TRACE)

@@ -36,7 +36,7 @@ def _send(sock: socket.socket, status: int, code: str, title: str, detail: str) 
     trace.set(NO_TRACE)  # the thread may have served another request before
     metrics.count_request(None, None, status, None)
     metrics.refusals(code).inc()
-    info("request", request_id=request_id, method=None, route=None, status=status, duration_ms=None)
+    info("request", request_id=request_id, actor=None, method=None, route=None, status=status, duration_ms=None)
     retry = f"Retry-After: {RETRY_AFTER}\r\n" if status == 503 else ""
     head = (
         f"HTTP/1.1 {status} {HTTP_STATUS_CODES[status]}\r\nConnection: close\r\nContent-Type: application/problem+json\r\n"

@@ -103,6 +103,7 @@ def test_one_line_a_request_and_one_an_event(client, lines):
         "logger": "course_management",
         "event": "request",
         "request_id": "r1",
+        "actor": None,
         "method": "POST",
         "route": "/courses",
         "status": 201,
