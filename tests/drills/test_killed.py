@@ -11,6 +11,7 @@ import pytest
 from tests.deploy.client import poll
 from tests.drills import size
 from tests.drills.storm import Storm
+from tests.server import crowd
 
 
 def test_a_worker_killed(up, record_property):
@@ -56,3 +57,17 @@ def test_postgresql_restarted(up, record_property, mode):
     record_property("answered", len(storm.final))
     record_property("503", len(storm.refused))
     record_property("of them done already", storm.replayed())
+
+
+def test_postgresql_restarted_at_night(up, record_property):
+    """Nobody asks meanwhile, so every connection of the pool is dead: the first who ask see nothing of it."""
+    made = [("POST", "/students", {"name": f"Early {i}"}) for i in range(50)]
+    early = [("GET", answer.headers["Location"]) for answer in crowd(up.port, made, 12)]
+    answers = []
+    for _ in range(size(2, 10)):
+        assert {answer.status for answer in crowd(up.port, early, 12)} == {200}
+        up.postgres.stop()
+        up.postgres.start()
+        answers += crowd(up.port, early, 12)
+    assert [answer.body for answer in answers if answer.status != 200] == []
+    record_property("answered", len(answers))
