@@ -7,7 +7,7 @@ import pytest
 from deploy.topology import Topology
 from tests.drills import FULL
 
-NO_LIMITS = {name: "1000000" for name in ("ADDRESS_RATE", "ADDRESS_BURST", "KEY_RATE", "KEY_BURST")}
+NO_LIMITS = dict.fromkeys(("ADDRESS_RATE", "ADDRESS_BURST", "KEY_RATE", "KEY_BURST"), "1000000")
 
 
 @pytest.fixture(scope="session")
@@ -27,4 +27,5 @@ def pytest_terminal_summary(terminalreporter):
     for report in sorted(drills, key=lambda r: r.nodeid):
         fault = report.nodeid.rpartition("::")[2].removeprefix("test_").replace("_", " ")
         figures = ", ".join(f"{name} {value}" for name, value in report.user_properties)
-        terminalreporter.line(f"{fault} | {'held' if report.passed else 'BROKE'} | {figures}", green=report.passed, red=report.failed)
+        verdict = {"green": True} if report.passed else {"red": True}
+        terminalreporter.line(f"{fault} | {'held' if report.passed else 'BROKE'} | {figures}", **verdict)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import http.client
 import itertools
-import json
 import subprocess
 import threading
 import time
@@ -18,6 +17,11 @@ from tests.server import Answer, crowd, send
 STUDENTS, SEATS = 100, 30
 PATIENCE = 60  # seconds until a student is answered, whatever happens meanwhile
 AGAIN = 0.2  # seconds a student waits before the same request again: fewer than Retry-After says, to press harder
+ROWS = """
+SELECT e.student_id, e.course_id, e.state, count(v.id) FROM student_courses e
+LEFT JOIN enrollment_events v ON v.student_id = e.student_id AND v.course_id = e.course_id
+WHERE e.course_id = ANY(%s) GROUP BY e.student_id, e.course_id, e.state
+"""
 
 
 class Storm:
@@ -30,7 +34,8 @@ class Storm:
         self.up = up
         people = [("POST", "/students", {"name": f"Student {i}"}) for i in range(STUDENTS)]
         self.students = [answer.json["id"] for answer in crowd(up.port, people, clients)]
-        offer = [("POST", "/courses", {"name": f"C {time.time_ns()} {i}", "level": "x", "capacity": SEATS}) for i in range(courses)]
+        names = [f"Course {time.time_ns()} {i}" for i in range(courses)]
+        offer = [("POST", "/courses", {"name": name, "level": "x", "capacity": SEATS}) for name in names]
         self.courses = [answer.json["id"] for answer in crowd(up.port, offer, clients)]
         self.todo = itertools.product(self.courses, self.students)
         self.lock, self.done = threading.Lock(), threading.Event()
@@ -99,10 +104,8 @@ class Storm:
 
     def _compare(self) -> None:
         """Each answer against the rows and the record: nobody was told what is not so, nothing was done twice or oversold."""
-        query = "SELECT e.student_id, e.course_id, e.state, (SELECT count(*) FROM enrollment_events v WHERE v.student_id = e.student_id"
-        query += " AND v.course_id = e.course_id) FROM student_courses e WHERE e.course_id = ANY(%s)"
         with closing(psycopg2.connect(self.up.postgres.url)) as connection, connection.cursor() as cursor:
-            cursor.execute(query, (self.courses,))
+            cursor.execute(ROWS, (self.courses,))
             rows = {(student, course): (state, events) for student, course, state, events in cursor}
         assert set(rows.values()) <= {("enrolled", 1)}
         for (student, course), answer in self.final.items():
@@ -120,8 +123,3 @@ def audit(up: Topology) -> None:
         up.flask("audit")
     except subprocess.CalledProcessError as error:
         raise AssertionError(error.stdout) from None
-
-
-def code(answer: Answer) -> str:
-    """The code of a problem document."""
-    return str(json.loads(answer.body)["type"]).rpartition("/")[2]
