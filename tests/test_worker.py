@@ -21,7 +21,9 @@ def small(new_database, make_app, tmp_path):
     url = new_database("postgresql")
     with make_app(url).app_context():
         upgrade()
-    with Gunicorn({"DATABASE_URL": url, "WEB_CONCURRENCY": "1", "THREADS": "2", "KEEPALIVE": "2"}, log=tmp_path / "log") as server:
+    with Gunicorn(
+        {"DATABASE_URL": url, "WEB_CONCURRENCY": "1", "THREADS": "2", "KEEPALIVE": "2"}, log=tmp_path / "log"
+    ) as server:
         server.database = url
         yield server
 
