@@ -30,6 +30,7 @@ class JsonHandler(logging.Handler):
     def __init__(self, stream: TextIO) -> None:
         super().__init__()
         self.stream = stream
+        self.missed = 0  # lines that could not be written since the last that could
 
     def emit(self, record: logging.LogRecord) -> None:
         fields = {k: v for k, v in vars(record).items() if k not in _STANDARD}
@@ -38,7 +39,7 @@ class JsonHandler(logging.Handler):
         self.write(record.levelname.lower(), record.name, record.getMessage(), fields)
 
     def write(self, level: str, logger: str, event: str, fields: Mapping[str, Any]) -> None:
-        """Write one line."""
+        """Write one line, where it can be: no request fails because the disk of the log is full, nor what it has committed."""
         line = {
             "time": datetime.now(UTC),
             "level": level,
@@ -48,8 +49,15 @@ class JsonHandler(logging.Handler):
         }
         text = orjson.dumps({**line, **fields}, default=str, option=orjson.OPT_UTC_Z).decode()
         with _lock:
-            self.stream.write(text + "\n")
-            self.stream.flush()
+            try:
+                self.stream.write(text + "\n")
+                self.stream.flush()
+            except OSError:
+                self.missed += 1
+                return
+            missed, self.missed = self.missed, 0
+        if missed:
+            self.write("warning", log.name, "log lines late or lost", {"lines": missed})
 
 
 def configure(level: str, stream: TextIO | None = None) -> None:
