@@ -60,6 +60,13 @@ class JsonHandler(logging.Handler):
             self.write("warning", log.name, "log lines late or lost", {"lines": missed})
 
 
+def discreet(record: logging.LogRecord) -> bool:
+    """A filter for gunicorn, which would repeat what a client sent, names and e-mails with it; the refusal has its own line."""
+    if str(record.msg).startswith("Error handling request"):
+        record.msg, record.args = "Error handling request", ()
+    return not str(record.msg).startswith("Invalid request from")
+
+
 def configure(level: str, stream: TextIO | None = None) -> None:
     """Send this service's log to `stream` (standard error where none is named)."""
     log.handlers[:] = [JsonHandler(stream or sys.stderr)]

@@ -27,6 +27,9 @@ from course_management.web import wire
 READ_WAIT = 10  # seconds a thread waits for the rest of a request that has begun, or for a client to take its answer
 DRAIN = 2  # seconds a closed connection may stay half open, so that its last answer is not cut off (RFC 9112 section 9.6)
 HOLD = 12.0  # seconds a request may hold its connection to the database: more than a statement may take, or a wait for locks
+UNREAD = (
+    2**21
+)  # bytes of a body nobody wanted that are read all the same, so that the connection goes on: more than nginx lets in
 STUCK = 2.0  # seconds without any thread coming free, after which the requests that wait are refused
 
 _READY = getattr(select, "EPOLLIN", 0) | getattr(select, "EPOLLONESHOT", 0)
@@ -95,6 +98,10 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
         except Exception as error:
             self.handle_error(request, conn.sock, conn.client, error)
         return False
+
+    def _keepalive_after(self, conn: TConn, keepalive: bool) -> bool:
+        """Whether the connection goes on; gunicorn ends it after 64 KiB, though it has just told the client that it does."""
+        return keepalive and conn.parser.finish_body(deadline=time.monotonic() + READ_WAIT, max_bytes=UNREAD)
 
     def _serve(self, number: int) -> None:
         while True:
