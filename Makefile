@@ -3,7 +3,7 @@ PYTHON ?= python3
 export STUDENTS SEATS CONNECTIONS PICTURE
 BIN := .venv/bin
 
-.PHONY: run up test check format storm
+.PHONY: run up test drill check format storm
 
 run: .venv/installed
 	@$(BIN)/flask --app wsgi db upgrade
@@ -15,6 +15,10 @@ up: .venv/installed-dev
 
 test: .venv/installed-dev
 	@$(BIN)/pytest
+
+# What can break in production is broken on purpose, for some minutes: prints a table of faults, verdicts and figures
+drill: .venv/installed-dev
+	@DRILL=full $(BIN)/pytest tests/drills --no-cov
 
 # Registration day on a real PostgreSQL: make storm STUDENTS=10000 SEATS=500 CONNECTIONS=64
 storm: .venv/installed-dev

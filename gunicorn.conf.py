@@ -43,7 +43,8 @@ loglevel = "warning"  # requests and events are logged by the service itself
 logconfig_dict = {
     "root": {"handlers": []},
     "loggers": {"gunicorn.error": {"level": "WARNING", "handlers": ["json"], "propagate": False}},
-    "handlers": {"json": {"class": "course_management.logs.JsonHandler", "stream": "ext://sys.stdout"}},
+    "handlers": {"json": {"class": "course_management.logs.JsonHandler", "stream": "ext://sys.stdout", "filters": ["discreet"]}},
+    "filters": {"discreet": {"()": lambda: logs.discreet}},
 }
 
 # How many PostgreSQL has for us: current_setting(…, true) is null where a release does not know the setting.

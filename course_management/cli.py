@@ -82,7 +82,7 @@ def check() -> None:
 def audit() -> None:
     """Recompute every invariant of seats, lines and the record from the rows; changes none of them. Exit 1 where one fails."""
     began = time.perf_counter()
-    with transaction(writing=False, snapshot=True) as session:
+    with transaction(writing=False, snapshot=True, unhurried=True) as session:
         findings = recount(session)
     for finding in findings:
         click.echo(f"{'FAIL' if finding.count else 'ok  '} {finding.name}" + (f": {finding.count}" if finding.count else ""))
@@ -108,9 +108,9 @@ def load_demo(students: int, courses: int, each: int) -> None:
     if each > courses // 2:
         raise click.BadParameter("each student takes courses of the first half: at most COURSES / 2.", param_hint="--each")
     with click.progressbar(length=courses + students * (1 + 2 * each), label="Loading", file=sys.stderr) as bar:
-        with transaction(writing=True) as session:
+        with transaction(writing=True, unhurried=True) as session:
             demo.load(session, students, courses, each, bar.update)
-    with transaction(writing=True) as session:
+    with transaction(writing=True, unhurried=True) as session:
         demo.analyze(session)
     click.echo(f"{students} students, {courses} courses, {students * each} enrollments.")
 
@@ -118,7 +118,7 @@ def load_demo(students: int, courses: int, each: int) -> None:
 @command("forget-keys")
 def forget_keys() -> None:
     """Remove the idempotency keys older than 24 hours. Run it daily."""
-    with transaction(writing=True) as session:
+    with transaction(writing=True, unhurried=True) as session:
         count = idempotency.forget_old(session)
     click.echo(f"Keys removed: {count}.")
 

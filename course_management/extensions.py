@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import socket
+import time
 from collections.abc import Iterable
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,11 +20,13 @@ from sqlalchemy import event
 from sqlalchemy.engine import URL, Connection, Dialect, Engine
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
+from sqlalchemy.pool import ConnectionPoolEntry
 
 from course_management import prepared
 
 MAX_ID = 2**63 - 1
-LOCK_WAIT = 5000  # milliseconds a statement waits for a lock on PostgreSQL, before it is begun anew or refused
+LOCK_WAIT = 5000  # milliseconds a statement waits for a lock on PostgreSQL
+STATEMENT_WAIT = 8000  # milliseconds a statement of a request may take on PostgreSQL, its waiting included
 SQLITE_WAIT = 20.0  # seconds a writer waits for its turn: SQLite's queue is not fair, and the unlucky wait long
 
 NAMING = {
@@ -144,11 +150,15 @@ class Versioned:
         return {"version_id_col": cls.version}
 
 
+# How the kernel finds out that the other side is gone without a word (seconds; tcp_user_timeout in milliseconds).
+DEAD_PEER = {"keepalives_idle": 30, "keepalives_interval": 5, "keepalives_count": 3, "tcp_user_timeout": 10_000}
+
+
 def engine_options(url: URL, pool_size: int) -> dict[str, Any]:
     """How Flask-SQLAlchemy makes the engine: autocommit by default, so that a read costs no BEGIN and no ROLLBACK."""
     options: dict[str, Any] = {"isolation_level": "AUTOCOMMIT", "pool_size": pool_size, "max_overflow": 0, "pool_timeout": 10}
     if url.get_backend_name() == "postgresql":
-        options["connect_args"] = {"connect_timeout": 5, "application_name": "course-management"}
+        options["connect_args"] = {"connect_timeout": 5, "application_name": "course-management", **DEAD_PEER}
         # A rollback of nothing asks nobody, but lets another thread take the interpreter: twice a request, for nothing.
         options["skip_autocommit_rollback"] = True
     else:
@@ -160,6 +170,7 @@ def prepare_engine(engine: Engine) -> None:
     """Have every connection of `engine` set up, and transactions begun as `MODE` asks."""
     event.listen(engine, "connect", _on_connect)
     event.listen(engine, "begin", _on_begin)
+    event.listen(engine, "checkout", _on_checkout)
     event.listen(engine, "checkin", _on_checkin)
 
 
@@ -172,7 +183,10 @@ SNAPSHOT = {MODE: "snapshot"}  # reads what was committed when it began, whateve
 def _on_connect(dbapi: Any, record: Any) -> None:
     cursor = dbapi.cursor()
     if hasattr(dbapi, "server_version"):
-        cursor.execute(f"SET TIME ZONE 'UTC'; SET lock_timeout = {LOCK_WAIT}; SET random_page_cost = 1.1")
+        cursor.execute(
+            f"SET TIME ZONE 'UTC'; SET lock_timeout = {LOCK_WAIT}; SET statement_timeout = {STATEMENT_WAIT};"
+            " SET random_page_cost = 1.1"
+        )
     else:
         for pragma in ("journal_mode=WAL", "foreign_keys=ON", "synchronous=FULL"):
             cursor.execute(f"PRAGMA {pragma}")
@@ -193,7 +207,36 @@ def _on_begin(connection: Connection) -> None:
         connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
 
 
-def _on_checkin(dbapi: Any, record: Any) -> None:
+def take_time(connection: Connection) -> None:
+    """Let the statements of the transaction on `connection` take as long as they need."""
+    if connection.dialect.name == "postgresql":
+        connection.exec_driver_sql("SET LOCAL statement_timeout = 0")
+
+
+# The pooled connections that somebody has in hand, and since when (seconds of `time.monotonic`).
+_in_hand: dict[int, tuple[float, ConnectionPoolEntry]] = {}
+
+
+def break_off(seconds: float) -> None:
+    """Break the connections to PostgreSQL that have been in hand for longer: whoever waits for an answer on one gets an error.
+
+    PostgreSQL itself ends what takes too long; this is for one that says nothing any more, when all the kernel knows is that
+    it takes bytes.
+    """
+    since = time.monotonic() - seconds
+    for began, entry in list(_in_hand.values()):
+        dbapi: Any = entry.dbapi_connection
+        if began < since and hasattr(dbapi, "server_version") and not dbapi.closed:
+            with suppress(OSError), socket.socket(fileno=os.dup(dbapi.fileno())) as wire:
+                wire.shutdown(socket.SHUT_RDWR)
+
+
+def _on_checkout(dbapi: Any, record: ConnectionPoolEntry, proxy: Any) -> None:
+    _in_hand[id(record)] = time.monotonic(), record
+
+
+def _on_checkin(dbapi: Any, record: ConnectionPoolEntry) -> None:
+    _in_hand.pop(id(record), None)
     if dbapi is not None and hasattr(dbapi, "server_version") and not dbapi.closed:
         dbapi.autocommit = True
 

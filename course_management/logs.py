@@ -39,6 +39,7 @@ class JsonHandler(logging.Handler):
     def __init__(self, stream: TextIO) -> None:
         super().__init__()
         self.stream = stream
+        self.missed = 0  # lines that could not be written since the last that could
 
     def emit(self, record: logging.LogRecord) -> None:
         fields = {k: v for k, v in vars(record).items() if k not in _STANDARD}
@@ -47,7 +48,7 @@ class JsonHandler(logging.Handler):
         self.write(record.levelname.lower(), record.name, record.getMessage(), fields)
 
     def write(self, level: str, logger: str, event: str, fields: Mapping[str, Any]) -> None:
-        """Write one line."""
+        """Write one line, where it can be: no request fails because the disk of the log is full, nor what it has committed."""
         line = {
             "time": datetime.now(UTC),
             "level": level,
@@ -58,8 +59,22 @@ class JsonHandler(logging.Handler):
         }
         text = orjson.dumps({**line, **trace.get(), **fields}, default=str, option=orjson.OPT_UTC_Z).decode()
         with _lock:
-            self.stream.write(text + "\n")
-            self.stream.flush()
+            try:
+                self.stream.write(text + "\n")
+                self.stream.flush()
+            except OSError:
+                self.missed += 1
+                return
+            missed, self.missed = self.missed, 0
+        if missed:
+            self.write("warning", log.name, "log lines late or lost", {"lines": missed})
+
+
+def discreet(record: logging.LogRecord) -> bool:
+    """A filter for gunicorn, which would repeat what a client sent, names and e-mails with it; the refusal has its own line."""
+    if str(record.msg).startswith("Error handling request"):
+        record.msg, record.args = "Error handling request", ()
+    return not str(record.msg).startswith("Invalid request from")
 
 
 def configure(level: str, stream: TextIO | None = None) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from functools import cached_property
 from typing import Any
 
@@ -126,7 +127,8 @@ def _execute(connection: Connection, text: str, given: list[Any]) -> Sequence[An
     except dbapi.Error as error:
         gone = connection.dialect.is_disconnect(error, cursor.connection, cursor)
         if gone:
-            connection.invalidate(error)
+            with suppress(DBAPIError):  # fails likewise, and SQLAlchemy then drops all that the pool had: they died together
+                connection.exec_driver_sql("SELECT 1")
         raise DBAPIError.instance(text, None, error, dbapi.Error, connection_invalidated=gone) from error
     finally:
         cursor.close()

@@ -21,10 +21,15 @@ from gunicorn.http.errors import NoMoreData
 from gunicorn.workers.gthread import STOP_KEEPALIVE_LINGER, TConn, ThreadWorker
 
 from course_management.errors import Overloaded
+from course_management.extensions import break_off
 from course_management.web import wire
 
 READ_WAIT = 10  # seconds a thread waits for the rest of a request that has begun, or for a client to take its answer
 DRAIN = 2  # seconds a closed connection may stay half open, so that its last answer is not cut off (RFC 9112 section 9.6)
+HOLD = 12.0  # seconds a request may hold its connection to the database: more than a statement may take, or a wait for locks
+UNREAD = (
+    2**21
+)  # bytes of a body nobody wanted that are read all the same, so that the connection goes on: more than nginx lets in
 STUCK = 2.0  # seconds without any thread coming free, after which the requests that wait are refused
 
 _READY = getattr(select, "EPOLLIN", 0) | getattr(select, "EPOLLONESHOT", 0)
@@ -94,6 +99,10 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
             self.handle_error(request, conn.sock, conn.client, error)
         return False
 
+    def _keepalive_after(self, conn: TConn, keepalive: bool) -> bool:
+        """Whether the connection goes on; gunicorn ends it after 64 KiB, though it has just told the client that it does."""
+        return keepalive and conn.parser.finish_body(deadline=time.monotonic() + READ_WAIT, max_bytes=UNREAD)
+
     def _serve(self, number: int) -> None:
         while True:
             for fd, _ in self.epoll.poll(None, 1):
@@ -160,6 +169,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
                 # Out of the threads' reach now, so what is true of it stays true.
                 idle = min(conn.timeout, latest) <= now and not _has_spoken(conn)
                 self._close(conn) if idle else self._wait(conn, self.cfg.keepalive, self.epoll.modify)
+        break_off(HOLD)
         if len(self.busy) == self.cfg.threads and now - self.taken > STUCK:
             self._refuse()
 

@@ -38,7 +38,8 @@ pid $home/nginx.pid;
 error_log $errors;
 worker_processes 2;
 $user
-events { worker_connections 1024; }
+worker_rlimit_nofile 16384;
+events { worker_connections 8192; }
 http {
     client_body_temp_path $home/body;
     proxy_temp_path $home/proxy;

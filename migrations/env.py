@@ -18,7 +18,9 @@ LOCK_TIMEOUT = "3s"  # for a table: an upgrade that waited longer would hold up 
 
 def run(connection: sa.Connection) -> None:
     if connection.dialect.name == "postgresql":
-        connection.execute(sa.text("SET LOCAL lock_timeout = 0"))  # for another's upgrade, as long as it takes
+        connection.execute(
+            sa.text("SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0")
+        )  # for another's upgrade, as long as it takes
         connection.execute(sa.text("SELECT pg_advisory_xact_lock(:id)"), {"id": LOCK})
         connection.execute(sa.text(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'"))
     context.configure(connection=connection, target_metadata=Base.metadata, transactional_ddl=True, compare_type=True)

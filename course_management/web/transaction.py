@@ -14,14 +14,14 @@ from sqlalchemy.orm import Session
 
 from course_management import logs, metrics
 from course_management.constraints import sqlstate
-from course_management.extensions import SNAPSHOT, WRITING, db
+from course_management.extensions import SNAPSHOT, WRITING, db, take_time
 
 T = TypeVar("T")
 
 ATTEMPTS = 5
-# SQLSTATE: serialization_failure, deadlock_detected; and a lock not had in time.
+PATIENCE = 4.0  # seconds after which nothing is begun anew: whoever asks has waited long enough
+# SQLSTATE: serialization_failure, deadlock_detected.
 _RETRY = frozenset({"40001", "40P01"})
-LOCK_NOT_AVAILABLE = "55P03"
 
 
 class CommitUncertainError(Exception):
@@ -41,16 +41,18 @@ class _Session(Session):
 
 
 @contextmanager
-def transaction(*, writing: bool, snapshot: bool = False) -> Iterator[Session]:
+def transaction(*, writing: bool, snapshot: bool = False, unhurried: bool = False) -> Iterator[Session]:
     """A transaction around the block: leaving it commits, raising rolls back and re-raises.
 
     A reading one is no transaction on the server: every statement sees what is committed when it starts; with `snapshot`, all
-    of them see what was committed when the first one did.
+    of them see what was committed when the first one did. An `unhurried` one, which nobody waits for, may take its time.
     """
     with db.engine.connect() as connection:
         if writing or snapshot:
             connection.execution_options(**(WRITING if writing else SNAPSHOT))
         began = connection.begin()
+        if unhurried:
+            take_time(connection)
         with _Session(connection) as session:
             try:
                 yield session
@@ -100,14 +102,15 @@ def read(work: Callable[[Connection], T]) -> T:
 def _repeated(once: Callable[[], T]) -> T:
     """Call `once` again where only bad luck made it fail.
 
-    Bad luck is a deadlock, a serialization failure, a lock not had in time, or a pooled connection that had died: nothing
-    has been committed then. A commit that broke off is not repeated.
+    Bad luck is a deadlock, a serialization failure, or a pooled connection that had died: nothing has been committed then.
+    A commit that broke off is not repeated, and nothing once PATIENCE has passed.
     """
+    end = time.monotonic() + PATIENCE
     for attempt in range(1, ATTEMPTS + 1):
         try:
             return once()
         except DBAPIError as error:
-            if attempt == ATTEMPTS or not _worth_repeating(error, attempt):
+            if attempt == ATTEMPTS or time.monotonic() > end or not _worth_repeating(error, attempt):
                 raise
             logs.info("transaction repeated", attempt=attempt, reason=sqlstate(error))
         time.sleep(random.uniform(0, 0.01 * 2**attempt))
@@ -117,6 +120,4 @@ def _repeated(once: Callable[[], T]) -> T:
 def _worth_repeating(error: DBAPIError, attempt: int) -> bool:
     if error.connection_invalidated:
         return attempt == 1  # the pool has dropped its dead connections; a second failure means the server is away
-    if sqlstate(error) == LOCK_NOT_AVAILABLE:
-        return attempt == 1  # it has waited long enough to know that somebody does not let go
     return sqlstate(error) in _RETRY

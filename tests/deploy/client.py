@@ -6,6 +6,7 @@ import http.client
 import json
 import socket
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -50,6 +51,7 @@ class Load:
 
     def __init__(self, up: Topology, clients: int = 8) -> None:
         self.up, self.answers, self.broken = up, list[Answer](), list[Exception]()
+        self.slowest = 0.0  # seconds
         self.done = threading.Event()
         self.threads = [threading.Thread(target=self._work, args=(i,)) for i in range(clients)]
 
@@ -75,8 +77,10 @@ class Load:
         connection = http.client.HTTPConnection("127.0.0.1", self.up.port, timeout=60)
         while not self.done.is_set():
             for request in (("POST", "/students", {"name": f"Client {number}"}), ("GET", "/courses")):
+                began = time.monotonic()
                 try:
                     self.answers.append(send(connection, *request))
+                    self.slowest = max(self.slowest, time.monotonic() - began)
                 except (OSError, http.client.HTTPException) as error:
                     self.broken.append(error)
                     connection.close()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import socket
 import sqlite3
 import threading
 import time
@@ -128,3 +130,48 @@ def test_a_locked_file_is_waited_for_and_then_a_503(new_database, make_app, monk
     holder.execute("ROLLBACK")
     holder.close()
     assert client.post("/courses", json={"name": "Logic", "level": "x"}).status_code == 201
+
+
+def test_a_statement_may_take_long_only_where_nobody_waits(new_database, make_app, monkeypatch):
+    """Without `unhurried` the command is refused too, and without `SET LOCAL statement_timeout` the upgrade."""
+    monkeypatch.setattr(extensions, "STATEMENT_WAIT", 200)
+    app = make_app(new_database("postgresql"))
+    holder = psycopg2.connect(
+        app.config["SQLALCHEMY_DATABASE_URI"].set(drivername="postgresql").render_as_string(hide_password=False)
+    )
+    holder.cursor().execute("SELECT pg_advisory_xact_lock(5046821733)")  # as another upgrade under way
+    letting_go = threading.Timer(0.6, holder.close)
+    letting_go.start()
+    with app.app_context():
+        upgrade()
+    run(
+        app,
+        "CREATE FUNCTION dawdle() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(0.5); RETURN NEW; END $$",
+        "CREATE TRIGGER dawdle BEFORE INSERT ON courses FOR EACH STATEMENT EXECUTE FUNCTION dawdle()",
+    )
+    client = app.test_client()
+    assert problem(client.post("/courses", json={"name": "Logic", "level": "x"})) == (503, "service-unavailable")
+    loaded = app.test_cli_runner().invoke(args=["load-demo", "--students", "1", "--courses", "2", "--each", "1"])
+    assert loaded.exit_code == 0, loaded.output
+    assert len(client.get("/courses").json) == 2
+
+
+def test_the_kernel_looks_whether_the_server_is_there(own):
+    with own.app_context(), db.engine.connect() as connection:
+        wire = socket.socket(fileno=os.dup(connection.connection.dbapi_connection.fileno()))
+    with wire:
+        options = [wire.getsockopt(*option) for option in ((socket.SOL_SOCKET, socket.SO_KEEPALIVE), (socket.IPPROTO_TCP, 18))]
+    assert options == [1, 10_000]  # 18 is TCP_USER_TIMEOUT, milliseconds
+
+
+def test_a_connection_that_says_nothing_is_broken_off(own):
+    """Seen to fail, by waiting the whole second and more, without `_on_checkout`."""
+    began = time.monotonic()
+    breaking = threading.Timer(0.3, extensions.break_off, (0.2,))
+    breaking.start()
+    with own.app_context(), pytest.raises(sa.exc.OperationalError), db.engine.connect() as connection:
+        connection.execute(sa.text("SELECT pg_sleep(6)"))
+    assert time.monotonic() - began < 5
+    assert own.test_client().get("/courses").status_code == 200
+    extensions.break_off(0)  # in nobody's hand
+    assert own.test_client().get("/courses").status_code == 200

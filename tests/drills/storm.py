@@ -1,0 +1,125 @@
+"""Students who race for seats and do not give up: who is not answered, or told to come back, sends the same request again."""
+
+from __future__ import annotations
+
+import http.client
+import itertools
+import subprocess
+import threading
+import time
+from contextlib import closing
+
+import psycopg2
+
+from deploy.topology import Topology
+from tests.server import Answer, crowd, send
+
+STUDENTS, SEATS = 100, 30
+PATIENCE = 60  # seconds until a student is answered, whatever happens meanwhile
+AGAIN = 0.2  # seconds a student waits before the same request again: fewer than Retry-After says, to press harder
+ROWS = """
+SELECT e.student_id, e.course_id, e.state, count(v.id) FROM student_courses e
+LEFT JOIN enrollment_events v ON v.student_id = e.student_id AND v.course_id = e.course_id
+WHERE e.course_id = ANY(%s) GROUP BY e.student_id, e.course_id, e.state
+"""
+
+
+class Storm:
+    """Every student asks for a seat of every course, inside `with Storm(up) as storm`; on leaving the books are compared.
+
+    `final` has the last answer of each (student, course), `refused` those that were sent again, each with the moment it was sent.
+    """
+
+    def __init__(self, up: Topology, courses: int, clients: int = 12) -> None:
+        self.up = up
+        people = [("POST", "/students", {"name": f"Student {i}"}) for i in range(STUDENTS)]
+        self.students = [answer.json["id"] for answer in crowd(up.port, people, clients)]
+        names = [f"Course {time.time_ns()} {i}" for i in range(courses)]
+        offer = [("POST", "/courses", {"name": name, "level": "x", "capacity": SEATS}) for name in names]
+        self.courses = [answer.json["id"] for answer in crowd(up.port, offer, clients)]
+        self.todo = itertools.product(self.courses, self.students)
+        self.lock, self.done = threading.Lock(), threading.Event()
+        self.final: dict[tuple[int, int], Answer] = {}
+        self.refused: list[tuple[float, Answer]] = []
+        self.broken: list[Exception] = []
+        self.slowest = 0.0  # seconds
+        self.threads = [threading.Thread(target=self._work) for _ in range(clients)]
+
+    def __enter__(self) -> Storm:
+        for thread in self.threads:
+            thread.start()
+        return self
+
+    def __exit__(self, kind: object, *_: object) -> None:
+        self.done.set()
+        for thread in self.threads:
+            thread.join()
+        if kind is None:
+            self._compare()
+
+    def wait_for(self, more: int) -> None:
+        """Return when so many more students have been answered."""
+        wanted, deadline = len(self.final) + more, time.monotonic() + PATIENCE
+        while len(self.final) < wanted:
+            assert time.monotonic() < deadline, f"{wanted - len(self.final)} not answered"
+            assert any(thread.is_alive() for thread in self.threads), "the storm is over"
+            time.sleep(0.01)
+
+    def statuses(self) -> set[int]:
+        """Each status that was answered and sent again."""
+        return {answer.status for _, answer in self.refused}
+
+    def replayed(self) -> int:
+        """How many were told, when they asked again, that they have their seat since the first time."""
+        return sum("Idempotent-Replayed" in answer.headers for answer in self.final.values())
+
+    def _work(self) -> None:
+        connection = http.client.HTTPConnection("127.0.0.1", self.up.port, timeout=PATIENCE)
+        while not self.done.is_set():
+            with self.lock:
+                course, student = next(self.todo, (0, 0))
+            if not course:
+                break
+            began = time.monotonic()
+            self.final[student, course] = self._ask(connection, student, course)
+            self.slowest = max(self.slowest, time.monotonic() - began)
+        connection.close()
+
+    def _ask(self, connection: http.client.HTTPConnection, student: int, course: int) -> Answer:
+        request = ("POST", f"/students/{student}/enroll", {"course_ids": [course]}, {"Idempotency-Key": f"{student}-{course}"})
+        deadline = time.monotonic() + PATIENCE
+        while True:
+            sent = time.monotonic()
+            try:
+                answer = send(connection, *request)
+                if answer.status not in (502, 503, 504) or sent > deadline:
+                    return answer
+                self.refused.append((sent, answer))
+            except (OSError, http.client.HTTPException) as error:
+                self.broken.append(error)
+                connection.close()
+                if sent > deadline:
+                    raise
+            time.sleep(AGAIN)
+
+    def _compare(self) -> None:
+        """Each answer against the rows and the record: nobody was told what is not so, nothing was done twice or oversold."""
+        with closing(psycopg2.connect(self.up.postgres.url)) as connection, connection.cursor() as cursor:
+            cursor.execute(ROWS, (self.courses,))
+            rows = {(student, course): (state, events) for student, course, state, events in cursor}
+        assert set(rows.values()) <= {("enrolled", 1)}
+        for (student, course), answer in self.final.items():
+            told = (answer.status, answer.json.get("added") or answer.json["type"])
+            assert told == ((201, [course]) if (student, course) in rows else (409, "/problems/course-full"))
+        assert {row for row in rows if row[0] in self.students} <= self.final.keys()  # who was not answered has nothing
+        seated = [course for _, course in rows]
+        assert max(map(seated.count, set(seated))) <= SEATS
+        audit(self.up)
+
+
+def audit(up: Topology) -> None:
+    """Have the service recount its books."""
+    try:
+        up.flask("audit")
+    except subprocess.CalledProcessError as error:
+        raise AssertionError(error.stdout) from None

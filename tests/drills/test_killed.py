@@ -1,0 +1,73 @@
+"""Workers and PostgreSQL killed in a storm of enrollments."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+
+import pytest
+
+from tests.deploy.client import poll
+from tests.drills import size
+from tests.drills.storm import Storm
+from tests.server import crowd
+
+
+def test_a_worker_killed(up, record_property):
+    """Only requests that were in that worker fail, and they tell when to come back."""
+    kills = size(2, 15)
+    with Storm(up, courses=size(20, 150)) as storm:
+        for _ in range(kills):
+            storm.wait_for(150)
+            (victim, *others) = up.worker_pids()
+            os.kill(victim, signal.SIGKILL)
+            storm.wait_for(50)
+            poll(lambda gone=victim, left=others: len(set(up.worker_pids()) - {gone}) == len(left) + 1)
+    assert storm.broken == []
+    assert storm.statuses() <= {502}
+    assert all(int(answer.headers["Retry-After"]) > 0 for _, answer in storm.refused)
+    assert len(storm.refused) <= kills * len(storm.threads)
+    record_property("kills", kills)
+    record_property("answered", len(storm.final))
+    record_property("cut off and sent again", len(storm.refused))
+    record_property("of them done already", storm.replayed())
+    record_property("slowest", f"{storm.slowest:.1f} s")
+
+
+@pytest.mark.parametrize("mode", ["fast", "immediate"])
+def test_postgresql_restarted(up, record_property, mode):
+    """503 meanwhile, and none for a request sent after it is back: dead connections of the pool show to nobody."""
+    before, away = up.worker_pids(), []
+    with Storm(up, courses=size(20, 60)) as storm:
+        for _ in range(size(1, 5)):
+            storm.wait_for(200)
+            seen, began = len(storm.refused), time.monotonic()
+            up.postgres.stop(mode)
+            poll(lambda seen=seen: len(storm.refused) > seen + 5)
+            up.postgres.start()
+            back = time.monotonic()
+            away.append((began, back))
+            storm.wait_for(100)
+            assert [answer.body for sent, answer in storm.refused if sent > back] == []
+    assert (storm.broken, storm.statuses()) == ([], {503})
+    assert {answer.headers["Retry-After"] for _, answer in storm.refused} == {"2"}
+    assert up.worker_pids() == before
+    record_property("restarts", len(away))
+    record_property("answered", len(storm.final))
+    record_property("503", len(storm.refused))
+    record_property("of them done already", storm.replayed())
+
+
+def test_postgresql_restarted_at_night(up, record_property):
+    """Nobody asks meanwhile, so every connection of the pool is dead: the first who ask see nothing of it."""
+    made = [("POST", "/students", {"name": f"Early {i}"}) for i in range(50)]
+    early = [("GET", answer.headers["Location"]) for answer in crowd(up.port, made, 12)]
+    answers = []
+    for _ in range(size(2, 10)):
+        assert {answer.status for answer in crowd(up.port, early, 12)} == {200}
+        up.postgres.stop()
+        up.postgres.start()
+        answers += crowd(up.port, early, 12)
+    assert [answer.body for answer in answers if answer.status != 200] == []
+    record_property("answered", len(answers))

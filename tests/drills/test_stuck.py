@@ -1,0 +1,163 @@
+"""What PostgreSQL is asked hangs, or all threads are taken: requests end in time, and others go on."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import psycopg2
+import pytest
+
+from tests.deploy.client import Load, ask, poll
+from tests.drills import size
+from tests.drills.storm import audit
+from tests.server import crowd
+
+DEADLINE = 13  # seconds within which any request is answered; lengths of the waits in it: course_management/extensions.py
+
+
+class Asked(threading.Thread):
+    """A request under way: its `answer`, and the seconds it `took`."""
+
+    def __init__(self, up, *request):
+        super().__init__()
+        self.up, self.request = up, request
+        self.start()
+
+    def run(self):
+        began = time.monotonic()
+        self.answer = ask(self.up, *self.request)
+        self.took = time.monotonic() - began
+
+
+def finish(*asked):
+    for one in asked:
+        one.join()
+    return {code(one.answer) for one in asked}
+
+
+def code(answer):
+    return (answer.status, answer.json["type"].rpartition("/")[2]) if answer.status >= 400 else (answer.status, "")
+
+
+@pytest.fixture
+def sql(up):
+    """Somebody else's connection to the database."""
+    with closing(psycopg2.connect(up.postgres.url)) as connection:
+        yield connection.cursor()
+
+
+@pytest.fixture
+def course(up):
+    """The address of a course."""
+    return ask(up, "POST", "/courses", {"name": f"Stuck {time.time_ns()}", "level": "x"}).headers["Location"]
+
+
+def test_a_lock_held_by_somebody_else(up, sql, course, record_property):
+    """Without `lock_timeout` and `statement_timeout` nobody who wants the course is answered."""
+    sql.execute("SELECT 1 FROM courses WHERE id = %s FOR UPDATE", (course.rpartition("/")[2],))
+    ends, took = time.monotonic() + size(1, 60), []
+    with Load(up, clients=4) as others:
+        while time.monotonic() < ends:
+            stuck = [Asked(up, "PATCH", course, {"level": f"y{i}"}) for i in range(3)]
+            assert finish(*stuck) == {(503, "service-unavailable")}
+            took += [one.took for one in stuck]
+    sql.connection.rollback()
+    assert ask(up, "PATCH", course, {"level": "z"}).status == 200
+    assert max(took) < DEADLINE
+    assert (others.broken, others.statuses()) == ([], {200, 201})
+    assert others.slowest < 2
+    record_property("answered 503", f"{len(took)} within {max(took):.1f} s")
+    record_property("others", f"{len(others.answers)}, the slowest {others.slowest:.2f} s")
+
+
+def test_a_statement_that_hangs(up, sql, record_property):
+    """Without `statement_timeout` it is answered when it ends."""
+    sql.connection.autocommit = True
+    sql.execute(
+        "CREATE FUNCTION hang() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(60); RETURN NEW; END $$;"
+        "CREATE TRIGGER hang BEFORE INSERT ON students FOR EACH ROW WHEN (NEW.name = 'Hang') EXECUTE FUNCTION hang()"
+    )
+    with Load(up, clients=4) as others:
+        stuck = [Asked(up, "POST", "/students", {"name": "Hang"}) for _ in range(3)]
+        told = finish(*stuck)
+    sql.execute("DROP TRIGGER hang ON students; DROP FUNCTION hang")
+    assert told == {(503, "service-unavailable")}
+    assert max(one.took for one in stuck) < DEADLINE
+    assert (others.broken, others.statuses()) == ([], {200, 201})
+    sql.execute("SELECT count(*) FROM students WHERE name = 'Hang'")
+    assert sql.fetchone() == (0,)
+    record_property("answered 503", f"within {max(one.took for one in stuck):.1f} s")
+    record_property("others", f"{len(others.answers)}, the slowest {others.slowest:.2f} s")
+
+
+def family(pid):
+    """A process and all below it."""
+    found = [pid]
+    for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
+        found += family(int(child))
+    return found
+
+
+@contextmanager
+def frozen(postgres):
+    """PostgreSQL takes connections and bytes, and answers nothing: a host whose disk hangs, a network that swallows."""
+    pids = family(int((postgres.home / "data" / "postmaster.pid").read_text().split()[0]))
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for pid in reversed(pids):
+            os.kill(pid, signal.SIGCONT)
+
+
+def test_a_database_that_says_nothing(up, course, record_property):
+    """Without `break_off` the threads wait until it speaks again, and nginx answers 504 after a minute."""
+    for _ in range(size(1, 3)):
+        crowd(up.port, [("GET", course)] * 32, 16)
+        with frozen(up.postgres):
+            stuck = [Asked(up, "GET", course) for _ in range(12)] + [Asked(up, "POST", "/students", {"name": "x"})]
+            told = finish(*stuck)
+        assert told <= {(503, "service-unavailable"), (503, "overloaded")}
+        assert max(one.took for one in stuck) < DEADLINE + 1
+        back = time.monotonic()
+        poll(lambda: ask(up, "GET", course).status == 200)
+        assert {answer.status for answer in crowd(up.port, [("GET", course)] * 50, 12)} == {200}
+    record_property("answered 503", f"within {max(one.took for one in stuck):.1f} s")
+    record_property("well again after", f"{time.monotonic() - back:.1f} s")
+    audit(up)
+
+
+def test_ten_connections_a_thread(up, course, record_property):
+    """Latency grows, and nobody is refused while threads come free."""
+    requests = [("GET", course), ("POST", "/students", {"name": "Crowd"})] * size(500, 10_000)
+    began = time.monotonic()
+    answers = crowd(up.port, requests, 80)
+    took = time.monotonic() - began
+    assert {answer.status for answer in answers} == {200, 201}
+    record_property("connections", 80)
+    record_property("answered", f"{len(answers)} at {len(answers) / took:.0f}/s")
+
+
+def test_every_thread_stuck(up, sql, course, record_property):
+    """Without `_refuse` of the worker, all wait as long as the first."""
+    sql.execute("SELECT 1 FROM courses WHERE id = %s FOR UPDATE", (course.rpartition("/")[2],))
+    stuck = [Asked(up, "PATCH", course, {"level": f"y{i}"}) for i in range(80)]
+    poll(lambda: sum(not one.is_alive() for one in stuck) >= 60)
+    refused = [one for one in stuck if not one.is_alive()]
+    live = Asked(up, "GET", "/health/live")
+    live.join()
+    sql.connection.rollback()
+    finish(*stuck)
+    assert {code(one.answer) for one in refused} == {(503, "overloaded")}
+    assert {one.answer.headers["Retry-After"] for one in refused} == {"2"}
+    assert max(one.took for one in refused) < 5
+    assert code(live.answer) in ((503, "overloaded"), (200, ""))
+    assert {code(one.answer) for one in stuck} <= {(503, "overloaded"), (200, "")}
+    assert ask(up, "GET", course).status == 200
+    record_property("refused", f"{len(refused)} of 80 within {max(one.took for one in refused):.1f} s")
