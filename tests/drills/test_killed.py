@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import os
 import signal
 import time
@@ -15,7 +16,7 @@ from tests.server import crowd
 
 
 def test_a_worker_killed(up, record_property):
-    """Only requests that were in that worker fail, and they tell when to come back."""
+    """Only requests that were in that worker fail: they are told to come back, or cut off in the middle of the answer."""
     kills = size(2, 15)
     with Storm(up, courses=size(20, 150)) as storm:
         for _ in range(kills):
@@ -24,13 +25,13 @@ def test_a_worker_killed(up, record_property):
             os.kill(victim, signal.SIGKILL)
             storm.wait_for(50)
             poll(lambda gone=victim, left=others: len(set(up.worker_pids()) - {gone}) == len(left) + 1)
-    assert storm.broken == []
+    assert {type(error) for error in storm.broken} <= {http.client.IncompleteRead}
     assert storm.statuses() <= {502}
     assert all(int(answer.headers["Retry-After"]) > 0 for _, answer in storm.refused)
-    assert len(storm.refused) <= kills * len(storm.threads)
+    assert len(storm.refused) + len(storm.broken) <= kills * len(storm.threads)
     record_property("kills", kills)
     record_property("answered", len(storm.final))
-    record_property("cut off and sent again", len(storm.refused))
+    record_property("cut off and sent again", len(storm.refused) + len(storm.broken))
     record_property("of them done already", storm.replayed())
     record_property("slowest", f"{storm.slowest:.1f} s")
 
