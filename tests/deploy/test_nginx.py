@@ -7,6 +7,7 @@ import json
 import re
 import ssl
 import subprocess
+import time
 import urllib.request
 from urllib.parse import quote
 
@@ -195,6 +196,15 @@ def test_who_guesses_with_what_is_no_token_is_slowed_soon(strict):
     assert bad[:21] == [200] * 21
     assert 429 in bad[21:]
     assert ask(strict, "GET", "/courses", source="127.0.3.1").status == 200  # the limit is for guesses
+
+
+def test_who_is_told_that_a_token_is_wrong_hears_it_slowly():
+    """Without `limit_rate` it takes milliseconds: seen to fail so."""
+    with Topology({"AUTH": "required"}) as up:
+        for path, status, slow in (("/courses", 401, True), ("/health", 200, False)):
+            began = time.monotonic()
+            assert ask(up, "GET", path, headers={"Authorization": TOKEN}).status == status
+            assert (time.monotonic() - began > 1) is slow
 
 
 def test_tls(tmp_path):
