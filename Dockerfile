@@ -12,7 +12,7 @@ COPY --from=build /srv/.venv .venv
 COPY gunicorn.conf.py wsgi.py ./
 COPY migrations migrations
 COPY course_management course_management
-ENV PATH=/srv/.venv/bin:$PATH PYTHONUNBUFFERED=1 HOST=unix:/run/course-management/gunicorn.sock
+ENV PATH=/srv/.venv/bin:$PATH PYTHONUNBUFFERED=1 HOST=unix:/run/course-management/gunicorn.sock AUTH=required
 USER 10001
 HEALTHCHECK --interval=5s --timeout=3s --start-period=20s \
     CMD ["python", "-c", "import socket; s = socket.socket(socket.AF_UNIX); s.connect('/run/course-management/gunicorn.sock'); s.sendall(b'GET /health/live HTTP/1.0\\r\\n\\r\\n'); assert b' 200 ' in s.recv(99)"]

@@ -1,16 +1,22 @@
 """How gunicorn serves the service. Settings: `.env.example`."""
 
+import itertools
 import os
 import select
+import shutil
+import signal
 import socket
 import sys
+import tempfile
 from pathlib import Path
 
 import sqlalchemy as sa
 from gunicorn import util
+from gunicorn.http.wsgi import Response
+from prometheus_client import multiprocess, values
 
-from course_management import logs
-from course_management.config import Config
+from course_management import logs, shared
+from course_management.config import Config, refuse_open_to_others
 from course_management.web import wire
 
 settings = Config.from_env()
@@ -31,7 +37,7 @@ keepalive = settings.keepalive
 graceful_timeout = settings.graceful_timeout
 limit_request_line = 8190  # bytes: a name of 200 characters, percent-encoded, and a cursor beside it
 forwarder_headers = ""  # no header moves the routes
-worker_tmp_dir = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # touched at every turn: not on a disk
+worker_tmp_dir = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # nosec B108 - touched at every turn: not on a disk
 control_socket_disable = True  # it would stand in a home directory
 loglevel = "warning"  # requests and events are logged by the service itself
 logconfig_dict = {
@@ -53,6 +59,8 @@ def on_starting(server):
     # With LISTEN_FDS systemd has made the socket already.
     if "LISTEN_FDS" not in os.environ and (fault := socket_fault() if is_unix else port_fault()):
         sys.exit(f"Cannot listen on {bind}: {fault}. Set HOST or PORT to another address.")
+    # What the workers count, for /metrics: from nothing at each start, kept over reloads, in memory where there is some.
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = tempfile.mkdtemp(prefix="course-management-metrics-", dir=worker_tmp_dir)
     warn_of_missing_connections(server.log)
 
 
@@ -92,13 +100,51 @@ def warn_of_missing_connections(log):
 
 
 def when_ready(server):
-    """Say where the service is."""
+    """Say where the service is; end with one line where that lets in others than this machine, and nobody said so."""
+    for listener in server.LISTENERS:  # the real ones: --bind, or a socket of systemd, need not be that of the settings
+        name = listener.sock.getsockname()
+        refuse_open_to_others(settings.auth, name[0] if isinstance(name, tuple) else f"unix:{name}")
     where = ", ".join(map(str, server.LISTENERS))
     docs = "" if is_unix else f" (docs: {where}/docs)"
     print(f"Course Management listens on {where}{docs}. Stop it with Ctrl-C.", file=sys.stderr)
+    if settings.auth != "required":
+        print(
+            "AUTH=open: whoever reaches this address may do everything. docs/access.md says how to ask who it is.",
+            file=sys.stderr,
+        )
+
+
+def pre_fork(server, worker):
+    """Give each worker a slot, a dead one's where there is one: its files are counted on in, and do not become more."""
+    taken = {other.slot for other in server.WORKERS.values()}
+    worker.slot = next(slot for slot in itertools.count() if slot not in taken)
+
+
+def post_fork(server, worker):
+    """Count in the files of the worker's slot, and keep what it is told before it listens to signals.
+
+    gunicorn would queue that as for the master, and the worker would go on.
+    """
+    worker.told = server.SIG_QUEUE
+    values.ValueClass = shared.value_class(os.environ["PROMETHEUS_MULTIPROC_DIR"], worker.slot)
+
+
+def child_exit(server, worker):
+    """Forget what a dead worker had under way."""
+    multiprocess.mark_process_dead(worker.slot)
+
+
+def on_exit(server):
+    """Remove what was counted."""
+    shutil.rmtree(os.environ["PROMETHEUS_MULTIPROC_DIR"], ignore_errors=True)
 
 
 def post_worker_init(worker):
-    """A server logs to standard output, and refuses what is no HTTP as it refuses everything."""
+    """A server logs to standard output, refuses what is no HTTP as it refuses everything, and does not say what it is."""
+    while not worker.told.empty():
+        if worker.told.get() == signal.SIGTERM:
+            worker.alive = False
     logs.configure(settings.log_level, sys.stdout)
     util.write_error = wire.write_error  # gunicorn's own page is HTML; it has no setting for it
+    headers = Response.default_headers  # nor for its Server header
+    Response.default_headers = lambda self: [line for line in headers(self) if not line.startswith("Server:")]

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from flask import Flask, redirect
 
-from course_management import cli, extensions, health, logs
+from course_management import cli, extensions, health, logs, metrics, scrape, statements
+from course_management.callers import ADMIN
 from course_management.config import ROOT, Config
 from course_management.courses.views import bp as courses_bp
 from course_management.enrollments.views import bp as enrollments_bp
+from course_management.students import service as students
 from course_management.students.views import bp as students_bp
-from course_management.web import addresses, openapi, problems, requests
+from course_management.web import access, addresses, cors, openapi, problems, requests, transaction
+from course_management.web.keyring import Keyring
+from course_management.web.oidc import Tokens
 from course_management.web.responses import API, MOST
 
 
@@ -22,17 +26,32 @@ def create_app(config: Config | None = None) -> Flask:
         SQLALCHEMY_ENGINE_OPTIONS=extensions.engine_options(config.database_url, config.threads),
         MAX_CONTENT_LENGTH=MOST + 1,
         COURSE_LEVELS=config.course_levels,
+        AUTH=config.auth,
     )
     logs.configure(config.log_level)
     extensions.init_app(app, migrations=ROOT / "migrations", prepare=config.prepare)
+    with app.app_context():
+        statements.init_engine(extensions.db.engine, config.slow_statement_ms)
+    metrics.counted().threads.set(config.threads)
+    metrics.counted().pool_size.set(config.threads)
     addresses.init_app(app)
-    requests.init_app(app, proxy=config.proxy)
+    requests.init_app(app, config.slow_request_ms, proxy=config.proxy)
     problems.init_app(app)
 
     for blueprint in (students_bp, courses_bp, enrollments_bp, health.bp, openapi.bp, problems.bp):
         app.register_blueprint(blueprint, url_prefix=API)
         app.register_blueprint(blueprint, name=f"{blueprint.name}_at_root")
-    app.add_url_rule("/", "home", lambda: redirect("/docs"))
+    app.add_url_rule("/", "home", access.needs(access.PUBLIC)(lambda: redirect("/docs")))
+    app.add_url_rule(requests.METRICS, "metrics", access.needs(ADMIN)(scrape.metrics))
 
+    access.init_app(app, _authenticate(config) if config.auth == access.REQUIRED else None)
+    cors.init_app(app, config.cors_origins)
     cli.init_app(app)
     return app
+
+
+def _authenticate(config: Config) -> access.Authenticate:
+    """Who a bearer token is: an API key by its form, else what the provider says, where there is one."""
+    keyring = Keyring()
+    tokens = Tokens(config.oidc, lambda *who: transaction.read(lambda c: students.find_student(c, *who))) if config.oidc else None
+    return lambda token: keyring.caller(token) if tokens is None or token.startswith("cm_") else tokens.caller(token)

@@ -1,13 +1,29 @@
-"""Recomputes every invariant of seats, lines and the record from the rows: each query returns what violates it."""
+"""Recomputes every invariant of seats, lines and the record from the rows, and keeps the verdicts of the last runs."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 
 import sqlalchemy as sa
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Mapped, Session, mapped_column
+
+from course_management.extensions import BigId, Model, UTCDateTime, now
 
 MOST = 20  # violations shown of each
+KEPT = 100  # verdicts
+
+
+class AuditRun(Model):
+    """The verdict of one run of the auditor: when it ended, what it found, how long it took."""
+
+    __tablename__ = "audit_runs"
+    __table_args__ = ({"sqlite_autoincrement": True},)
+
+    id: Mapped[int] = mapped_column(BigId, sa.Identity(), primary_key=True)
+    at: Mapped[datetime] = mapped_column(UTCDateTime, default=now)
+    violations: Mapped[int] = mapped_column(sa.Integer)
+    duration_ms: Mapped[int] = mapped_column(sa.Integer)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +50,7 @@ _FOLDED = (
     "row_number() OVER (PARTITION BY student_id, course_id ORDER BY id DESC) AS age FROM enrollment_events"
 )
 
-# name, query; the columns of a violation are shown as `name value`.
+# Name, query: it returns what violates the invariant; the columns of a violation are shown as `name value`.
 INVARIANTS = (
     (
         "seats taken = enrolled rows, in every course with a capacity",
@@ -94,3 +110,11 @@ def audit(session: Session) -> list[Finding]:
         examples = [", ".join(f"{column} {value}" for column, value in row._mapping.items()) for row in rows[:MOST]]
         findings.append(Finding(name, len(rows), examples))
     return findings
+
+
+def record(session: Session, findings: list[Finding], seconds: float) -> None:
+    """Append the verdict, and forget all but the last KEPT."""
+    run = AuditRun(violations=sum(finding.count for finding in findings), duration_ms=round(seconds * 1000))
+    session.add(run)
+    session.flush()
+    session.execute(sa.delete(AuditRun).where(AuditRun.id <= run.id - KEPT))

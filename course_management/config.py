@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ipaddress
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +15,7 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
 from course_management import text
+from course_management.callers import SCOPES
 
 ROOT = Path(__file__).resolve().parent.parent
 DEFAULT_DATABASE = f"sqlite:///{ROOT / 'instance' / 'course_management.db'}"
@@ -41,6 +44,22 @@ class Given(dict[str, str]):
 
 
 @dataclass(frozen=True)
+class Oidc:
+    """The OpenID Connect provider whose tokens are taken, and what their claims mean here.
+
+    `scopes` is what each word of the claim `scopes_claim` grants. `student` is how a token names its student: by `id`,
+    `external_id` or `email`, and in which claim.
+    """
+
+    issuer: str
+    audience: str
+    algorithms: tuple[str, ...] = ("RS256",)
+    scopes_claim: str = "scope"
+    scopes: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    student: tuple[str, str] | None = None
+
+
+@dataclass(frozen=True)
 class Config:
     """Every setting, as `.env.example` lists and explains them."""
 
@@ -50,22 +69,30 @@ class Config:
     proxy: bool = False
     workers: int = 4
     threads: int = 4
+    auth: str = ""  # open, required, or not said: then open, and on a loopback address only
+    oidc: Oidc | None = None
+    cors_origins: tuple[str, ...] = ()
     keepalive: int = 75
     graceful_timeout: int = 30
     prepare: bool = True
     log_level: str = "INFO"
+    slow_request_ms: int = 1000
+    slow_statement_ms: int = 500
     course_levels: tuple[str, ...] = ()
 
     @classmethod
     def from_env(cls, env: Mapping[str, str | None] | None = None) -> Config:
         """The settings from `env`: by default `.env` at the top of the project, overruled by the environment.
 
-        An empty setting is an unset one. Raises BadSetting for a value that cannot be used.
+        An empty setting is an unset one; each may stand in a file that NAME_FILE names. Raises BadSetting for a value that
+        cannot be used.
         """
         if env is None:
             env = dotenv_values(ROOT / ".env") | {k: v for k, v in os.environ.items() if v.strip()}
         given = Given({name: value.strip() for name, value in env.items() if value and value.strip()})
         host = _host(given.get("HOST", cls.host))
+        auth = _one_of(given, "AUTH", "", ("OPEN", "REQUIRED")).lower()
+        refuse_open_to_others(auth, host)
         return cls(
             database_url=database_url(given.get("DATABASE_URL", DEFAULT_DATABASE)),
             host=host,
@@ -73,11 +100,28 @@ class Config:
             proxy=_one_of(given, "PROXY", "ON" if host.startswith("unix:") else "OFF", ("ON", "OFF")) == "ON",
             workers=_integer(given, "WEB_CONCURRENCY", 4, 1, 256),
             threads=_integer(given, "THREADS", 4, 1, 256),
+            auth=auth,
+            oidc=_oidc(given),
+            cors_origins=_origins(given),
             keepalive=_integer(given, "KEEPALIVE", 75, 1, 3600),
             graceful_timeout=_integer(given, "GRACEFUL_TIMEOUT", 30, 1, 3600),
             prepare=_one_of(given, "PREPARE", "ON", ("ON", "OFF")) == "ON",
             log_level=_one_of(given, "LOG_LEVEL", "INFO", ("DEBUG", "INFO", "WARNING", "ERROR")),
+            slow_request_ms=_integer(given, "SLOW_REQUEST_MS", 1000, 0, 3_600_000),
+            slow_statement_ms=_integer(given, "SLOW_STATEMENT_MS", 500, 0, 3_600_000),
             course_levels=tuple(w for word in given.get("COURSE_LEVELS", "").split(",") if (w := text.clean(word))),
+        )
+
+
+def refuse_open_to_others(auth: str, host: str) -> None:
+    """Raise BadSetting where nobody said who may use the service, and `host` lets in more than this machine."""
+    try:
+        loopback = host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:  # another name, or the path of a socket
+        loopback = False
+    if not auth and not loopback:
+        raise BadSetting(
+            f"AUTH must be set to listen on {host}: AUTH=required (docs/access.md says how), or AUTH=open to let in everybody."
         )
 
 
@@ -112,6 +156,53 @@ def _integer(given: Mapping[str, str], name: str, default: int, low: int, high: 
 
 def _one_of(given: Mapping[str, str], name: str, default: str, choices: tuple[str, ...]) -> str:
     value = given.get(name, default).upper()
-    if value not in choices:
+    if value not in (default, *choices):
         raise BadSetting(f"{name} must be one of {', '.join(choices)}, not {value!r}.")
     return value
+
+
+def _words(given: Mapping[str, str], name: str, default: str = "") -> tuple[str, ...]:
+    return tuple(word.strip() for word in given.get(name, default).split(",") if word.strip())
+
+
+def _origins(given: Mapping[str, str]) -> tuple[str, ...]:
+    origins = _words(given, "CORS_ORIGINS")
+    for origin in origins:
+        if not re.fullmatch("https?://[a-z0-9.-]+(:[0-9]+)?", origin):  # RFC 6454, section 6.2
+            raise BadSetting(
+                f"CORS_ORIGINS must be origins such as https://app.example.edu, without a path or *, not {origin!r}."
+            )
+    return origins
+
+
+ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512")
+STUDENT_KEYS = ("id", "external_id", "email")
+
+
+def _oidc(given: Mapping[str, str]) -> Oidc | None:
+    issuer, audience = given.get("OIDC_ISSUER", ""), given.get("OIDC_AUDIENCE", "")
+    if not issuer:
+        return None
+    if not secure(issuer):
+        raise BadSetting(f"OIDC_ISSUER must be an address that begins with https://, not {issuer!r}.")
+    if not audience:
+        raise BadSetting("OIDC_AUDIENCE must be set with OIDC_ISSUER: tokens meant for others would be taken without it.")
+    algorithms = _words(given, "OIDC_ALGORITHMS", "RS256")
+    if not set(algorithms) <= set(ALGORITHMS):
+        raise BadSetting(f"OIDC_ALGORITHMS must be some of {', '.join(ALGORITHMS)}, not {','.join(algorithms)!r}.")
+    grants = []
+    for pair in _words(given, "OIDC_SCOPES"):
+        word, _, scopes = pair.partition("=")
+        if not word or not scopes or not set(scopes.split("+")) <= set(SCOPES):
+            raise BadSetting(f"OIDC_SCOPES must be pairs such as registrar=students:write+enrollments:write, not {pair!r}.")
+        grants.append((word, tuple(scopes.split("+"))))
+    by, _, claim = given.get("OIDC_STUDENT", "").partition("=")
+    if by and (by not in STUDENT_KEYS or not claim):
+        raise BadSetting(f"OIDC_STUDENT must be id, external_id or email, then = and a claim's name, not {by!r}.")
+    claim_of_scopes = given.get("OIDC_SCOPES_CLAIM", "scope")
+    return Oidc(issuer, audience, algorithms, claim_of_scopes, tuple(grants), (by, claim) if by else None)
+
+
+def secure(address: str) -> bool:
+    """Whether an address is https, or http on this machine."""
+    return re.match(r"https://[^/]|http://(localhost|127\.0\.0\.1|\[::1\])([:/]|$)", address) is not None

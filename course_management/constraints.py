@@ -44,6 +44,11 @@ def explain(error: BaseException) -> Error | None:
     return Unavailable() if error.connection_invalidated or _is_away(error) else None
 
 
+def is_read_only(error: sa_exc.DBAPIError) -> bool:
+    """Whether the database refuses to be written: a standby, a role without the privilege, a file opened for reading."""
+    return (sqlstate(error) or "").startswith(("25006", "42501", "SQLITE_READONLY"))
+
+
 def _is_away(error: sa_exc.DBAPIError) -> bool:
     if isinstance(error.orig, sqlite3.Error):
         name = getattr(error.orig, "sqlite_errorname", "")

@@ -63,6 +63,36 @@ class Invalid(Error):
         super().__init__(f"{where or 'The request'}: {faults[0]['detail']}{more}", errors=faults[: self.MOST])
 
 
+class NotAuthenticated(Error):
+    """This address answers only whom it knows: an API key or a token of the school's sign-in in `Authorization: Bearer`."""
+
+    code = "not-authenticated"
+    title = "This needs an API key or a token."
+    remedy = "Send the header Authorization: Bearer, then a space and your key (cm_…) or your token; the operator makes keys."
+
+
+class TokenInvalid(Error):
+    """The API key or token of `Authorization` is unknown, expired, revoked, or not meant for this service."""
+
+    code = "token-invalid"
+    title = "This API key or token is not valid."
+    remedy = "Sign in again for a new token, or ask the operator for a new key; check that it was copied whole."
+
+
+class ScopeMissing(Error):
+    """The caller is known, but may not do this: it lacks the scope that `scope` names.
+
+    A student may read and change its own enrollments without it, and nobody else's: whether they exist is not told.
+    """
+
+    code = "scope-missing"
+    title = "You may not do this."
+    remedy = "Ask the operator for a key, or a role, with the scope that `scope` names."
+
+    def __init__(self, scope: str) -> None:
+        super().__init__(f"This needs the scope {scope}.", scope=scope)
+
+
 class Stale(Error):
     """The request names a version (`If-Match`, RFC 9110 section 13.1.1) that is no longer the current one."""
 

@@ -17,6 +17,7 @@ from course_management import constraints
 from course_management.extensions import Base
 from course_management.logs import log
 from course_management.web import transaction
+from course_management.web.access import PUBLIC
 from course_management.web.endpoint import reading
 from course_management.web.problems import RETRY_AFTER
 from course_management.web.responses import as_json
@@ -32,7 +33,7 @@ class HealthOut(Schema):
 
 
 @bp.get("/health/live")
-@reading(answer=HealthOut, alone=True)
+@reading(scope=PUBLIC, answer=HealthOut, alone=True)
 def live() -> Response:
     """Whether the process answers; asks nothing else."""
     return as_json({"status": "ok", "checks": {"process": {"ok": True, "detail": "answers"}}})
@@ -40,7 +41,7 @@ def live() -> Response:
 
 @bp.get("/health", endpoint="health")
 @bp.get("/health/ready")
-@reading(answer=HealthOut, status=(200, 503), alone=True)
+@reading(scope=PUBLIC, answer=HealthOut, status=(200, 503), alone=True)
 def ready() -> Response:
     """Whether the service can serve: the database is reachable and its schema has what this release needs."""
     checks = readiness()

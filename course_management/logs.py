@@ -8,15 +8,24 @@ import threading
 from collections.abc import Mapping
 from contextvars import ContextVar
 from datetime import UTC, datetime
+from types import MappingProxyType
 from typing import Any, TextIO
 
 import orjson
 from sqlalchemy.orm import Session
 
+from course_management import metrics
+
 log = logging.getLogger("course_management")
 
 # The id of the request being served; "" outside one.
 request_id: ContextVar[str] = ContextVar("request_id", default="")
+# Who sent it: "key:" and the name of its key, or "oidc:" and the subject of its token; "" where nobody had to say so.
+actor: ContextVar[str] = ContextVar("actor", default="")
+
+# Where the request stands in a trace of its caller's: `trace_id` and `span_id`, or nothing.
+NO_TRACE: Mapping[str, str] = MappingProxyType({})
+trace: ContextVar[Mapping[str, str]] = ContextVar("trace", default=NO_TRACE)
 
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
@@ -25,7 +34,7 @@ _lock = threading.Lock()
 
 
 class JsonHandler(logging.Handler):
-    """A record as JSON: time, level, logger, event, request_id, then its `extra` fields and its traceback."""
+    """A record as JSON: time, level, logger, event, request_id, actor, the trace, then its `extra` fields and its traceback."""
 
     def __init__(self, stream: TextIO) -> None:
         super().__init__()
@@ -46,8 +55,9 @@ class JsonHandler(logging.Handler):
             "logger": logger,
             "event": event,
             "request_id": request_id.get() or None,
+            "actor": actor.get() or None,
         }
-        text = orjson.dumps({**line, **fields}, default=str, option=orjson.OPT_UTC_Z).decode()
+        text = orjson.dumps({**line, **trace.get(), **fields}, default=str, option=orjson.OPT_UTC_Z).decode()
         with _lock:
             try:
                 self.stream.write(text + "\n")
@@ -88,6 +98,7 @@ def note(session: Session, event: str, **ids: object) -> None:
 
 
 def flush_notes(session: Session) -> None:
-    """Log what the committed transaction noted."""
+    """Log and count what the committed transaction noted."""
     for event, ids in session.info.pop("notes", ()):
         info(event, **ids)
+        metrics.count_move(event, ids.get("count", 1))

@@ -27,9 +27,7 @@ from course_management.web import wire
 READ_WAIT = 10  # seconds a thread waits for the rest of a request that has begun, or for a client to take its answer
 DRAIN = 2  # seconds a closed connection may stay half open, so that its last answer is not cut off (RFC 9112 section 9.6)
 HOLD = 12.0  # seconds a request may hold its connection to the database: more than a statement may take, or a wait for locks
-UNREAD = (
-    2**21
-)  # bytes of a body nobody wanted that are read all the same, so that the connection goes on: more than nginx lets in
+UNREAD = 2**21  # bytes of an unwanted body that are read all the same, so that the connection goes on; nginx lets in less
 STUCK = 2.0  # seconds without any thread coming free, after which the requests that wait are refused
 
 _READY = getattr(select, "EPOLLIN", 0) | getattr(select, "EPOLLONESHOT", 0)

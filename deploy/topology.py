@@ -73,7 +73,7 @@ class Topology:
         )
         self.port, self.metrics_port = port or free_port(), free_port()
         self.url = f"http://127.0.0.1:{self.port}"
-        self.settings = {"WEB_CONCURRENCY": "2", **(settings or {}), "HOST": f"unix:{self.socket}"}
+        self.settings = {"WEB_CONCURRENCY": "2", "AUTH": "open", **(settings or {}), "HOST": f"unix:{self.socket}"}
         self.nginx_settings = {
             **read_env(ROOT / "deploy" / "nginx.env"),
             "LISTEN": f"127.0.0.1:{self.port}",

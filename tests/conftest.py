@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import uuid
 from collections.abc import Callable, Iterator
@@ -14,12 +15,12 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 from flask_migrate import upgrade
-from sqlalchemy import event
 
-from course_management import create_app, logs, prepared
-from course_management.config import Config, database_url
+from course_management import create_app, logs
+from course_management.config import Config, Oidc, database_url
 from course_management.extensions import Base, db
 from course_management.web.transaction import transaction
+from tests.issuer import AUDIENCE, Issuer
 from tests.postgres import Server
 from tests.server import Gunicorn
 
@@ -114,32 +115,79 @@ def client(app: Flask) -> FlaskClient:
 
 
 @pytest.fixture
-def statements(app: Flask) -> Callable[[], Any]:
-    """Records the statements sent to the database inside `with statements() as sent`."""
+def statements(app: Flask) -> Callable[..., Any]:
+    """Records the statements sent to the database inside `with statements() as sent`; those of another app, where it is named."""
 
     @contextmanager
-    def record() -> Iterator[list[str]]:
+    def record(of: Flask = app) -> Iterator[list[str]]:
+        with of.app_context():
+            dialect = db.engine.dialect
         sent: list[str] = []
 
-        def hear(conn: Any, cursor: Any, statement: str, *_: Any) -> None:
-            if not statement.startswith(("BEGIN", "SAVEPOINT", "PREPARE")):
-                sent.append(statement)
+        def hearing(execute: Callable[..., None]) -> Callable[..., None]:
+            def hear(cursor: Any, text: str, values: Any, context: Any = None) -> None:
+                sent.extend(one for one in text.split("; ") if not one.startswith(("BEGIN", "SAVEPOINT", "PREPARE")))
+                execute(cursor, text, values, context)
 
-        with app.app_context():
-            engine = db.engine
+            return hear
 
-        def hear_message(text: str, seconds: float) -> None:
-            sent.extend(text.split("; "))
-
-        event.listen(engine, "before_cursor_execute", hear)
-        prepared.observers.append(hear_message)
-        try:
+        with pytest.MonkeyPatch.context() as patch:
+            for name in ("do_execute", "do_executemany"):
+                patch.setattr(dialect, name, hearing(getattr(dialect, name)))
             yield sent
-        finally:
-            event.remove(engine, "before_cursor_execute", hear)
-            prepared.observers.remove(hear_message)
 
     return record
+
+
+@pytest.fixture
+def lines(app: Flask) -> Iterator[Callable[[], list[dict[str, Any]]]]:
+    """The lines logged since last asked."""
+    stream = io.StringIO()
+    logs.configure("INFO", stream)
+
+    def read() -> list[dict[str, Any]]:
+        text = stream.getvalue()
+        stream.seek(0)
+        stream.truncate()
+        return [json.loads(line) for line in text.splitlines()]
+
+    yield read
+    logs.configure("INFO", io.StringIO())
+
+
+@pytest.fixture(scope="session")
+def issuer() -> Iterator[Issuer]:
+    """An OpenID Connect issuer, running."""
+    made = Issuer()
+    yield made
+    made.stop()
+
+
+@pytest.fixture
+def guarded(app: Flask, make_app: Callable[..., Flask], issuer: Issuer) -> Flask:
+    """The app with AUTH=required, on the same database; a token's claim `number` is the external id of its student."""
+    url = app.config["SQLALCHEMY_DATABASE_URI"].render_as_string(hide_password=False)
+    roles = (("registrar", ("students:write", "enrollments:write")), ("head", ("admin",)))
+    oidc = Oidc(issuer.url, AUDIENCE, ("RS256", "ES256"), "realm_access.roles", roles, ("external_id", "number"))
+    return make_app(url, auth="required", oidc=oidc)
+
+
+@pytest.fixture
+def new_key(app: Flask) -> Callable[..., str]:
+    """Makes API keys as an operator does, and gives what is on the last line of standard output."""
+
+    def make(*scopes: str, name: str = "SIS sync", expires: str | None = None) -> str:
+        args = ["api-keys", "create", "--name", name, *(part for scope in scopes for part in ("--scope", scope))]
+        result = app.test_cli_runner().invoke(args=args + (["--expires", expires] if expires else []))
+        assert result.exit_code == 0, result.output
+        return str(result.stdout.splitlines()[-1])
+
+    return make
+
+
+def bearer(token: str) -> dict[str, str]:
+    """The header that says who is asking."""
+    return {"Authorization": f"Bearer {token}"}
 
 
 class Make:

@@ -34,12 +34,24 @@ def test_every_spelling_of_postgresql_means_psycopg2(scheme):
         ("PORT", "0", "PORT must be"),
         ("PORT", "99999999999", "PORT must be"),
         ("THREADS", "-1", "THREADS must be"),
+        ("SLOW_REQUEST_MS", "1s", "SLOW_REQUEST_MS must be a whole number from 0"),
         ("HOST", "unix:relative", "HOST must be an address, or unix: and an absolute path"),
         ("HOST", "unix:/" + "a" * 107, "HOST must be an address, or unix: and an absolute path of at most 107 bytes"),
         ("KEEPALIVE", "0", "KEEPALIVE must be a whole number from 1 to 3600"),
         ("GRACEFUL_TIMEOUT", "soon", "GRACEFUL_TIMEOUT must be"),
         ("PROXY", "nginx", "PROXY must be one of ON, OFF"),
         ("LOG_LEVEL", "loud", "LOG_LEVEL must be one of DEBUG, INFO"),
+        ("AUTH", "maybe", "AUTH must be one of OPEN, REQUIRED"),
+        ("HOST", "0.0.0.0", "AUTH must be set to listen on 0.0.0.0: AUTH=required .*, or AUTH=open"),
+        ("HOST", "unix:/run/course-management.sock", "AUTH must be set to listen on unix:/run/course-management.sock"),
+        ("HOST", "::", "AUTH must be set"),
+        ("HOST", "school.example", "AUTH must be set"),
+        ("CORS_ORIGINS", "*", "CORS_ORIGINS must be origins such as https://app.example.edu"),
+        ("CORS_ORIGINS", "https://a.example, https://b.example/", "CORS_ORIGINS must be origins"),
+        ("OIDC_ISSUER", "http://id.example.edu", "OIDC_ISSUER must be an address that begins with https://"),
+        ("OIDC_ISSUER", "http://localhost.evil.example", "OIDC_ISSUER must be an address that begins with https://"),
+        ("OIDC_ISSUER", "https://id.example.edu", "OIDC_AUDIENCE must be set with OIDC_ISSUER"),
+        ("DATABASE_URL_FILE", "/nowhere/secret", "DATABASE_URL_FILE names /nowhere/secret, which cannot be read: No such file"),
         ("DATABASE_URL", "school.db", "DATABASE_URL is not an address"),
         ("DATABASE_URL", "postgresql://u@h:port/d", "DATABASE_URL is not an address"),
         ("DATABASE_URL", "sqlite+aiosqlite:////x.db", "DATABASE_URL must be postgresql"),
@@ -52,6 +64,51 @@ def test_a_setting_that_cannot_be_used_ends_with_one_line(name, value, says):
     with pytest.raises(BadSetting, match=says) as caught:
         Config.from_env({name: value})
     assert "\n" not in str(caught.value)
+
+
+OIDC = {"OIDC_ISSUER": "https://id.example.edu", "OIDC_AUDIENCE": "courses"}
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "says"),
+    [
+        ("OIDC_ALGORITHMS", "RS256, HS256", "OIDC_ALGORITHMS must be some of RS256, .* not 'RS256,HS256'"),
+        ("OIDC_ALGORITHMS", "none", "OIDC_ALGORITHMS must be some of"),
+        ("OIDC_SCOPES", "registrar", "OIDC_SCOPES must be pairs such as registrar=students:write"),
+        ("OIDC_SCOPES", "registrar=courses:delete", "OIDC_SCOPES must be pairs"),
+        ("OIDC_STUDENT", "email", "OIDC_STUDENT must be id, external_id or email, then ="),
+        ("OIDC_STUDENT", "name=nickname", "OIDC_STUDENT must be id, external_id or email, then ="),
+    ],
+)
+def test_a_provider_that_is_set_up_wrongly_is_one_line(name, value, says):
+    with pytest.raises(BadSetting, match=says) as caught:
+        Config.from_env({**OIDC, name: value})
+    assert "\n" not in str(caught.value)
+
+
+def test_a_provider_and_what_its_claims_mean():
+    words = {"OIDC_SCOPES": "registrar=students:write+enrollments:write, head=admin", "OIDC_STUDENT": "external_id=number"}
+    oidc = Config.from_env({**OIDC, **words}).oidc
+    assert oidc.scopes == (("registrar", ("students:write", "enrollments:write")), ("head", ("admin",)))
+    assert (oidc.algorithms, oidc.scopes_claim, oidc.student) == (("RS256",), "scope", ("external_id", "number"))
+    assert Config.from_env({}).oidc is None
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.0.0.2", "::1", "[::1]", "localhost"])
+def test_nothing_said_is_open_on_a_loopback_address_only(host):
+    assert Config.from_env({"HOST": host}).auth == ""
+    for said in ("open", "required", "Required"):
+        for address in (host, "0.0.0.0", "unix:/run/x.sock"):
+            assert Config.from_env({"HOST": address, "AUTH": said}).auth == said.lower()
+
+
+def test_any_setting_may_stand_in_a_file(tmp_path):
+    (tmp_path / "url").write_text("postgresql://u:hush@db.example/school\n")
+    (tmp_path / "port").write_text("9003\n")
+    settings = Config.from_env({"DATABASE_URL_FILE": str(tmp_path / "url"), "PORT_FILE": str(tmp_path / "port")})
+    assert (settings.database_url.password, settings.port) == ("hush", 9003)
+    with pytest.raises(BadSetting, match="PORT and PORT_FILE are both set: unset one of them"):
+        Config.from_env({"PORT": "9004", "PORT_FILE": str(tmp_path / "port")})
 
 
 def test_course_levels_are_words():
@@ -69,7 +126,14 @@ def test_the_environment_overrules_the_file(monkeypatch, tmp_path):
 
 def test_the_example_lists_every_setting_that_is_read():
     root = Path(config.__file__).parent.parent
-    read = set(re.findall(r'"([A-Z_]{4,})"', Path(config.__file__).read_text())) - {"DEBUG", "INFO", "WARNING", "ERROR"}
+    read = set(re.findall(r'"([A-Z_]{4,})"', Path(config.__file__).read_text())) - {
+        "DEBUG",
+        "INFO",
+        "WARNING",
+        "ERROR",
+        "OPEN",
+        "REQUIRED",
+    }
     listed = set(re.findall("^([A-Z_]+)=$", (root / ".env.example").read_text(), flags=re.MULTILINE))
     assert listed == read
 
@@ -99,6 +163,6 @@ def test_a_file_that_cannot_be_used_ends_with_one_line(tmp_path, content, both, 
 
 def test_a_proxy_is_believed_by_default_only_on_a_socket_of_its_own():
     assert not Config.from_env({}).proxy
-    assert Config.from_env({"HOST": "unix:/run/x"}).proxy
-    assert not Config.from_env({"HOST": "unix:/run/x", "PROXY": "off"}).proxy
-    assert Config.from_env({"HOST": "10.0.0.1", "PROXY": "on"}).proxy
+    assert Config.from_env({"AUTH": "open", "HOST": "unix:/run/x"}).proxy
+    assert not Config.from_env({"AUTH": "open", "HOST": "unix:/run/x", "PROXY": "off"}).proxy
+    assert Config.from_env({"AUTH": "open", "HOST": "10.0.0.1", "PROXY": "on"}).proxy

@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from flask_migrate import upgrade
+
 from tests.server import Gunicorn
 
 
@@ -16,7 +18,7 @@ def test_the_document_describes_every_route(client):
     assert "/courses/{course}" in document["paths"]
     assert set(document["paths"]["/courses/{course}"]) == {"get", "put", "patch", "delete"}
     rules = {rule.rule.removeprefix("/api/v1") for rule in client.application.url_map.iter_rules()}
-    undocumented = {"/", "/docs", "/docs/<name>", "/openapi.json", "/problems", "/problems/<code>"}
+    undocumented = {"/", "/metrics", "/docs", "/docs/<name>", "/openapi.json", "/problems", "/problems/<code>"}
     assert len(document["paths"]) == len(rules - undocumented)
     course = document["components"]["schemas"]["CourseIn"]
     assert course["required"] == ["level", "name"]
@@ -27,16 +29,31 @@ def test_the_document_describes_every_route(client):
     assert refusals == "`course-name-taken`, `external-id-taken`"
 
 
-def test_schemathesis_finds_nothing(gunicorn: Gunicorn, app, tmp_path):
-    app.test_cli_runner().invoke(args=["load-demo", "--students", "5", "--courses", "6", "--each", "2"])
+def schemathesis(url: str, folder: Path, *args: str) -> None:
     config = Path(__file__).parent / "schemathesis.toml"
     program = Path(sys.executable).parent / "schemathesis"
     done = subprocess.run(
-        [program, "--config-file", config, "run", f"{gunicorn.url}/openapi.json"]
-        + ["--url", f"{gunicorn.url}/api/v1", "--checks", "all"],
-        cwd=tmp_path,
+        [program, "--config-file", config, "run", f"{url}/openapi.json", "--url", f"{url}/api/v1", *args],
+        cwd=folder,
         capture_output=True,
         text=True,
         check=False,
     )
     assert done.returncode == 0, done.stdout[-8000:] + done.stderr[-2000:]
+
+
+def test_schemathesis_finds_nothing(gunicorn: Gunicorn, app, tmp_path):
+    app.test_cli_runner().invoke(args=["load-demo", "--students", "5", "--courses", "6", "--each", "2"])
+    schemathesis(gunicorn.url, tmp_path, "--checks", "all")
+
+
+def test_schemathesis_gets_nothing_without_its_key(new_database, make_app, tmp_path):
+    """Its check `ignored_auth` asks every operation without the key and with another; one that lets them in was seen to fail."""
+    url = new_database("sqlite")
+    app = make_app(url)
+    with app.app_context():
+        upgrade()
+    key = app.test_cli_runner().invoke(args=["api-keys", "create", "--name", "x", "--scope", "admin"]).stdout.strip()
+    with Gunicorn({"DATABASE_URL": url, "AUTH": "required"}, log=tmp_path / "log") as server:
+        asked = ["--checks", "ignored_auth,status_code_conformance", "--phases", "fuzzing", "--max-examples", "2"]
+        schemathesis(server.url, tmp_path, "--header", f"Authorization: Bearer {key}", *asked)

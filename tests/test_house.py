@@ -51,6 +51,13 @@ def test_every_problem_code_is_in_the_api_document():
     assert [code for code in catalogue() if f"`{code}`" not in text] == []
 
 
+def test_every_test_that_the_threat_model_names_is_there():
+    tests = "".join(path.read_text() for path in (ROOT / "tests").rglob("test_*.py"))
+    named = re.findall(r"`((?:test_|tests/)[\w./]+)`", (ROOT / "SECURITY.md").read_text())
+    assert len(named) > 20
+    assert [name for name in named if not (f"def {name}(" in tests or (ROOT / name).exists())] == []
+
+
 def test_every_route_is_in_the_api_document(migrated):
     text = (ROOT / "docs" / "api.md").read_text()
     paths = migrated.test_client().get("/openapi.json").json["paths"]

@@ -10,6 +10,7 @@ from pathlib import Path
 import psycopg2
 import pytest
 import sqlalchemy as sa
+from alembic.script import ScriptDirectory
 from flask_migrate import downgrade, upgrade
 
 from course_management.extensions import Base, db
@@ -59,7 +60,8 @@ def test_up_to_the_first_to_the_head_and_back_keeps_the_students(fresh):
 
 
 def test_each_step_up_down_and_up(fresh):
-    for revision in ("0001", "0002", "0003", "0004", "0005", "0006"):
+    steps = [step.revision for step in ScriptDirectory(str(ROOT / "migrations")).walk_revisions()]
+    for revision in reversed(steps):
         upgrade(revision=revision)
     downgrade(revision="base")
     assert tables() == set()
@@ -124,6 +126,17 @@ def test_who_stands_and_who_waits_comes_through_up_and_down(fresh):
     assert [s["id"] for s in client.get("/courses/1/students").json] == [1, 2]
     assert client.post("/courses", json={"name": "next", "level": "x"}).json["id"] == 7
     assert fresh.test_cli_runner().invoke(args=["audit"]).exit_code == 0
+
+
+def test_an_older_release_goes_on_writing(fresh):
+    """What the release of 0006 inserts: its columns alone, and its ON CONFLICT."""
+    upgrade()
+    moment = "'2026-01-01 08:00:00.000000'"
+    key = f"INSERT INTO idempotency_keys (key, fingerprint, created_at) VALUES ('k', 'f', {moment}) ON CONFLICT (key) DO NOTHING"
+    event = "INSERT INTO enrollment_events (at, student_id, course_id, from_state, to_state, why, request_id)"
+    execute(key, key, f"{event} VALUES ({moment}, 1, 1, NULL, 'enrolled', 'requested', 'r')")
+    (event,) = fresh.test_client().get("/courses/1/history").json
+    assert (event["request_id"], event["actor"]) == ("r", None)
 
 
 def flask(url, *args):

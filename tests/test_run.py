@@ -54,6 +54,7 @@ def test_it_comes_up_and_says_where(tmp_path):
     finally:
         out, err = stop(process)
     assert f"http://127.0.0.1:{port} (docs: http://127.0.0.1:{port}/docs)" in err
+    assert "AUTH=open: whoever reaches this address may do everything." in err
     assert '"route":"/health"' in out
     assert "Traceback" not in out + err
     assert took < 10  # seconds; benchmarks measure it, this only finds a hang
@@ -88,6 +89,22 @@ def test_what_cannot_be_used_is_one_line(setting, says):
     (said,) = [line for line in err.splitlines() if not line.startswith("make")]
     assert says in said
     assert "hush" not in err
+
+
+def test_it_listens_to_others_only_when_told_who_may_use_it(tmp_path):
+    database = {"DATABASE_URL": f"sqlite:///{tmp_path / 'school.db'}", "PORT": str(free_port())}
+    process = make_run(HOST="0.0.0.0", **database)
+    _, err = process.communicate(timeout=30)
+    assert process.returncode != 0
+    (said,) = [line for line in err.splitlines() if not line.startswith("make")]
+    assert said.startswith("AUTH must be set to listen on 0.0.0.0: AUTH=required")
+    # As well where the address is not that of the settings.
+    gunicorn = [str(Path(sys.executable).parent / "gunicorn"), "wsgi:app", "--bind"]
+    for bind in ("0.0.0.0:0", f"unix:{tmp_path / 'sock'}"):
+        done = subprocess.run([*gunicorn, bind], cwd=ROOT, env=os.environ | database, capture_output=True, text=True, check=False)
+        assert done.returncode != 0
+        assert "AUTH must be set to listen on" in done.stderr
+        assert "Traceback" not in done.stderr
 
 
 def test_an_older_python_is_refused_with_a_sentence(tmp_path):

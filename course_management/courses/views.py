@@ -30,7 +30,7 @@ TOO_SMALL = (CapacityBelowEnrolled, WaitlistCapacityBelowWaitlisted)
 
 
 @bp.post("/courses")
-@writing(body=CourseIn(), answer=CourseOut, status=(201,), errors=TAKEN, etag=True)
+@writing(scope="courses:write", body=CourseIn(), answer=CourseOut, status=(201,), errors=TAKEN, etag=True)
 def create_course(session: Session, **given: Any) -> Response:
     """Create a course."""
     course = service.create_course(session, **given)
@@ -38,14 +38,14 @@ def create_course(session: Session, **given: Any) -> Response:
 
 
 @bp.get("/courses")
-@reading(query=CourseQuery(), answer=CourseOut, many=True)
+@reading(scope="courses:read", query=CourseQuery(), answer=CourseOut, many=True)
 def list_courses(connection: Connection, **query: Any) -> Response:
     """List the courses."""
     return page(service.list_courses(connection, **query))
 
 
 @bp.get("/courses/<course:course>")
-@reading(answer=CourseOut, errors=(CourseNotFound,), etag=True)
+@reading(scope="courses:read", answer=CourseOut, errors=(CourseNotFound,), etag=True)
 def get_course(connection: Connection, course: int | str) -> Response:
     """Read a course."""
     return show(CourseOut, enrollments.show_course(connection, course))
@@ -53,7 +53,13 @@ def get_course(connection: Connection, course: int | str) -> Response:
 
 @bp.put("/courses/<course:course>", endpoint="put_course")
 @bp.patch("/courses/<course:course>")
-@writing(body=CourseIn(partial=True), answer=CourseOut, errors=(CourseNotFound, *TAKEN, *TOO_SMALL, Stale), etag=True)
+@writing(
+    scope="courses:write",
+    body=CourseIn(partial=True),
+    answer=CourseOut,
+    errors=(CourseNotFound, *TAKEN, *TOO_SMALL, Stale),
+    etag=True,
+)
 def update_course(session: Session, course: int | str, **changes: Any) -> Response:
     """Change a course: what the body does not name stays, null clears."""
     found = service.get_course(session, course, for_update=True)
@@ -63,7 +69,7 @@ def update_course(session: Session, course: int | str, **changes: Any) -> Respon
 
 
 @bp.delete("/courses/<course:course>")
-@writing(status=(204,), errors=(CourseNotFound, CourseHasStudents, Stale), etag=True)
+@writing(scope="courses:write", status=(204,), errors=(CourseNotFound, CourseHasStudents, Stale), etag=True)
 def delete_course(session: Session, course: int | str) -> Response:
     """Delete a course that nobody takes."""
     found = service.get_course(session, course, for_update=True)

@@ -42,7 +42,7 @@ HISTORY = Listing(
         **{name: _events.c[name] for name in ("id", "at", "student_id", "course_id")},
         "from": _events.c.from_state,
         "to": _events.c.to_state,
-        **{name: _events.c[name] for name in ("why", "request_id")},
+        **{name: _events.c[name] for name in ("why", "request_id", "actor")},
     },
     _events,
     {"id": _events.c.id},
@@ -94,11 +94,18 @@ def list_students_of(reader: Reader, course: int | str, **query: Any) -> Page:
     return page
 
 
-def student_history(reader: Reader, student_id: int, **query: Any) -> Page:
-    """A page of a student's moves, the newest first; of a deleted one too. Raises StudentNotFound."""
+def student_history(reader: Reader, student_id: int, seen_by: str | None = None, **query: Any) -> Page:
+    """A page of a student's moves, the newest first; of a deleted one too. Raises StudentNotFound.
+
+    Where it is `seen_by` the student itself, it does not tell who else had a hand in it: a seat may come from another's drop.
+    """
     page = HISTORY.page(reader, sort="-id", student_id=student_id, **query)
     if not page.items and "cursor" not in query:
         students.show_student(reader, student_id)
+    if seen_by is not None:
+        for event in page.items:
+            if event["actor"] != seen_by:
+                event.update(actor=None, request_id=None)
     return page
 
 

@@ -77,3 +77,4 @@ class EnrollmentEvent(Model):
     to_state: Mapped[str | None] = mapped_column(sa.Text)
     why: Mapped[str] = mapped_column(sa.Text)
     request_id: Mapped[str | None] = mapped_column(sa.Text)
+    actor: Mapped[str | None] = mapped_column(sa.Text)

@@ -166,7 +166,7 @@ class Moves:
 
     def _record(self, pair: Pair, before: str | None, after: str | None, why: str) -> None:
         event = {"at": now(), "student_id": pair[0], "course_id": pair[1], "from_state": before, "to_state": after, "why": why}
-        self._events.append(event | {"request_id": logs.request_id.get() or None})
+        self._events.append(event | {"request_id": logs.request_id.get() or None, "actor": logs.actor.get() or None})
         word = "promoted" if why == "promoted" else after or "dropped"
         self._notes.setdefault(f"student {word}", []).append(pair)
 

@@ -118,6 +118,12 @@ class EventOut(_Moves):  # type: ignore[misc,valid-type]  # `from` is a keyword:
     to = fields.String(allow_none=True, validate=_one_state)
     why = fields.String(metadata={"description": "requested, promoted, dropped, student-deleted, migrated, loaded …"})
     request_id = fields.String(allow_none=True, metadata={"description": "The request that made the move."})
+    actor = fields.String(
+        allow_none=True,
+        metadata={
+            "description": "Who sent that request: `key:` and a name, or `oidc:` and a subject; null where nobody had to say."
+        },
+    )
 
 
 class CourseTaken(CourseOut, Standing):

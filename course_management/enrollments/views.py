@@ -15,7 +15,7 @@ from course_management.enrollments.models import EnrollmentNotFound
 from course_management.enrollments.moves import lock_students
 from course_management.errors import Stale
 from course_management.students.models import StudentNotFound
-from course_management.web import etags
+from course_management.web import access, etags
 from course_management.web.endpoint import reading, writing
 from course_management.web.responses import no_content, page, show
 
@@ -44,7 +44,15 @@ def look_at_students(connection: Connection, course: int | str, student_ids: lis
 
 
 @bp.post("/students/<id:student_id>/enroll")
-@writing(first=look_at_courses, body=schemas.CourseIds(), answer=schemas.StudentResult, status=(200, 201), errors=REFUSALS)
+@writing(
+    scope="enrollments:write",
+    own=True,
+    first=look_at_courses,
+    body=schemas.CourseIds(),
+    answer=schemas.StudentResult,
+    status=(200, 201),
+    errors=REFUSALS,
+)
 def enroll(session: Session, student_id: int, course_ids: list[int], waitlist: bool, limited: list[int]) -> Response:
     """Enroll a student in all of these courses or none; 201 where something was added, 200 where all stood already."""
     result = service.enroll(session, student_id, course_ids, waitlist=waitlist, limited=limited)
@@ -52,14 +60,28 @@ def enroll(session: Session, student_id: int, course_ids: list[int], waitlist: b
 
 
 @bp.put("/students/<id:student_id>/enroll")
-@writing(first=look_at_courses, body=schemas.CourseSet(), answer=schemas.StudentResult, errors=REFUSALS)
+@writing(
+    scope="enrollments:write",
+    own=True,
+    first=look_at_courses,
+    body=schemas.CourseSet(),
+    answer=schemas.StudentResult,
+    errors=REFUSALS,
+)
 def replace(session: Session, student_id: int, course_ids: list[int], waitlist: bool, limited: list[int]) -> Response:
     """Make these courses the student's whole set: add what is missing, drop what is not named, all or nothing."""
     return show(schemas.StudentResult, service.replace(session, student_id, course_ids, waitlist=waitlist, limited=limited))
 
 
 @bp.get("/students/<id:student_id>/courses")
-@reading(query=schemas.TakenQuery(), answer=schemas.CourseTaken, many=True, errors=(StudentNotFound,))
+@reading(
+    scope="enrollments:read",
+    own=True,
+    query=schemas.TakenQuery(),
+    answer=schemas.CourseTaken,
+    many=True,
+    errors=(StudentNotFound,),
+)
 def list_courses_of(connection: Connection, student_id: int, **query: Any) -> Response:
     """List the courses a student takes or waits for."""
     return page(lists.list_courses_of(connection, student_id, **query))
@@ -67,7 +89,14 @@ def list_courses_of(connection: Connection, student_id: int, **query: Any) -> Re
 
 @bp.post("/students/<id:student_id>/courses")
 @writing(
-    first=look_at_course, body=schemas.OneCourse(), answer=schemas.EnrollmentOut, status=(200, 201), errors=REFUSALS, etag=True
+    scope="enrollments:write",
+    own=True,
+    first=look_at_course,
+    body=schemas.OneCourse(),
+    answer=schemas.EnrollmentOut,
+    status=(200, 201),
+    errors=REFUSALS,
+    etag=True,
 )
 def enroll_in_one(session: Session, student_id: int, course_id: int, waitlist: bool, limited: list[int]) -> Response:
     """Enroll a student in one course; 201 where it is new, 200 where it stood already."""
@@ -77,14 +106,14 @@ def enroll_in_one(session: Session, student_id: int, course_id: int, waitlist: b
 
 
 @bp.get("/students/<id:student_id>/courses/<id:course_id>")
-@reading(answer=schemas.EnrollmentOut, errors=(*NEITHER, EnrollmentNotFound), etag=True)
+@reading(scope="enrollments:read", own=True, answer=schemas.EnrollmentOut, errors=(*NEITHER, EnrollmentNotFound), etag=True)
 def get_enrollment(connection: Connection, student_id: int, course_id: int) -> Response:
     """Read one enrollment."""
     return show(schemas.EnrollmentOut, service.get_enrollment(connection, student_id, course_id))
 
 
 @bp.delete("/students/<id:student_id>/courses/<id:course_id>")
-@writing(status=(204,), errors=(*NEITHER, EnrollmentNotFound, Stale), etag=True)
+@writing(scope="enrollments:write", own=True, status=(204,), errors=(*NEITHER, EnrollmentNotFound, Stale), etag=True)
 def drop(session: Session, student_id: int, course_id: int) -> Response:
     """Drop one course, or leave its line; a freed seat goes to the first in line."""
     lock_students(session, [student_id])
@@ -94,14 +123,23 @@ def drop(session: Session, student_id: int, course_id: int) -> Response:
 
 
 @bp.get("/students/<id:student_id>/history")
-@reading(query=schemas.HistoryQuery(), answer=schemas.EventOut, many=True, errors=(StudentNotFound,))
+@reading(
+    scope="enrollments:read",
+    own=True,
+    query=schemas.HistoryQuery(),
+    answer=schemas.EventOut,
+    many=True,
+    errors=(StudentNotFound,),
+)
 def student_history(connection: Connection, student_id: int, **query: Any) -> Response:
     """List a student's moves, the newest first; a deleted student's too."""
-    return page(lists.student_history(connection, student_id, **query))
+    return page(lists.student_history(connection, student_id, seen_by=access.own_name(), **query))
 
 
 @bp.get("/courses/<course:course>/students")
-@reading(query=schemas.RosterQuery(), answer=schemas.StudentEnrolled, many=True, errors=(CourseNotFound,))
+@reading(
+    scope="enrollments:read", query=schemas.RosterQuery(), answer=schemas.StudentEnrolled, many=True, errors=(CourseNotFound,)
+)
 def list_students_of(connection: Connection, course: int | str, **query: Any) -> Response:
     """List the students who take a course or wait for it: its roster."""
     return page(lists.list_students_of(connection, course, **query))
@@ -109,7 +147,12 @@ def list_students_of(connection: Connection, course: int | str, **query: Any) ->
 
 @bp.post("/courses/<course:course>/students")
 @writing(
-    first=look_at_students, body=schemas.StudentIdsToEnroll(), answer=schemas.CourseResult, status=(200, 201), errors=REFUSALS
+    scope="enrollments:write",
+    first=look_at_students,
+    body=schemas.StudentIdsToEnroll(),
+    answer=schemas.CourseResult,
+    status=(200, 201),
+    errors=REFUSALS,
 )
 def enroll_many(session: Session, course: int | str, student_ids: list[int], waitlist: bool, limited: list[int]) -> Response:
     """Enroll many students in one course, all or none, seats in this order; 201 where somebody was added, else 200."""
@@ -118,14 +161,14 @@ def enroll_many(session: Session, course: int | str, student_ids: list[int], wai
 
 
 @bp.post("/courses/<course:course>/drop")
-@writing(body=schemas.StudentIds(), answer=schemas.DropResult, errors=(*NEITHER, EnrollmentNotFound))
+@writing(scope="enrollments:write", body=schemas.StudentIds(), answer=schemas.DropResult, errors=(*NEITHER, EnrollmentNotFound))
 def drop_many(session: Session, course: int | str, student_ids: list[int]) -> Response:
     """Drop many students from one course, seat or place in line, all or none; freed seats go to the first in line."""
     return show(schemas.DropResult, service.drop_many(session, course, student_ids))
 
 
 @bp.get("/courses/<course:course>/history")
-@reading(query=schemas.HistoryQuery(), answer=schemas.EventOut, many=True, errors=(CourseNotFound,))
+@reading(scope="enrollments:read", query=schemas.HistoryQuery(), answer=schemas.EventOut, many=True, errors=(CourseNotFound,))
 def course_history(connection: Connection, course: int | str, **query: Any) -> Response:
     """List the moves in a course, the newest first; by its id, a deleted course's too."""
     return page(lists.course_history(connection, course, **query))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, cast
 
 import sqlalchemy as sa
+from sqlalchemy.engine import Connection
 from sqlalchemy.orm import Session
 
 from course_management import text
@@ -50,6 +51,18 @@ def get_student(session: Session, student_id: int, *, for_update: bool = False) 
     if student is None:
         raise StudentNotFound
     return student
+
+
+def find_student(connection: Connection, by: str, value: str) -> int | None:
+    """The id of the student known by an `id`, `external_id` or `email`; None where there is none."""
+    if by == "id" and not (value.isascii() and value.isdigit() and len(value) < 19):  # so it fits a bigint
+        return None
+    conditions = {
+        "id": lambda: _table.c.id == int(value),
+        "external_id": lambda: _table.c.external_id == text.clean(value),
+        "email": lambda: _table.c.email_key == text.key(value),
+    }
+    return connection.execute(sa.select(_table.c.id).where(conditions[by]())).scalar()
 
 
 def show_student(reader: Reader, student_id: int) -> dict[str, Any]:

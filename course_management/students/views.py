@@ -23,7 +23,7 @@ TAKEN = (StudentEmailTaken, ExternalIdTaken)
 
 
 @bp.post("/students")
-@writing(body=StudentIn(), answer=StudentOut, status=(201,), errors=TAKEN, etag=True)
+@writing(scope="students:write", body=StudentIn(), answer=StudentOut, status=(201,), errors=TAKEN, etag=True)
 def create_student(session: Session, **given: Any) -> Response:
     """Create a student."""
     student = service.create_student(session, **given)
@@ -31,14 +31,14 @@ def create_student(session: Session, **given: Any) -> Response:
 
 
 @bp.get("/students")
-@reading(query=StudentQuery(), answer=StudentOut, many=True)
+@reading(scope="students:read", query=StudentQuery(), answer=StudentOut, many=True)
 def list_students(connection: Connection, **query: Any) -> Response:
     """List the students."""
     return page(service.list_students(connection, **query))
 
 
 @bp.get("/students/<id:student_id>")
-@reading(answer=StudentOut, errors=(StudentNotFound,), etag=True)
+@reading(scope="students:read", own=True, answer=StudentOut, errors=(StudentNotFound,), etag=True)
 def get_student(connection: Connection, student_id: int) -> Response:
     """Read a student."""
     return show(StudentOut, service.show_student(connection, student_id))
@@ -46,7 +46,9 @@ def get_student(connection: Connection, student_id: int) -> Response:
 
 @bp.put("/students/<id:student_id>", endpoint="put_student")
 @bp.patch("/students/<id:student_id>")
-@writing(body=StudentIn(partial=True), answer=StudentOut, errors=(StudentNotFound, *TAKEN, Stale), etag=True)
+@writing(
+    scope="students:write", body=StudentIn(partial=True), answer=StudentOut, errors=(StudentNotFound, *TAKEN, Stale), etag=True
+)
 def update_student(session: Session, student_id: int, **changes: Any) -> Response:
     """Change a student: what the body does not name stays, null clears."""
     student = service.get_student(session, student_id, for_update=True)
@@ -55,7 +57,7 @@ def update_student(session: Session, student_id: int, **changes: Any) -> Respons
 
 
 @bp.delete("/students/<id:student_id>")
-@writing(status=(204,), errors=(StudentNotFound, Stale), etag=True)
+@writing(scope="students:write", status=(204,), errors=(StudentNotFound, Stale), etag=True)
 def delete_student(session: Session, student_id: int) -> Response:
     """Delete a student and end its enrollments."""
     student = service.get_student(session, student_id, for_update=True)

@@ -1,7 +1,7 @@
 """@reading and @writing: what a view declares of itself, and the order in which a request is judged.
 
-First the query, then the body, then, inside the transaction, the Idempotency-Key and the view: a request that is ill-formed
-costs the database nothing. What is declared here is also what OpenAPI shows.
+First who asks (access.py), then the query, then the body, then, inside the transaction, the Idempotency-Key and the view: a
+request that is ill-formed costs the database nothing. What is declared here is also what OpenAPI shows.
 """
 
 from __future__ import annotations
@@ -27,12 +27,15 @@ View = Callable[..., Response]
 class Endpoint:
     """A view's contract.
 
-    `many` says that it answers a page of `answer`; `etag`, that preconditions apply. `first` is called like the view, before a
-    transaction is begun or a lock taken, with a connection; it may refuse, and what it returns joins what the view gets. `alone`
-    says that the view answers without a database.
+    `scope` is what a caller needs; with `own`, the student that the path's `student_id` names needs none (access.py). `many` says
+    that it answers a page of `answer`; `etag`, that preconditions apply. `first` is called like the view, before a transaction is
+    begun or a lock taken, with a connection; it may refuse, and what it returns joins what the view gets. `alone` says that the
+    view answers without a database.
     """
 
     writes: bool
+    scope: str | None = None
+    own: bool = False
     query: Schema | None = None
     body: Schema | None = None
     answer: type[Schema] | None = None

@@ -3,6 +3,9 @@
 The key is claimed in the transaction of the effect and the answer stored in it, so that both stand or neither does. A second
 request under a claimed key waits for the first to commit (PostgreSQL: on the unique index; SQLite: on the write lock). A refusal
 rolls the claim back with everything else.
+
+A key belongs to its caller: it is stored behind the caller's name and a space, which no key has; without them where nobody has to
+say who it is.
 """
 
 from __future__ import annotations
@@ -20,6 +23,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from course_management.errors import Invalid, KeyReused
 from course_management.extensions import Model, UTCDateTime, now
+from course_management.logs import actor
 
 HEADER = "Idempotency-Key"
 LIFETIME = timedelta(hours=24)
@@ -41,13 +45,13 @@ class IdempotencyKey(Model):
 
 
 def key_of_request() -> str | None:
-    """The request's key. Raises Invalid for what is no key; no comma is in one, since two headers would be joined by it."""
+    """The request's key, as its caller's own. Raises Invalid for what is no key: with a comma, it would be two headers joined."""
     key = request.headers.get(HEADER) if request.method == "POST" else None
     if key is not None and not re.fullmatch("[!-+.-~-]{1,255}", key):
         raise Invalid(
             [{"header": HEADER, "detail": "Must be one key of 1 to 255 visible ASCII characters, without spaces or commas."}]
         )
-    return key
+    return f"{actor.get()} {key}" if key and actor.get() else key
 
 
 def fingerprint() -> str:

@@ -15,18 +15,21 @@ from werkzeug.routing import Rule
 
 from course_management import errors
 from course_management.extensions import MAX_ID
+from course_management.web.access import PUBLIC, REQUIRED, needs
 from course_management.web.endpoint import Endpoint
 from course_management.web.fields import Id, Level, Text
 from course_management.web.problems import status_of
 from course_management.web.requests import template
-from course_management.web.responses import API, as_json
+from course_management.web.responses import API, as_json, page_of
 
 bp = Blueprint("docs", __name__, template_folder="templates")
 
 ABOUT = """Students, courses and enrollments.
 
 Every refusal is a problem document (RFC 9457); its `type` leads to a page that explains it. Every POST takes an
-`Idempotency-Key`; single resources have an `ETag`; lists are paged by the `Link` header."""
+`Idempotency-Key`; single resources have an `ETag`; lists are paged by the `Link` header.
+
+Where the service asks who you are, press Authorize and give an API key or a token."""
 
 _PARAMETERS: dict[str, dict[str, Any]] = {
     "course": {
@@ -35,6 +38,12 @@ _PARAMETERS: dict[str, dict[str, Any]] = {
     },
     "course_id": {"schema": {"type": "integer", "minimum": 1, "maximum": MAX_ID}},
     "student_id": {"schema": {"type": "integer", "minimum": 1, "maximum": MAX_ID}},
+}
+_BEARER = {
+    "type": "http",
+    "scheme": "bearer",
+    "description": "An API key (`cm_…`) or a token of the school's sign-in. Each operation names the scope it needs; `admin` has "
+    "all of them, and `:write` includes `:read`.",
 }
 _KEY = {
     "name": "Idempotency-Key",
@@ -93,11 +102,13 @@ def build(app: Flask) -> dict[str, Any]:
     assert marshmallow.converter is not None  # made by APISpec
     marshmallow.converter.add_attribute_function(_bounds)  # type: ignore[no-untyped-call]  # apispec gives no types here
     spec.components.schema("Problem", _PROBLEM)
+    spec.components.security_scheme("bearer", _BEARER)
     for rule in sorted(app.url_map.iter_rules(), key=lambda r: r.rule):
         endpoint = getattr(app.view_functions[rule.endpoint], "endpoint", None)
         if isinstance(endpoint, Endpoint) and rule.rule.startswith(API):
             for method in sorted((rule.methods or set()) - {"HEAD", "OPTIONS"}):
                 operation = _operation(rule, method, endpoint, app.view_functions[rule.endpoint].__doc__ or "")
+                operation["security"] = _security(endpoint, required=app.config["AUTH"] == REQUIRED)
                 spec.path(template(rule.rule), operations={method.lower(): operation})
     return spec.to_dict()
 
@@ -127,6 +138,12 @@ def _operation(rule: Rule, method: str, endpoint: Endpoint, about: str) -> dict[
         types = ["application/json"] + ["application/merge-patch+json"] * (method == "PATCH")
         operation["requestBody"] = {"required": True, "content": {t: {"schema": endpoint.body} for t in types}}
     return operation
+
+
+def _security(endpoint: Endpoint, *, required: bool) -> list[dict[str, Any]]:
+    if endpoint.scope == PUBLIC:
+        return []
+    return [{"bearer": [endpoint.scope]}, *[{}] * (not required)]
 
 
 def _responses(method: str, endpoint: Endpoint) -> dict[str, Any]:
@@ -162,6 +179,8 @@ def _headers(endpoint: Endpoint, status: int) -> dict[str, Any]:
 
 def _refusals(method: str, endpoint: Endpoint) -> dict[int, list[str]]:
     kinds: list[type[errors.Error]] = [*endpoint.errors, errors.Invalid, errors.Unavailable]
+    if endpoint.scope != PUBLIC:
+        kinds += [errors.NotAuthenticated, errors.TokenInvalid, errors.ScopeMissing]
     found: dict[int, list[str]] = {500: ["internal-error"]}
     if endpoint.writes and (method == "POST" or not endpoint.etag):
         kinds.append(errors.Stale)
@@ -180,24 +199,22 @@ def _document(app: Flask) -> dict[str, Any]:
 
 
 @bp.get("/openapi.json")
+@needs(PUBLIC)
 def openapi() -> Response:
     """The OpenAPI 3.1 document."""
     return as_json(_document(current_app._get_current_object()))  # type: ignore[attr-defined]  # the app behind the proxy
 
 
 @bp.get("/docs")
+@needs(PUBLIC)
 def docs() -> Response:
     """Swagger UI."""
-    base = request.path.removesuffix("/docs")
-    answer = Response(render_template("docs.html", base=base))
-    answer.headers["Content-Security-Policy"] = (
-        "default-src 'none'; script-src 'self'; connect-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; "
-        "frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
-    )
-    return answer
+    page = render_template("docs.html", base=request.path.removesuffix("/docs"))
+    return page_of(page, "script-src 'self'; connect-src 'self'; img-src 'self' data:; style-src 'self'")
 
 
 @bp.get("/docs/<name>")
+@needs(PUBLIC)
 def asset(name: str) -> Response:
     """A file of Swagger UI, which stands beside this module so that no network is needed."""
     return send_from_directory(Path(__file__).parent / "swagger-ui", name, max_age=86400)

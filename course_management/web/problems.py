@@ -12,21 +12,32 @@ from sqlalchemy.orm.exc import StaleDataError
 from werkzeug.exceptions import HTTPException
 from werkzeug.http import HTTP_STATUS_CODES
 
-from course_management import constraints, errors
+from course_management import constraints, errors, metrics
 from course_management.logs import log, request_id
-from course_management.web.responses import as_json
+from course_management.web.access import PUBLIC, needs
+from course_management.web.responses import as_json, page_of
 from course_management.web.transaction import CommitUncertainError
 
 RETRY_AFTER = "2"  # seconds
 
 STATUS: dict[type[errors.Error], int] = {
     errors.Malformed: 400,
+    errors.NotAuthenticated: 401,
+    errors.TokenInvalid: 401,
+    errors.ScopeMissing: 403,
     errors.NotFound: 404,
     errors.Conflict: 409,
     errors.Stale: 412,
     errors.Invalid: 422,
     errors.KeyReused: 422,
     errors.Unavailable: 503,
+}
+
+# What WWW-Authenticate says (RFC 6750, section 3).
+CHALLENGES: dict[type[errors.Error], str] = {
+    errors.NotAuthenticated: 'Bearer realm="course-management"',
+    errors.TokenInvalid: 'Bearer realm="course-management", error="invalid_token"',
+    errors.ScopeMissing: 'Bearer realm="course-management", error="insufficient_scope", scope="{scope}"',
 }
 
 _AGAIN = "Wait for the seconds that Retry-After names and send the request again; with an Idempotency-Key that is safe."
@@ -68,6 +79,7 @@ def status_of(kind: type[errors.Error]) -> int:
 
 def problem(code: str, title: str, status: int, detail: str, **fields: Any) -> Response:
     """A problem document (RFC 9457): `type` is the address of a page that explains the code and its remedy."""
+    metrics.refusals(code).inc()
     document = {"type": f"/problems/{code}", "title": title, "status": status, "detail": detail, "instance": request.path}
     answer = as_json(document | {"request_id": request_id.get()} | fields, status, "application/problem+json")
     if status == 503:
@@ -77,7 +89,10 @@ def problem(code: str, title: str, status: int, detail: str, **fields: Any) -> R
 
 def from_error(error: errors.Error) -> Response:
     """The problem document of one of our own errors."""
-    return problem(error.code, error.title, status_of(type(error)), error.detail, **error.fields)
+    answer = problem(error.code, error.title, status_of(type(error)), error.detail, **error.fields)
+    if type(error) in CHALLENGES:
+        answer.headers["WWW-Authenticate"] = CHALLENGES[type(error)].format(**error.fields)
+    return answer
 
 
 def _from_http(error: HTTPException) -> Any:
@@ -124,6 +139,8 @@ def init_app(app: Flask) -> None:
         app.register_error_handler(kind, _from_database)
     app.register_error_handler(StaleDataError, lambda error: from_error(errors.Stale()))
     app.register_error_handler(Exception, _unforeseen)
+    for code in catalogue():
+        metrics.refusals(code)
 
 
 def catalogue() -> dict[str, dict[str, Any]]:
@@ -146,17 +163,19 @@ bp = Blueprint("problems", __name__, template_folder="templates")
 @bp.app_template_filter("code")
 def code_spans(text: str) -> Markup:
     """Text with its `words in backticks` as HTML code."""
-    return Markup(re.sub("`([^`]*)`", r"<code>\1</code>", str(escape(text))))
+    return Markup(re.sub("`([^`]*)`", r"<code>\1</code>", str(escape(text))))  # nosec B704 - escaped first
 
 
 @bp.get("/problems")
-def index() -> str:
+@needs(PUBLIC)
+def index() -> Response:
     """Every problem code on one page."""
-    return render_template("problems.html", problems=catalogue(), heading="Problems")
+    return _page(catalogue(), "Problems")
 
 
 @bp.get("/problems/<code>")
-def explain(code: str) -> str:
+@needs(PUBLIC)
+def explain(code: str) -> Response:
     """What a problem code means and what mends it."""
     found = catalogue()
     for status in HTTP_STATUS_CODES:  # what HTTP may yet refuse, and we have no words of our own for
@@ -164,4 +183,8 @@ def explain(code: str) -> str:
             found.setdefault(code, dict(zip(("title", "remedy"), words(status)[1:], strict=True), status=status, about=""))
     if code not in found:
         abort(404)
-    return render_template("problems.html", problems={code: found[code]}, heading=code)
+    return _page({code: found[code]}, code)
+
+
+def _page(problems: dict[str, Any], heading: str) -> Response:
+    return page_of(render_template("problems.html", problems=problems, heading=heading), "style-src 'unsafe-inline'")

@@ -1,23 +1,52 @@
-"""The life of a request: its id, and its line in the log."""
+"""The life of a request: its id, its place in a trace, its line in the log, and that it is counted."""
 
 from __future__ import annotations
 
 import random
 import re
 import time
+from collections.abc import Iterable
 from functools import cache, partial
+from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 from flask import Flask, Response, g, request
 
-from course_management.logs import info, request_id
+from course_management import metrics
+from course_management.logs import NO_TRACE, actor, info, log, request_id, trace
+
+METRICS = "/metrics"
 
 _SANE = re.compile("[A-Za-z0-9._:/+=-]{1,128}")
+# traceparent (W3C Trace Context, section 3.2): what follows the flags is for versions to come.
+_TRACE = re.compile(
+    "(?:(00)|(?!00|ff)[0-9a-f]{2})-(?!0{32})(?P<trace_id>[0-9a-f]{32})-(?!0{16})(?P<span_id>[0-9a-f]{16})-[0-9a-f]{2}(?(1)|(?:-.*)?)"
+)
 
 
-def init_app(app: Flask, *, proxy: bool) -> None:
-    """Give every request of `app` an id, and log it when it is answered; behind a `proxy`, which says who the client is."""
+def init_app(app: Flask, slow_ms: int, *, proxy: bool) -> None:
+    """Give every request of `app` an id; log and count it when it is answered, and say so if it took `slow_ms` or more.
+
+    Behind a `proxy` it is the proxy who says who the client is.
+    """
     app.before_request(_begin)
-    app.after_request(partial(_end, "HTTP_X_FORWARDED_FOR" if proxy else "REMOTE_ADDR"))
+    app.after_request(partial(_end, slow_ms, "HTTP_X_FORWARDED_FOR" if proxy else "REMOTE_ADDR"))
+    app.wsgi_app = _in_flight(app.wsgi_app)  # type: ignore[method-assign, assignment]  # the way Flask documents
+
+
+def _in_flight(app: WSGIApplication) -> WSGIApplication:
+    """WSGI middleware: count who is being served, but not who comes to ask how many."""
+    in_flight = metrics.counted().in_flight
+
+    def count(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        if environ["PATH_INFO"] == METRICS:
+            return app(environ, start_response)
+        in_flight.inc()
+        try:
+            return app(environ, start_response)
+        finally:
+            in_flight.dec()
+
+    return count
 
 
 def route() -> str | None:
@@ -34,18 +63,26 @@ def template(rule: str) -> str:
 def _begin() -> None:
     sent = request.headers.get("X-Request-ID", "")
     request_id.set(sent if _SANE.fullmatch(sent) else f"{random.getrandbits(128):032x}")
+    actor.set("")
+    caller = request.environ.get("HTTP_TRACEPARENT")
+    parent = _TRACE.fullmatch(caller) if caller else None
+    trace.set({"trace_id": parent["trace_id"], "span_id": parent["span_id"]} if parent else NO_TRACE)
     g.began = time.perf_counter()
 
 
-def _end(client: str, answer: Response) -> Response:
+def _end(slow_ms: int, client: str, answer: Response) -> Response:
     answer.headers["X-Request-ID"] = request_id.get()
     answer.headers["X-Content-Type-Options"] = "nosniff"
-    info(
-        "request",
-        method=request.method,
-        route=route(),
-        status=answer.status_code,
-        duration_ms=round((time.perf_counter() - g.began) * 1000, 3),
-        client=request.environ.get(client, "").rpartition(",")[2].strip() or None,  # the last is the proxy's own word
-    )
+    method, address, status, seconds = request.method, route(), answer.status_code, time.perf_counter() - g.began
+    metrics.count_request(method, address, status, seconds)
+    fields = {
+        "method": method,
+        "route": address,
+        "status": status,
+        "duration_ms": round(seconds * 1000, 3),
+        "client": request.environ.get(client, "").rpartition(",")[2].strip() or None,  # the last is the proxy's own word
+    }
+    info("request", **fields)
+    if seconds * 1000 >= slow_ms:
+        log.warning("slow request", extra=fields)
     return answer

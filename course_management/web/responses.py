@@ -137,6 +137,14 @@ def as_json(value: Any, status: int = 200, mimetype: str = "application/json") -
     return Response(orjson.dumps(value, option=_OPTIONS), status, mimetype=mimetype)
 
 
+def page_of(text: str, policy: str) -> Response:
+    """A page for people: `policy` is what it may load (Content Security Policy Level 3), and nothing may frame it."""
+    answer = Response(text, mimetype="text/html")
+    closed = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    answer.headers["Content-Security-Policy"] = f"{closed}; {policy}"
+    return answer
+
+
 def no_content() -> Response:
     """204."""
     return Response(status=204)

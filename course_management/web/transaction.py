@@ -12,7 +12,7 @@ from sqlalchemy.engine import Connection, RootTransaction
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
-from course_management import logs
+from course_management import logs, metrics
 from course_management.constraints import sqlstate
 from course_management.extensions import SNAPSHOT, WRITING, db, take_time
 
@@ -65,9 +65,11 @@ def transaction(*, writing: bool, snapshot: bool = False, unhurried: bool = Fals
     logs.flush_notes(session)
 
 
-def _commit(began: RootTransaction) -> None:
+def _commit(begun: RootTransaction) -> None:
+    began = time.perf_counter()
     try:
-        began.commit()
+        begun.commit()
+        metrics.time_statement("COMMIT", time.perf_counter() - began)
     except DBAPIError as error:
         if error.connection_invalidated:
             raise CommitUncertainError from error

@@ -8,8 +8,9 @@ import uuid
 import orjson
 from werkzeug.http import HTTP_STATUS_CODES
 
+from course_management import metrics
 from course_management.errors import Error
-from course_management.logs import info, log
+from course_management.logs import NO_TRACE, info, log, trace
 from course_management.web.problems import RETRY_AFTER, status_of, words
 
 
@@ -32,7 +33,10 @@ def _send(sock: socket.socket, status: int, code: str, title: str, detail: str) 
     request_id = uuid.uuid4().hex
     document = {"type": f"/problems/{code}", "title": title, "status": status, "detail": detail, "instance": ""}
     body = orjson.dumps(document | {"request_id": request_id})
-    info("request", request_id=request_id, method=None, route=None, status=status, duration_ms=None)
+    trace.set(NO_TRACE)  # the thread may have served another request before
+    metrics.count_request(None, None, status, None)
+    metrics.refusals(code).inc()
+    info("request", request_id=request_id, actor=None, method=None, route=None, status=status, duration_ms=None)
     retry = f"Retry-After: {RETRY_AFTER}\r\n" if status == 503 else ""
     head = (
         f"HTTP/1.1 {status} {HTTP_STATUS_CODES[status]}\r\nConnection: close\r\nContent-Type: application/problem+json\r\n"

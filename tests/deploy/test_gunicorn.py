@@ -23,7 +23,7 @@ def start(tmp_path):
     started = []
 
     def start(**settings):
-        env = {**os.environ, "DATABASE_URL": f"sqlite:///{tmp_path / 'a.db'}", "WEB_CONCURRENCY": "1", **settings}
+        env = {**os.environ, "DATABASE_URL": f"sqlite:///{tmp_path / 'a.db'}", "WEB_CONCURRENCY": "1", "AUTH": "open", **settings}
         with (tmp_path / "log").open("ab") as log:
             started.append(subprocess.Popen([BIN / "gunicorn", "wsgi:app"], cwd=ROOT, env=env, stdout=log, stderr=log))
         return started[-1]
@@ -93,6 +93,18 @@ def test_it_starts_while_the_database_is_away(tmp_path):
     with Gunicorn({"DATABASE_URL": f"postgresql://u@127.0.0.1:{free_port()}/none"}, tmp_path / "log") as server:
         assert server.request("GET", "/health/ready").status == 503
     assert time.monotonic() - began < 20
+
+
+def test_a_worker_told_to_stop_before_it_listens_stops(tmp_path):
+    """Without post_fork in gunicorn.conf.py it goes on until it is killed, GRACEFUL_TIMEOUT seconds later."""
+    slow = "import pathlib, time\nof_ours = post_fork\ndef post_fork(server, worker):\n    of_ours(server, worker)\n"
+    slow += f"    pathlib.Path({str(tmp_path / 'forked')!r}).touch()\n    time.sleep(2)\n"
+    (tmp_path / "conf.py").write_text((ROOT / "gunicorn.conf.py").read_text() + slow)
+    env = {**os.environ, "DATABASE_URL": f"sqlite:///{tmp_path / 'a.db'}", "WEB_CONCURRENCY": "1", "PORT": str(free_port())}
+    process = subprocess.Popen([BIN / "gunicorn", "-c", tmp_path / "conf.py", "wsgi:app"], cwd=ROOT, env=env)
+    poll((tmp_path / "forked").exists)
+    process.terminate()
+    assert process.wait(20) == 0
 
 
 def test_a_wrong_setting_is_found_before_a_reload(tmp_path):

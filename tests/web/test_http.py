@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import io
 import json
 import re
 
 import pytest
 
-from course_management import logs
 from tests.web.problems import problem
 
 
@@ -94,22 +92,6 @@ def test_a_sane_request_id_is_kept_and_another_made(client):
     assert answer.json["request_id"] == answer.headers["X-Request-ID"] == "abc"
 
 
-@pytest.fixture
-def lines(app):
-    """The lines logged since last asked."""
-    stream = io.StringIO()
-    logs.configure("INFO", stream)
-
-    def read():
-        text = stream.getvalue()
-        stream.seek(0)
-        stream.truncate()
-        return [json.loads(line) for line in text.splitlines()]
-
-    yield read
-    logs.configure("INFO", io.StringIO())
-
-
 def test_one_line_a_request_and_one_an_event(client, lines):
     course = client.post("/courses", json={"name": "Secret name", "level": "x"}, headers={"X-Request-ID": "r1"}).json
     event, request = lines()
@@ -121,6 +103,7 @@ def test_one_line_a_request_and_one_an_event(client, lines):
         "logger": "course_management",
         "event": "request",
         "request_id": "r1",
+        "actor": None,
         "method": "POST",
         "route": "/courses",
         "status": 201,

@@ -1,0 +1,1 @@
+"""API keys: what machines identify themselves with."""
