@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import itertools
+import json
 import subprocess
 import threading
 import time
@@ -27,11 +28,12 @@ WHERE e.course_id = ANY(%s) GROUP BY e.student_id, e.course_id, e.state
 class Storm:
     """Every student asks for a seat of every course, inside `with Storm(up) as storm`; on leaving the books are compared.
 
+    Those in `haste` hang up on their first request without waiting for its answer.
     `final` has the last answer of each (student, course), `refused` those that were sent again, each with the moment it was sent.
     """
 
-    def __init__(self, up: Topology, courses: int, clients: int = 12) -> None:
-        self.up = up
+    def __init__(self, up: Topology, courses: int, clients: int = 12, *, haste: bool = False) -> None:
+        self.up, self.haste = up, haste
         people = [("POST", "/students", {"name": f"Student {i}"}) for i in range(STUDENTS)]
         self.students = [answer.json["id"] for answer in crowd(up.port, people, clients)]
         names = [f"Course {time.time_ns()} {i}" for i in range(courses)]
@@ -88,6 +90,9 @@ class Storm:
     def _ask(self, connection: http.client.HTTPConnection, student: int, course: int) -> Answer:
         request = ("POST", f"/students/{student}/enroll", {"course_ids": [course]}, {"Idempotency-Key": f"{student}-{course}"})
         deadline = time.monotonic() + PATIENCE
+        if self.haste:
+            connection.request(request[0], request[1], json.dumps(request[2]), {"Content-Type": "application/json", **request[3]})
+            connection.close()
         while True:
             sent = time.monotonic()
             try:

@@ -41,7 +41,7 @@ def downgrade():
 
 
 def test_a_reload(up, record_property):
-    """With the old workers killed instead, some are 502s."""
+    """Where a stopping worker does not wait for its connections, some are 502s."""
     with Storm(up, courses=size(20, 80)) as storm:
         for _ in range(size(1, 8)):
             storm.wait_for(100)
@@ -54,7 +54,7 @@ def test_a_reload(up, record_property):
 
 
 def test_a_stop(up, record_property):
-    """What was accepted is answered; who came later is told when to come back. With SIGKILL some are cut off."""
+    """What was accepted is answered; who came later is told when to come back. Where a worker does not wait, some are cut off."""
     cut_off = up.nginx_errors.read_text().count("prematurely closed")
     with Storm(up, courses=size(20, 80)) as storm:
         for _ in range(size(1, 5)):
@@ -123,7 +123,7 @@ def watched(path):
 
 
 def test_a_new_release_migrates_while_the_old_one_serves(up, new, record_property):
-    """Where the migration renames a column that is in use, both fail."""
+    """Seen to fail with a migration that renames a column in use: the old one is no longer ready."""
     with Storm(up, courses=size(60, 150)) as storm, watched(up.socket) as was_ready:
         storm.wait_for(100)
         began = time.monotonic()

@@ -72,7 +72,7 @@ def resident(pid):
 
 
 def test_mutants(up, record_property):
-    """Seen to fail where a body is parsed by the standard json (deep nesting), and where a dict remembers every path."""
+    """Seen to fail when a body left unread ended a connection that was to be kept; and where a list remembers every address."""
     print(f"SEED={SEED}")
     up.reload()
     workers = up.worker_pids()

@@ -58,7 +58,7 @@ def course(up):
 
 
 def test_a_lock_held_by_somebody_else(up, sql, course, record_property):
-    """Without `lock_timeout` and `statement_timeout` nobody who wants the course is answered."""
+    """Seen to fail without `statement_timeout`: those in line behind each other waited for 15 s."""
     sql.execute("SELECT 1 FROM courses WHERE id = %s FOR UPDATE", (course.rpartition("/")[2],))
     ends, took = time.monotonic() + size(1, 60), []
     with Load(up, clients=4) as others:
@@ -76,7 +76,7 @@ def test_a_lock_held_by_somebody_else(up, sql, course, record_property):
 
 
 def test_a_statement_that_hangs(up, sql, record_property):
-    """Without `statement_timeout` it is answered when it ends."""
+    """Seen to fail without `statement_timeout`: nginx answers 504 after a minute."""
     sql.connection.autocommit = True
     sql.execute(
         "CREATE FUNCTION hang() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(60); RETURN NEW; END $$;"
@@ -117,7 +117,7 @@ def frozen(postgres):
 
 
 def test_a_database_that_says_nothing(up, course, record_property):
-    """Without `break_off` the threads wait until it speaks again, and nginx answers 504 after a minute."""
+    """Seen to fail without `break_off`: the threads wait until it speaks again, and nginx answers 504 after a minute."""
     for _ in range(size(1, 3)):
         crowd(up.port, [("GET", course)] * 32, 16)
         with frozen(up.postgres):
@@ -145,7 +145,7 @@ def test_ten_connections_a_thread(up, course, record_property):
 
 
 def test_every_thread_stuck(up, sql, course, record_property):
-    """Without `_refuse` of the worker, all wait as long as the first."""
+    """Seen to fail without `_refuse` of the worker: all wait as long as the first."""
     sql.execute("SELECT 1 FROM courses WHERE id = %s FOR UPDATE", (course.rpartition("/")[2],))
     stuck = [Asked(up, "PATCH", course, {"level": f"y{i}"}) for i in range(80)]
     poll(lambda: sum(not one.is_alive() for one in stuck) >= 60)
