@@ -116,7 +116,7 @@ def test_slow_clients(up, record_property):
 
 
 def test_clients_that_hang_up(up, record_property):
-    """Who asks again under the same key is told what was done. Without the claim in `idempotency.py` it is done twice, or kept."""
+    """Who asks again under the same key is told what was done. Without claims it is done twice, or kept."""
     with Storm(up, courses=size(4, 60), haste=True) as storm:
         storm.wait_for(size(200, 4000))
     assert (storm.broken, storm.statuses()) == ([], set())
