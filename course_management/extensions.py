@@ -217,18 +217,20 @@ def take_time(connection: Connection) -> None:
 _in_hand: dict[int, tuple[float, ConnectionPoolEntry]] = {}
 
 
-def break_off(seconds: float) -> None:
+def break_off(seconds: float) -> int:
     """Break the connections to PostgreSQL that have been in hand for longer: whoever waits for an answer on one gets an error.
 
     PostgreSQL itself ends what takes too long; this is for one that says nothing any more, when all the kernel knows is that
-    it takes bytes.
+    it takes bytes. Returns how many were broken.
     """
-    since = time.monotonic() - seconds
+    since, broken = time.monotonic() - seconds, 0
     for began, entry in list(_in_hand.values()):
         dbapi: Any = entry.dbapi_connection
         if began < since and hasattr(dbapi, "server_version") and not dbapi.closed:
             with suppress(OSError), socket.socket(fileno=os.dup(dbapi.fileno())) as wire:
                 wire.shutdown(socket.SHUT_RDWR)
+                broken += 1
+    return broken
 
 
 def _on_checkout(dbapi: Any, record: ConnectionPoolEntry, proxy: Any) -> None:

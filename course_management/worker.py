@@ -22,6 +22,7 @@ from gunicorn.workers.gthread import STOP_KEEPALIVE_LINGER, TConn, ThreadWorker
 
 from course_management.errors import Overloaded
 from course_management.extensions import break_off
+from course_management.logs import log
 from course_management.web import wire
 
 READ_WAIT = 10  # seconds a thread waits for the rest of a request that has begun, or for a client to take its answer
@@ -167,7 +168,8 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
                 # Out of the threads' reach now, so what is true of it stays true.
                 idle = min(conn.timeout, latest) <= now and not _has_spoken(conn)
                 self._close(conn) if idle else self._wait(conn, self.cfg.keepalive, self.epoll.modify)
-        break_off(HOLD)
+        if broken := break_off(HOLD):
+            log.warning("database said nothing", extra={"connections": broken, "seconds": HOLD})
         if len(self.busy) == self.cfg.threads and now - self.taken > STUCK:
             self._refuse()
 

@@ -116,7 +116,7 @@ def test_slow_clients(up, record_property):
 
 
 def test_clients_that_hang_up(up, record_property):
-    """Who asks again under the same key is told what was done. Without claims it is done twice, or kept."""
+    """Who asks again under the same key is told what was done. Seen to fail where `claim` finds no key."""
     with Storm(up, courses=size(4, 60), haste=True) as storm:
         storm.wait_for(size(200, 4000))
     assert (storm.broken, storm.statuses()) == ([], set())
@@ -131,7 +131,7 @@ def test_idle_connections(up, record_property):
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     with ExitStack() as stack:
         idle = []
-        for _ in range(size(1500, 5000)):
+        for _ in range(size(1000, 5000)):
             idle.append(stack.enter_context(dial(up, "nginx")))
             idle[-1].sendall(LIVE)
             assert idle[-1].recv(4096).startswith(b"HTTP/1.1 200")
