@@ -22,7 +22,7 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 from sqlalchemy.pool import ConnectionPoolEntry
 
-from course_management import prepared
+from course_management import messages, prepared
 
 MAX_ID = 2**63 - 1
 LOCK_WAIT = 5000  # milliseconds a statement waits for a lock on PostgreSQL
@@ -159,8 +159,7 @@ def engine_options(url: URL, pool_size: int) -> dict[str, Any]:
     options: dict[str, Any] = {"isolation_level": "AUTOCOMMIT", "pool_size": pool_size, "max_overflow": 0, "pool_timeout": 10}
     if url.get_backend_name() == "postgresql":
         options["connect_args"] = {"connect_timeout": 5, "application_name": "course-management", **DEAD_PEER}
-        # A rollback of nothing asks nobody, but lets another thread take the interpreter: twice a request, for nothing.
-        options["skip_autocommit_rollback"] = True
+        options["connect_args"]["connection_factory"] = messages.Connection
     else:
         options["connect_args"] = {"timeout": SQLITE_WAIT}
     return options
@@ -201,10 +200,8 @@ def _on_begin(connection: Connection) -> None:
         # A writer takes the lock now: a reader that turned writer could not wait for it.
         connection.exec_driver_sql("BEGIN IMMEDIATE" if mode == "writing" else "BEGIN")
         return
-    # Flag of psycopg2 alone: costs no round trip, where isolation_level would cost two.
-    connection.connection.dbapi_connection.autocommit = False  # type: ignore[union-attr]  # a live connection has one
-    if mode == "snapshot":
-        connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+    dbapi: Any = connection.connection.dbapi_connection
+    dbapi.begin("ISOLATION LEVEL REPEATABLE READ READ ONLY" if mode == "snapshot" else "")
 
 
 def take_time(connection: Connection) -> None:
@@ -239,8 +236,6 @@ def _on_checkout(dbapi: Any, record: ConnectionPoolEntry, proxy: Any) -> None:
 
 def _on_checkin(dbapi: Any, record: ConnectionPoolEntry) -> None:
     _in_hand.pop(id(record), None)
-    if dbapi is not None and hasattr(dbapi, "server_version") and not dbapi.closed:
-        dbapi.autocommit = True
 
 
 def init_app(app: Flask, migrations: Path, *, prepare: bool) -> None:
