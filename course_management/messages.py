@@ -12,8 +12,10 @@ from typing import Any
 
 from psycopg2 import extensions
 
+_NOT_BEGUN = (extensions.TRANSACTION_STATUS_IDLE, extensions.TRANSACTION_STATUS_UNKNOWN)  # unknown: the connection is gone
 
-class Connection(extensions.connection):
+
+class Connection(extensions.connection):  # type: ignore[misc]  # psycopg2 has no types
     """Always in psycopg2's autocommit: transactions begin where `begin` says so, and end by commit or rollback."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -48,14 +50,14 @@ class Connection(extensions.connection):
             self._send("ROLLBACK")
 
     def _has_begun(self) -> bool:
-        return self.get_transaction_status() != extensions.TRANSACTION_STATUS_IDLE
+        return self.get_transaction_status() not in _NOT_BEGUN
 
     def _send(self, text: str) -> None:
         with self.cursor() as cursor:
             cursor.execute(text)
 
 
-class Cursor(extensions.cursor):
+class Cursor(extensions.cursor):  # type: ignore[misc]  # psycopg2 has no types
     """Sends what waits on its connection before what it is given, in the same message."""
 
     connection: Connection

@@ -22,8 +22,8 @@ from gunicorn.http.errors import NoMoreData
 from gunicorn.http.message import Request
 from gunicorn.workers.gthread import STOP_KEEPALIVE_LINGER, TConn, ThreadWorker
 
+from course_management.connections import break_off
 from course_management.errors import Overloaded
-from course_management.extensions import break_off
 from course_management.logs import log
 from course_management.web import wire
 
@@ -46,6 +46,8 @@ class _Message(bytearray):
 class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
     """A gthread worker whose threads take their requests from epoll."""
 
+    alive: bool
+
     def init_process(self) -> None:
         self.epoll = select.epoll()
         self.conns: dict[int, TConn] = {}
@@ -54,7 +56,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
         self.busy: set[int] = set()
         self.taken = self.swept = time.monotonic()
         # gunicorn asks for some twenty settings a request, and finds each in three steps: as attributes they are found in one.
-        vars(self.cfg).update({name: setting.get() for name, setting in self.cfg.settings.items()})
+        self.cfg.__dict__.update({name: setting.get() for name, setting in self.cfg.settings.items()})
         super().init_process()
 
     def run(self) -> None:
