@@ -19,6 +19,10 @@ LOCK_TIMEOUT = "3s"  # for a table: an upgrade that waited longer would hold up 
 
 def run(connection: sa.Connection) -> None:
     if connection.dialect.name == "postgresql":
+        encoding = connection.scalar(sa.text("SHOW server_encoding"))
+        if encoding != "UTF8":
+            remedy = "make it anew with createdb --encoding=UTF8 --template=template0"
+            raise SystemExit(f"The database's encoding {encoding} has no room for every name: {remedy}.")
         connection.execute(
             sa.text("SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0")
         )  # for another's upgrade, as long as it takes
