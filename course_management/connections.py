@@ -34,9 +34,9 @@ _in_hand: dict[int, tuple[float, Connection]] = {}
 
 @contextmanager
 def in_hand() -> Iterator[Connection]:
-    """This thread's connection; where it is in hand already, another. After an error of the database it goes back to the pool.
+    """This thread's connection; where it is in hand already, another. Whoever has it ends what transaction was begun.
 
-    Raises sqlalchemy.exc.DBAPIError where the database cannot be reached.
+    After an error of the database it goes back to the pool. Raises sqlalchemy.exc.DBAPIError where there is no database to reach.
     """
     connection, _kept.connection = _kept.connection, None
     if connection is None or connection.engine is not db.engine:
@@ -57,12 +57,10 @@ def in_hand() -> Iterator[Connection]:
 
 def _put_back(connection: Connection, sound: bool) -> None:
     """Keep the connection for the thread's next request, unless it may be broken or the thread has one."""
-    if not sound or _kept.connection:
+    if not sound or connection.invalidated or _kept.connection:
         connection.close()
-        return
-    if connection.in_transaction():  # in SQLAlchemy's eyes a statement has begun one; there is none on the server
-        connection.rollback()
-    _kept.connection = connection
+    else:
+        _kept.connection = connection
 
 
 def begin(connection: Connection, mode: str = WRITING) -> None:
@@ -72,7 +70,7 @@ def begin(connection: Connection, mode: str = WRITING) -> None:
         connection.exec_driver_sql("BEGIN IMMEDIATE" if mode == WRITING else "BEGIN")
         return
     dbapi: Any = connection.connection.dbapi_connection
-    dbapi.begin(mode)
+    dbapi.begin_with_next(mode)
 
 
 def take_time(connection: Connection) -> None:

@@ -16,14 +16,14 @@ _NOT_BEGUN = (extensions.TRANSACTION_STATUS_IDLE, extensions.TRANSACTION_STATUS_
 
 
 class Connection(extensions.connection):  # type: ignore[misc]  # psycopg2 has no types
-    """Always in psycopg2's autocommit: transactions begin where `begin` says so, and end by commit or rollback."""
+    """Always in psycopg2's autocommit: transactions begin where `begin_with_next` says so, and end by commit or rollback."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.cursor_factory = Cursor
         self._waiting: list[bytes] = []
 
-    def begin(self, mode: str = "") -> None:
+    def begin_with_next(self, mode: str = "") -> None:
         """Begin a transaction of this mode (SQL's transaction_mode) with the next statement."""
         self._waiting = [f"BEGIN {mode}".encode()]
 

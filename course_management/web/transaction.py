@@ -99,7 +99,11 @@ def read(work: Callable[[Connection], T]) -> T:
 
     def once() -> T:
         with in_hand() as connection:
-            return work(connection)
+            try:
+                return work(connection)
+            finally:
+                if connection.in_transaction():  # in SQLAlchemy's eyes a statement has begun one; the server has none
+                    connection.rollback()
 
     return _repeated(once)
 
