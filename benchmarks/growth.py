@@ -1,7 +1,7 @@
 """Does anything get slower as a school grows? `make bench-growth`: every route on a big database and on one of a hundredth.
 
 SIZE (10000000) enrollments, a tenth as many students and a hundredth as many courses; TIMES (60) requests of each kind, in turns;
-the small one is a PART (100th) of it.
+the small one is a PART (100th) of it. ONLY measures the kinds whose label has this in it.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from benchmarks.stage import postgres
 SIZE, PART, TIMES = (
     int(os.environ.get(name) or default) for name, default in (("SIZE", 10_000_000), ("PART", 100), ("TIMES", 60))
 )
+ONLY = os.environ.get("ONLY", "")
 MOST = 1.2  # times the small one's time, or statements
 WARM = 3  # requests of a kind before those that count: statements are prepared, pages read
 AGAIN = 3  # rounds for a kind that looks slow: these machines are noisy
@@ -107,7 +108,7 @@ def report(big: Side, small: Side) -> int:
     """Print a line for each kind of request; 1 where one grows."""
     print(f"{'request':<68}{'us small':>9}{'us big':>9}{'ratio':>7}{'statements':>12}  verdict")
     bad = 0
-    pairs = [dict((c.label, c) for kind in (lists.whole, lists.within, routes.others) for c in kind(side)) for side in (big, small)]
+    pairs = [dict((c.label, c) for kind in (lists.whole, lists.within, routes.others) for c in kind(side) if ONLY in c.label) for side in (big, small)]
     for label in (name for name in pairs[0] if name in pairs[1]):
         measured = [Measured(cases[label], side) for cases, side in zip(pairs, (big, small), strict=True)]
         ratio = compare(*measured)

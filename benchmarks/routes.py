@@ -9,6 +9,7 @@ from benchmarks.lists import Asked, Case
 from benchmarks.side import EACH, LINE, Side
 
 MANY = 50  # students of one request
+POOL = 24  # courses that requests of one kind enroll in: known to the connection, as they are in a service that runs
 
 
 class Fresh:
@@ -28,14 +29,17 @@ class Fresh:
         return LINE + 2 + self.number(what) * 7919 % (self.side.standing - LINE - 1)
 
     def course(self, what: int) -> int:
-        """The next of a quarter of the courses that nobody takes."""
+        """The next of some courses in one quarter of those that nobody takes."""
         quarter = (self.side.courses - self.side.half) // 4
-        return self.side.half + 1 + what * quarter + self.number(f"course {what}") % quarter
+        return self.side.half + 1 + what * quarter + self.number(f"course {what}") % POOL * (quarter // POOL)
 
 
 def others(side: Side) -> Iterator[Case]:
     """Cases whose requests each find what they need, and leave nothing that makes the next one dearer."""
     fresh = Fresh(side)
+    for what in range(4):
+        for _ in range(POOL):
+            side.ask("POST", "/students/1/enroll", {"course_ids": [fresh.course(what)]})
 
     def five() -> Asked:
         return "POST", f"/students/{fresh.student('five')}/enroll", {"course_ids": [fresh.course(1) for _ in range(5)]}
