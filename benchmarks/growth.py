@@ -108,7 +108,10 @@ def report(big: Side, small: Side) -> int:
     """Print a line for each kind of request; 1 where one grows."""
     print(f"{'request':<68}{'us small':>9}{'us big':>9}{'ratio':>7}{'statements':>12}  verdict")
     bad = 0
-    pairs = [dict((c.label, c) for kind in (lists.whole, lists.within, routes.others) for c in kind(side) if ONLY in c.label) for side in (big, small)]
+    pairs = [
+        dict((c.label, c) for kind in (lists.whole, lists.within, routes.others) for c in kind(side) if ONLY in c.label)
+        for side in (big, small)
+    ]
     for label in (name for name in pairs[0] if name in pairs[1]):
         measured = [Measured(cases[label], side) for cases, side in zip(pairs, (big, small), strict=True)]
         ratio = compare(*measured)

@@ -115,7 +115,9 @@ def within(side: Side) -> Iterator[Case]:
             for place, i in places.items():
                 address, shown = links[i], query.partition("@")[0]
                 yield Case(f"/courses/{{c}}/{path}?{shown} {place}", lambda _, address=address: ("GET", address, None))
-    yield Case("/courses/{full}/students?state=waitlisted", lambda s: ("GET", f"/courses/{s.full}/students?state=waitlisted", None))
+    yield Case(
+        "/courses/{full}/students?state=waitlisted", lambda s: ("GET", f"/courses/{s.full}/students?state=waitlisted", None)
+    )
 
 
 def walk(side: Side, address: str) -> Iterator[str]:

@@ -22,7 +22,9 @@ def scanned(engine: Engine, sent: Iterable[Sent]) -> list[str]:
         cursor: Any = connection.connection.cursor()
         for text, values in sent:
             cursor.execute(f"EXPLAIN (FORMAT JSON) {text}", values)
-            found |= {node["Relation Name"] for node in _nodes(cursor.fetchone()[0][0]["Plan"]) if node["Node Type"] == "Seq Scan"}
+            found |= {
+                node["Relation Name"] for node in _nodes(cursor.fetchone()[0][0]["Plan"]) if node["Node Type"] == "Seq Scan"
+            }
     return sorted(found & BIG)
 
 

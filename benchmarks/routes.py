@@ -82,7 +82,11 @@ def others(side: Side) -> Iterator[Case]:
     yield Case("GET /students/{s}/courses/{c} in line", lambda s: ("GET", f"/students/{LINE}/courses/{s.full}", None))
     yield Case("POST /students", lambda _: ("POST", "/students", {"name": f"Ada {fresh.number('student')}"}), 201)
     yield Case("PATCH /students/{s}", lambda _: edited(f"/students/{fresh.student('edited')}"))
-    yield Case(f"DELETE /students/{{s}} of {EACH} courses", lambda s: ("DELETE", f"/students/{s.students - fresh.number('x')}", None), 204)
+    yield Case(
+        f"DELETE /students/{{s}} of {EACH} courses",
+        lambda s: ("DELETE", f"/students/{s.students - fresh.number('x')}", None),
+        204,
+    )
     yield Case("POST /courses", lambda _: ("POST", "/courses", {"name": f"Art {fresh.number('art')}", "level": "x"}), 201)
     yield Case("PATCH /courses/{c}", lambda s: edited(f"/courses/{s.course()}"))
     yield Case("PATCH /courses/{c} capacity", lambda s: ("PATCH", f"/courses/{s.roomy}", {"capacity": 10**6 + fresh.number("c")}))
@@ -92,6 +96,8 @@ def others(side: Side) -> Iterator[Case]:
     yield Case("POST /students/{s}/courses refused", lambda s: enrolled("refused", s.full), 409)
     yield Case("POST /students/{s}/enroll in 5", lambda _: five(), 201)
     yield Case(f"PUT /students/{{s}}/enroll: {EACH} become 5", lambda _: replaced())
-    yield Case("DELETE /students/{s}/courses/{c}", lambda s: ("DELETE", f"/students/{members(1)[0]}/courses/{s.emptied}", None), 204)
+    yield Case(
+        "DELETE /students/{s}/courses/{c}", lambda s: ("DELETE", f"/students/{members(1)[0]}/courses/{s.emptied}", None), 204
+    )
     yield Case(f"POST /courses/{{c}}/students of {MANY}", lambda _: many(), 201)
     yield Case(f"POST /courses/{{c}}/drop of {MANY}", lambda _: left())

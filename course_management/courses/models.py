@@ -81,15 +81,17 @@ class Course(Versioned, Model):
             info={"error": WaitlistFull},
         ),
         sa.CheckConstraint("waitlisted = 0 OR (capacity IS NOT NULL AND seats_taken = capacity)", name="no_seat_beside_a_line"),
-        # Each order of all courses, of those of one level, and of those with a free seat: a page reads what it shows.
+        # Each order of all courses, of those of one level, of those with a free seat, and of both: a page reads what it shows.
         sa.Index(None, "created_at", "id"),
         sa.Index(None, "level", "id"),
-        sa.Index(None, "level", "name_key"),
+        sa.Index(None, "level", "name_key", "id"),
         sa.Index(None, "level", "created_at", "id"),
         sa.Index(None, "is_open", "id"),
-        sa.Index(None, "is_open", "name_key"),
-        sa.Index(None, "is_open", "level", "id"),
+        sa.Index(None, "is_open", "name_key", "id"),
         sa.Index(None, "is_open", "created_at", "id"),
+        sa.Index(None, "is_open", "level", "id"),
+        sa.Index(None, "is_open", "level", "name_key", "id"),
+        sa.Index(None, "is_open", "level", "created_at", "id"),
         {"sqlite_autoincrement": True},
     )
 

@@ -33,7 +33,8 @@ FILTERS: dict[str, Condition] = {
     "open": lambda value: _table.c.is_open == value,
 }
 KEYS = frozenset({"id", "name", "external_id"})
-LISTING = Listing("courses", COLUMNS, _table, SORTS, FILTERS, KEYS)
+PARTS: dict[str, sa.ColumnElement[Any]] = {"level": _table.c.level, "open": _table.c.is_open}
+LISTING = Listing("courses", COLUMNS, _table, SORTS, FILTERS, KEYS, PARTS)
 
 
 def folded(query: dict[str, Any]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Add to courses whether a seat is free, kept by the database, and an index for each order of open courses and of a level's.
+"""Add to courses whether a seat is free, kept by the database, and an index for each order of open courses, of a level's, and of both.
 
 Revision: 0010, after 0009.
 """
@@ -10,12 +10,14 @@ revision = "0010"
 down_revision = "0009"
 
 INDEXES = (
-    ("level", "name_key"),
+    ("level", "name_key", "id"),
     ("level", "created_at", "id"),
     ("is_open", "id"),
-    ("is_open", "name_key"),
-    ("is_open", "level", "id"),
+    ("is_open", "name_key", "id"),
     ("is_open", "created_at", "id"),
+    ("is_open", "level", "id"),
+    ("is_open", "level", "name_key", "id"),
+    ("is_open", "level", "created_at", "id"),
 )
 
 
