@@ -114,7 +114,9 @@ def within(side: Side) -> Iterator[Case]:
             places = {"first": 0, "middle": len(links) // 2, "last": -1} if len(links) > 2 else {"first": 0}
             for place, i in places.items():
                 address, shown = links[i], query.partition("@")[0]
-                yield Case(f"/courses/{{c}}/{path}?{shown} {place}", lambda _, address=address: ("GET", address, None))
+                yield Case(
+                    f"/courses/{{c}}/{path}{shown and '?'}{shown} {place}", lambda _, address=address: ("GET", address, None)
+                )
     yield Case(
         "/courses/{full}/students?state=waitlisted", lambda s: ("GET", f"/courses/{s.full}/students?state=waitlisted", None)
     )

@@ -56,8 +56,8 @@ def others(side: Side) -> Iterator[Case]:
         side.ask("POST", f"/courses/{side.emptied}/students", {"student_ids": students})
         return students
 
-    def edited(path: str) -> Asked:
-        return "PATCH", path, {"name": f"Edited {fresh.number('edited')}"}
+    def edited(method: str, path: str) -> Asked:
+        return method, path, {"name": f"Edited {fresh.number('edited')}"}
 
     def enrolled(what: str, course: int) -> Asked:
         return "POST", f"/students/{fresh.student(what)}/courses", {"course_id": course}
@@ -73,6 +73,9 @@ def others(side: Side) -> Iterator[Case]:
     def left() -> Asked:
         return "POST", f"/courses/{side.emptied}/drop", {"student_ids": members(MANY)}
 
+    for method in ("PUT", "PATCH"):
+        yield Case(f"{method} /students/{{s}}", lambda _, m=method: edited(m, f"/students/{fresh.student('edited')}"))
+        yield Case(f"{method} /courses/{{c}}", lambda s, m=method: edited(m, f"/courses/{s.course()}"))
     yield Case("GET /health/ready", lambda _: ("GET", "/health/ready", None))
     yield Case("GET /students/{s}", lambda s: ("GET", f"/students/{s.student()}", None))
     yield Case("GET /courses/{c} without limit", lambda s: ("GET", f"/courses/{s.course()}", None))
@@ -81,14 +84,12 @@ def others(side: Side) -> Iterator[Case]:
     yield Case("GET /students/{s}/courses/{c}", lambda _: standing())
     yield Case("GET /students/{s}/courses/{c} in line", lambda s: ("GET", f"/students/{LINE}/courses/{s.full}", None))
     yield Case("POST /students", lambda _: ("POST", "/students", {"name": f"Ada {fresh.number('student')}"}), 201)
-    yield Case("PATCH /students/{s}", lambda _: edited(f"/students/{fresh.student('edited')}"))
     yield Case(
         f"DELETE /students/{{s}} of {EACH} courses",
         lambda s: ("DELETE", f"/students/{s.students - fresh.number('x')}", None),
         204,
     )
     yield Case("POST /courses", lambda _: ("POST", "/courses", {"name": f"Art {fresh.number('art')}", "level": "x"}), 201)
-    yield Case("PATCH /courses/{c}", lambda s: edited(f"/courses/{s.course()}"))
     yield Case("PATCH /courses/{c} capacity", lambda s: ("PATCH", f"/courses/{s.roomy}", {"capacity": 10**6 + fresh.number("c")}))
     yield Case("DELETE /courses/{c}", lambda _: ("DELETE", f"/courses/{new_course()}", None), 204)
     yield Case("POST /students/{s}/courses", lambda _: enrolled("one", fresh.course(0)), 201)

@@ -37,9 +37,11 @@ class Listing:
     `columns` are what an item shows, the id first: it breaks ties between items that sort alike. `filters` maps a name to the
     condition that its value makes; `keys` are those that leave few rows, whatever the value. A statement is built once for each
     shape of request and kept, since building and hashing one costs more than sending it; sorted by id and filtered by keys alone
-    it has one good plan, so it is prepared. `parts` maps a filter to the column whose value it asks for: the list is then that part
-    of an index, ordered by its column too. Were the two said to be equal, PostgreSQL would leave the column out of the order, and
-    may read another index and skip what does not fit. One filter of a request can be a part; the first in `parts` is.
+    it has one good plan, so it is prepared.
+
+    `parts` maps a filter to the column whose value it asks for: the list is then a part of an index, ordered by that column too.
+    Were the two said to be equal, PostgreSQL would leave the column out of the order, and might read another index and skip what
+    does not fit. One filter of a request can be a part: the first in `parts`.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""Add to courses whether a seat is free, kept by the database, and an index for each order of open courses, of a level's, and of both.
+"""Add to courses whether a seat is free, kept by the database, and an index for each order of these, of a level's, and of both.
 
 Revision: 0010, after 0009.
 """
