@@ -96,7 +96,7 @@ def others(side: Side) -> Iterator[Case]:
     yield Case("POST /students/{s}/courses of seats", lambda s: enrolled("seat", s.roomy), 201)
     yield Case("POST /students/{s}/courses refused", lambda s: enrolled("refused", s.full), 409)
     yield Case("POST /students/{s}/enroll in 5", lambda _: five(), 201)
-    yield Case(f"PUT /students/{{s}}/enroll: {EACH} become 5", lambda _: replaced())
+    yield Case(f"PUT /students/{{s}}/enroll of 5 for {EACH}", lambda _: replaced())
     yield Case(
         "DELETE /students/{s}/courses/{c}", lambda s: ("DELETE", f"/students/{members(1)[0]}/courses/{s.emptied}", None), 204
     )
