@@ -34,7 +34,7 @@ def test_bench_fails_no_request_and_leaves_none_out():
 
 
 def test_growth_asks_every_route(new_database, make_app):
-    done = run("growth", SIZE="100000", PART="2", TIMES="1")
+    done = run("growth", SIZE="60000", PART="2", TIMES="1")
     labels = [line for line in done.stdout.splitlines() if re.search(r" \d+/\d+  ", line)]
     assert f"{len(labels)} kinds of requests" in done.stdout, done.stdout + done.stderr
     asked = set()
