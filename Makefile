@@ -28,7 +28,7 @@ storm: .venv/installed-dev
 bench: .venv/installed-dev
 	@$(BIN)/python -m benchmarks.bench
 
-# Whether anything gets slower as a school grows (a quarter of an hour, 8 GB of disk): make bench-growth SIZE=10000000
+# Whether anything gets slower as a school grows (a quarter of an hour, 12 GB of memory, 20 of disk): make bench-growth SIZE=10000000
 bench-growth: .venv/installed-dev
 	@$(BIN)/python -m benchmarks.growth
 
