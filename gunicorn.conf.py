@@ -131,6 +131,7 @@ def post_fork(server, worker):
 
 def child_exit(server, worker):
     """Forget what a dead worker had under way."""
+    shared.connections[worker.slot] = 0
     multiprocess.mark_process_dead(worker.slot)
 
 

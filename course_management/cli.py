@@ -59,8 +59,8 @@ def command(name: str) -> Callable[[Callable[..., None]], click.Command]:
 @command("check")
 def check() -> None:
     """Whether this release can serve: readiness, then every list asked in-process. Exit 1 where one fails."""
-    log.setLevel("ERROR")  # what is asked here is shown here
     checks = health.readiness()
+    log.setLevel("ERROR")  # what is asked here is shown here
     results = [(name, found["ok"], found["detail"]) for name, found in checks.items()]
     client = current_app.test_client()
     ids = {"course": 1, "student_id": 1}

@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
-import socket
-import time
 from collections.abc import Iterable
-from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,9 +16,8 @@ from sqlalchemy import event
 from sqlalchemy.engine import URL, Connection, Dialect, Engine
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
-from sqlalchemy.pool import ConnectionPoolEntry
 
-from course_management import prepared
+from course_management import messages, prepared
 
 MAX_ID = 2**63 - 1
 LOCK_WAIT = 5000  # milliseconds a statement waits for a lock on PostgreSQL
@@ -159,25 +154,15 @@ def engine_options(url: URL, pool_size: int) -> dict[str, Any]:
     options: dict[str, Any] = {"isolation_level": "AUTOCOMMIT", "pool_size": pool_size, "max_overflow": 0, "pool_timeout": 10}
     if url.get_backend_name() == "postgresql":
         options["connect_args"] = {"connect_timeout": 5, "application_name": "course-management", **DEAD_PEER}
-        # A rollback of nothing asks nobody, but lets another thread take the interpreter: twice a request, for nothing.
-        options["skip_autocommit_rollback"] = True
+        options["connect_args"]["connection_factory"] = messages.Connection
     else:
         options["connect_args"] = {"timeout": SQLITE_WAIT}
     return options
 
 
 def prepare_engine(engine: Engine) -> None:
-    """Have every connection of `engine` set up, and transactions begun as `MODE` asks."""
+    """Have every connection of `engine` set up."""
     event.listen(engine, "connect", _on_connect)
-    event.listen(engine, "begin", _on_begin)
-    event.listen(engine, "checkout", _on_checkout)
-    event.listen(engine, "checkin", _on_checkin)
-
-
-# Execution option of a connection: the kind of transaction it begins. Without it, every statement stands alone.
-MODE = "transaction_mode"
-WRITING = {MODE: "writing"}
-SNAPSHOT = {MODE: "snapshot"}  # reads what was committed when it began, whatever is committed meanwhile
 
 
 def _on_connect(dbapi: Any, record: Any) -> None:
@@ -191,56 +176,6 @@ def _on_connect(dbapi: Any, record: Any) -> None:
         for pragma in ("journal_mode=WAL", "foreign_keys=ON", "synchronous=FULL"):
             cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
-
-
-def _on_begin(connection: Connection) -> None:
-    mode = connection.get_execution_options().get(MODE)
-    if mode is None:
-        return
-    if connection.dialect.name == "sqlite":
-        # A writer takes the lock now: a reader that turned writer could not wait for it.
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if mode == "writing" else "BEGIN")
-        return
-    # Flag of psycopg2 alone: costs no round trip, where isolation_level would cost two.
-    connection.connection.dbapi_connection.autocommit = False  # type: ignore[union-attr]  # a live connection has one
-    if mode == "snapshot":
-        connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
-
-
-def take_time(connection: Connection) -> None:
-    """Let the statements of the transaction on `connection` take as long as they need."""
-    if connection.dialect.name == "postgresql":
-        connection.exec_driver_sql("SET LOCAL statement_timeout = 0")
-
-
-# The pooled connections that somebody has in hand, and since when (seconds of `time.monotonic`).
-_in_hand: dict[int, tuple[float, ConnectionPoolEntry]] = {}
-
-
-def break_off(seconds: float) -> int:
-    """Break the connections to PostgreSQL that have been in hand for longer: whoever waits for an answer on one gets an error.
-
-    PostgreSQL itself ends what takes too long; this is for one that says nothing any more, when all the kernel knows is that
-    it takes bytes. Returns how many were broken.
-    """
-    since, broken = time.monotonic() - seconds, 0
-    for began, entry in list(_in_hand.values()):
-        dbapi: Any = entry.dbapi_connection
-        if began < since and hasattr(dbapi, "server_version") and not dbapi.closed:
-            with suppress(OSError), socket.socket(fileno=os.dup(dbapi.fileno())) as wire:
-                wire.shutdown(socket.SHUT_RDWR)
-                broken += 1
-    return broken
-
-
-def _on_checkout(dbapi: Any, record: ConnectionPoolEntry, proxy: Any) -> None:
-    _in_hand[id(record)] = time.monotonic(), record
-
-
-def _on_checkin(dbapi: Any, record: ConnectionPoolEntry) -> None:
-    _in_hand.pop(id(record), None)
-    if dbapi is not None and hasattr(dbapi, "server_version") and not dbapi.closed:
-        dbapi.autocommit = True
 
 
 def init_app(app: Flask, migrations: Path, *, prepare: bool) -> None:

@@ -97,6 +97,26 @@ def send(connection: Connection, *calls: Call) -> Sequence[Any]:
         for statement, values in calls:
             result: sa.CursorResult[Any] = connection.execute(statement.core, values)
         return result.all() if result.returns_rows else []
+    return _execute(connection, *_message(connection, known, calls))
+
+
+def defer(connection: Connection, *calls: Call) -> None:
+    """Execute statements like `send`, but where that saves a message only with the next statement, or with the commit.
+
+    For the last writes of a transaction, whose rows nobody reads: what they raise, the commit may raise instead.
+    """
+    known = connection.info.get(_KNOWN)
+    if not calls:
+        return
+    if known is None:
+        send(connection, *calls)
+    else:
+        dbapi: Any = connection.connection.dbapi_connection
+        dbapi.defer(*_message(connection, known, calls))
+
+
+def _message(connection: Connection, known: set[str], calls: Sequence[Call]) -> tuple[str, list[Any]]:
+    """The calls as one text and its values; what is not `known` to the connection is prepared first."""
     texts: list[str] = []
     given: list[Any] = []
     for statement, values in map(_as_one, calls):
@@ -105,7 +125,7 @@ def send(connection: Connection, *calls: Call) -> Sequence[Any]:
             known.add(statement.name)
         texts.append(statement.execute)
         given += [values[name] for name in statement.parameters]
-    return _execute(connection, "; ".join(texts), given)
+    return "; ".join(texts), given
 
 
 def _as_one(call: Call) -> tuple[Statement, Mapping[str, Any]]:

@@ -17,26 +17,38 @@ import threading
 import time
 from collections.abc import Callable
 
+from gunicorn.http import wsgi
 from gunicorn.http.errors import NoMoreData
+from gunicorn.http.message import Request
 from gunicorn.workers.gthread import STOP_KEEPALIVE_LINGER, TConn, ThreadWorker
 
+from course_management.connections import break_off
 from course_management.errors import Overloaded
-from course_management.extensions import break_off
 from course_management.logs import log
+from course_management.shared import connections
 from course_management.web import wire
 
 READ_WAIT = 10  # seconds a thread waits for the rest of a request that has begun, or for a client to take its answer
 DRAIN = 2  # seconds a closed connection may stay half open, so that its last answer is not cut off (RFC 9112 section 9.6)
 HOLD = 12.0  # seconds a request may hold its connection to the database: more than a statement may take, or a wait for locks
 UNREAD = 2**21  # bytes of an unwanted body that are read all the same, so that the connection goes on; nginx lets in less
+GIVE_WAY = 0.001  # seconds in which a worker with fewer connections may take a new one first
 STUCK = 2.0  # seconds without any thread coming free, after which the requests that wait are refused
 
 _READY = getattr(select, "EPOLLIN", 0) | getattr(select, "EPOLLONESHOT", 0)
 _TIMEOUT = struct.pack("ll", READ_WAIT, 0)  # struct timeval
 
 
+class _Message(bytearray):
+    """Stands in for the socket of an answer: what is written to it goes out together, in one system call and one packet."""
+
+    sendall = bytearray.extend
+
+
 class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
     """A gthread worker whose threads take their requests from epoll."""
+
+    alive: bool
 
     def init_process(self) -> None:
         self.epoll = select.epoll()
@@ -45,6 +57,8 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
         self.waiting: dict[int, TConn] = {}
         self.busy: set[int] = set()
         self.taken = self.swept = time.monotonic()
+        # gunicorn asks for some twenty settings a request, and finds each in three steps: as attributes they are found in one.
+        self.cfg.__dict__.update({name: setting.get() for name, setting in self.cfg.settings.items()})
         super().init_process()
 
     def run(self) -> None:
@@ -52,10 +66,12 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
         for number in range(self.cfg.threads):
             threading.Thread(target=self._serve, args=(number,), daemon=True).start()
         self.poller.register(self.method_queue.fileno(), selectors.EVENT_READ, self.method_queue.run_callbacks)
+        self._tell()
         while self.alive and self.is_parent_alive():
             self.set_accept_enabled(len(self.conns) < self.worker_connections)
             self._look_after(every=1.0)
         self.set_accept_enabled(False)
+        self._tell()
         for listener in self.sockets:  # who has been let in already is served
             while self.accept(listener):
                 pass
@@ -68,7 +84,12 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
             listener.close()
 
     def accept(self, listener: socket.socket) -> bool:
-        """Take a new connection, where there is one; a thread serves it as soon as it says something."""
+        """Take a new connection, where there is one; a thread serves it as soon as it says something.
+
+        All workers are told of it. Left to chance, one of them may get all that come together, and the others serve nobody.
+        """
+        if any(0 < count <= len(self.conns) for count in connections):
+            time.sleep(GIVE_WAY)
         try:
             sock, address = listener.accept()
         except OSError:  # another worker took it, or the client has left
@@ -78,6 +99,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
         conn = TConn(self.cfg, sock, address, listener.getsockname())
         conn.fd, conn.draining = sock.fileno(), False
         self.conns[conn.fd] = conn
+        self._tell()
         self._wait(conn, self.cfg.keepalive, self.epoll.register)
         return True
 
@@ -98,8 +120,32 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
             self.handle_error(request, conn.sock, conn.client, error)
         return False
 
+    def handle_request(self, request: Request, conn: TConn) -> bool:
+        """Send the answer of the application; whether the connection may go on.
+
+        Takes the place of gunicorn's own, which also writes an access log, into nothing here, and sends head and body apart.
+        """
+        message = _Message()
+        answer, environ = wsgi.create(request, conn.sock, conn.client, conn.server, self.cfg)
+        answer.sock, environ["wsgi.multithread"] = message, True
+        self.nr += 1
+        self.alive = self.alive and self.nr < self.max_requests
+        if not self.alive or len(self.conns) > self.max_keepalived:
+            answer.force_close()
+        parts = self.wsgi(environ, answer.start_response)
+        try:
+            for part in parts:
+                answer.write(part)
+            answer.close()
+        finally:
+            parts.close()
+        conn.sock.sendall(message)
+        return not answer.should_close()
+
     def _keepalive_after(self, conn: TConn, keepalive: bool) -> bool:
         """Whether the connection goes on; gunicorn ends it after 64 KiB, though it has just told the client that it does."""
+        if keepalive and getattr(conn.parser.mesg.body.reader, "length", None) == 0:
+            return True  # read to its end, or there was none: no timeouts need be set for the rest
         return keepalive and conn.parser.finish_body(deadline=time.monotonic() + READ_WAIT, max_bytes=UNREAD)
 
     def _serve(self, number: int) -> None:
@@ -153,7 +199,12 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
         fd = conn.fd
         if self.conns.get(fd) is conn:  # gunicorn may have closed the socket, and somebody else have its number
             del self.conns[fd]
+            self._tell()
         conn.close()
+
+    def _tell(self) -> None:
+        """Have the other workers know how many connections there are here, while new ones are welcome."""
+        connections[self.slot] = len(self.conns) + 1 if self.alive else 0
 
     def _look_after(self, every: float, latest: float = float("inf")) -> None:
         """Wait for something to do, `every` seconds at most; as often, close what is idle and refuse what waits in vain."""

@@ -9,7 +9,8 @@ from alembic import context
 from flask import current_app
 from sqlalchemy.exc import DBAPIError, OperationalError
 
-from course_management.extensions import WRITING, Base, db
+from course_management.connections import begin
+from course_management.extensions import Base, db
 
 LOCK = 5_046_821_733  # the advisory lock of upgrades: any number, the same in every release
 ATTEMPTS = 5
@@ -18,6 +19,10 @@ LOCK_TIMEOUT = "3s"  # for a table: an upgrade that waited longer would hold up 
 
 def run(connection: sa.Connection) -> None:
     if connection.dialect.name == "postgresql":
+        encoding = connection.scalar(sa.text("SHOW server_encoding"))
+        if encoding != "UTF8":
+            remedy = "make it anew with createdb --encoding=UTF8 --template=template0"
+            raise SystemExit(f"The database's encoding {encoding} has no room for every name: {remedy}.")
         connection.execute(
             sa.text("SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0")
         )  # for another's upgrade, as long as it takes
@@ -49,7 +54,8 @@ def upgrade() -> None:
             # A migration may rebuild a table; with the checks on, dropping the old one would delete what refers to it.
             connection.connection.cursor().execute("PRAGMA foreign_keys=OFF")
         try:
-            with connection.execution_options(**WRITING).begin():
+            with connection.begin():
+                begin(connection)
                 run(connection)
         finally:
             connection.invalidate()  # its settings are not those of the pool

@@ -16,7 +16,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from flask_migrate import upgrade
 
-from course_management import create_app, logs
+from course_management import create_app, logs, messages
 from course_management.config import Config, Oidc, database_url
 from course_management.extensions import Base, db
 from course_management.web.transaction import transaction
@@ -125,15 +125,16 @@ def statements(app: Flask) -> Callable[..., Any]:
         sent: list[str] = []
 
         def hearing(execute: Callable[..., None]) -> Callable[..., None]:
-            def hear(cursor: Any, text: str, values: Any, context: Any = None) -> None:
+            def hear(where: Any, text: str, *values: Any) -> None:
                 sent.extend(one for one in text.split("; ") if not one.startswith(("BEGIN", "SAVEPOINT", "PREPARE")))
-                execute(cursor, text, values, context)
+                execute(where, text, *values)
 
             return hear
 
         with pytest.MonkeyPatch.context() as patch:
             for name in ("do_execute", "do_executemany"):
                 patch.setattr(dialect, name, hearing(getattr(dialect, name)))
+            patch.setattr(messages.Connection, "defer", hearing(messages.Connection.defer))
             yield sent
 
     return record

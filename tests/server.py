@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -66,6 +67,18 @@ class Gunicorn:
             return send(connection, method, target, body, headers)
         finally:
             connection.close()
+
+    def workers(self) -> set[int]:
+        """The process ids of the workers."""
+        return {int(pid) for pid in Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()}
+
+
+def eventually(read: Callable[[], Any], wanted: Any) -> None:
+    """Wait until `read` returns what is wanted."""
+    deadline = time.monotonic() + 10
+    while (found := read()) != wanted and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert found == wanted
 
 
 def crowd(port: int, requests: list[tuple[Any, ...]], connections: int) -> list[Answer]:

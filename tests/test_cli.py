@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
+from pathlib import Path
+
 import sqlalchemy as sa
 from flask_migrate import downgrade, upgrade
 
+from course_management.config import ROOT
 from course_management.extensions import db
 
 
@@ -75,6 +81,17 @@ def test_check_fails_behind_its_release(backend, new_database, make_app):
     assert result.exit_code == 1
     assert "FAIL schema: at revision 0002, behind this release: run `flask --app wsgi db upgrade`" in result.stdout
     assert "FAIL GET /students/{student_id}/courses: 503" in result.stdout
+
+
+def test_check_says_why_the_database_is_not_reached():
+    program = [Path(sys.executable).parent / "flask", "--app", ROOT / "wsgi", "check"]
+    env = {"DATABASE_URL": "postgresql://nobody@127.0.0.1:1/none"}
+    done = subprocess.run(program, env=env, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "FAIL database: not reachable" in done.stdout
+    said = json.loads(done.stderr)
+    assert said["event"] == "not ready"
+    assert "Connection refused" in said["reason"]
 
 
 def test_a_command_without_its_database_says_so_in_a_line(new_database, make_app):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import signal
-import subprocess
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -20,7 +19,7 @@ from course_management.extensions import db
 from course_management.web.transaction import transaction
 from tests.postgres import Server
 from tests.promtool import promtool
-from tests.server import Gunicorn
+from tests.server import Gunicorn, eventually
 
 PREFIX = "course_management_"
 
@@ -41,14 +40,6 @@ def more(client):
     """How much a figure of this process has risen in the test."""
     before = figures(client.get("/metrics").text)
     return lambda name, *labels: total(figures(client.get("/metrics").text), name, *labels) - total(before, name, *labels)
-
-
-def eventually(read, wanted):
-    """What `read` returns, as soon as it is what is wanted; figures of the database are up to a second old."""
-    deadline = time.monotonic() + 10
-    while (found := read()) != wanted and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert found == wanted
 
 
 def test_it_is_what_prometheus_takes(client, make):
@@ -214,12 +205,6 @@ def service(app, tmp_path):
         yield server
 
 
-def workers(service):
-    """The process ids of the workers."""
-    done = subprocess.run(["ps", "-o", "pid=", "--ppid", str(service.process.pid)], capture_output=True, text=True, check=True)
-    return {int(pid) for pid in done.stdout.split()}
-
-
 def scraped(service):
     return figures(service.request("GET", "/metrics").body.decode())
 
@@ -236,9 +221,9 @@ def test_any_worker_tells_of_all_and_a_dead_one_is_not_forgotten(service):
     assert {total(scraped(service), *of_courses) for _ in range(10)} == {120}
     assert total(scraped(service), "http_threads") == total(scraped(service), "db_pool_size") == 6
     for _ in range(2):
-        victim = min(workers(service))
+        victim = min(service.workers())
         os.kill(victim, signal.SIGKILL)
-        eventually(lambda gone=victim: len(workers(service) - {gone}), 3)
+        eventually(lambda gone=victim: len(service.workers() - {gone}), 3)
     eventually(lambda: total(scraped(service), "http_threads"), 6)
     asked(service, 60)
     found = scraped(service)
@@ -250,11 +235,11 @@ def test_any_worker_tells_of_all_and_a_dead_one_is_not_forgotten(service):
 
 def test_a_reload_loses_no_count_and_the_end_leaves_no_file(service):
     asked(service, 50)
-    (folder,) = set(re.findall("/[^ ]*course-management-metrics-[^/]*", Path(f"/proc/{min(workers(service))}/maps").read_text()))
+    (folder,) = set(re.findall("/[^ ]*course-management-metrics-[^/]*", Path(f"/proc/{min(service.workers())}/maps").read_text()))
     for _ in range(3):
-        old = workers(service)
+        old = service.workers()
         service.process.send_signal(signal.SIGHUP)
-        eventually(lambda old=old: (len(workers(service)), workers(service) & old), (3, set()))
+        eventually(lambda old=old: (len(service.workers()), service.workers() & old), (3, set()))
     asked(service, 50)
     assert total(scraped(service), "http_requests_total", "route=/courses") == 100
     assert total(scraped(service), "http_threads") == 6
@@ -292,11 +277,11 @@ def test_who_is_being_served_is_in_flight(service, held):
 def test_what_a_killed_worker_had_under_way_is_forgotten(service, held):
     """Without `child_exit` it would be in flight for ever: seen to fail so."""
     with held() as waiting:
-        old = workers(service)
+        old = service.workers()
         for pid in old:
             os.kill(pid, signal.SIGKILL)
         assert isinstance(waiting.exception(30), OSError)
-        eventually(lambda: (len(workers(service)), workers(service) & old), (3, set()))
+        eventually(lambda: (len(service.workers()), service.workers() & old), (3, set()))
         eventually(lambda: total(scraped(service), "http_requests_in_flight"), 0)
 
 

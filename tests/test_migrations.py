@@ -12,6 +12,7 @@ import pytest
 import sqlalchemy as sa
 from alembic.script import ScriptDirectory
 from flask_migrate import downgrade, upgrade
+from sqlalchemy.engine import make_url
 
 from course_management.extensions import Base, db
 from course_management.health import missing_from
@@ -173,6 +174,24 @@ def test_a_table_that_is_locked_is_waited_for_and_then_said(new_database, make_a
     output, _ = process.communicate(timeout=60)
     assert process.returncode == 0, output
     assert "trying again" in output
+
+
+def test_a_database_that_cannot_hold_every_name_is_refused(new_database):
+    """PostgreSQL's on a host without a locale. Without the check, the first name that is not ASCII is a 500."""
+    url = new_database("postgresql")
+    server = psycopg2.connect(url.replace("+psycopg2", ""))
+    server.autocommit = True
+    name = f"{url.rsplit('/', 1)[1].split('?')[0]}_ascii"
+    server.cursor().execute(f"CREATE DATABASE {name} ENCODING SQL_ASCII LOCALE 'C' TEMPLATE template0")
+    try:
+        process = flask(make_url(url).set(database=name).render_as_string(hide_password=False), "db", "upgrade")
+        output, _ = process.communicate(timeout=60)
+    finally:
+        server.cursor().execute(f"DROP DATABASE {name} WITH (FORCE)")
+        server.close()
+    assert process.returncode == 1
+    assert output.startswith("The database's encoding SQL_ASCII has no room for every name: make it anew with createdb")
+    assert len(output.splitlines()) == 1
 
 
 def test_a_database_that_cannot_be_used_is_one_line():

@@ -6,7 +6,7 @@ import pytest
 import sqlalchemy as sa
 from flask_migrate import upgrade
 
-from course_management.extensions import db
+from course_management.connections import in_hand
 
 
 @pytest.mark.parametrize(("prepare", "count"), [(True, 1), (False, 0)])
@@ -21,7 +21,7 @@ def test_a_statement_is_prepared_once_unless_the_setting_is_off(new_database, ma
         for ids in (courses[:1], courses[1:], courses):
             answer = client.post(f"/students/{student}/enroll", json={"course_ids": ids})
             assert answer.status_code == {"Ada": 201 if ids != courses else 200, "Bo": 409}[name]
-    with app.app_context(), db.engine.connect() as connection:
+    with app.app_context(), in_hand() as connection:
         locks = connection.execute(
             sa.text("SELECT count(*) FROM pg_prepared_statements WHERE statement ILIKE '%from students%for no key update'")
         ).scalar()
@@ -37,5 +37,5 @@ def test_a_new_connection_prepares_anew(new_database, make_app):
     course = client.post("/courses", json={"name": "Logic", "level": "x"}).json["id"]
     for status in (201, 200):
         assert client.post(f"/students/{student}/enroll", json={"course_ids": [course]}).status_code == status
-        with app.app_context():
-            db.engine.dispose()
+        with app.app_context(), in_hand() as connection:
+            connection.invalidate()

@@ -6,14 +6,16 @@ import http.client
 import re
 import signal
 import socket
+import stat
 import threading
 import time
+from pathlib import Path
 
 import psycopg2
 import pytest
 from flask_migrate import upgrade
 
-from tests.server import Gunicorn, send
+from tests.server import Gunicorn, eventually, send
 
 
 @pytest.fixture
@@ -140,3 +142,36 @@ def test_stopping_answers_what_has_been_accepted(small):
     idle.close()
     assert (answers, last.status, last.headers["Connection"]) == ([204], 200, "close")
     assert small.process.wait(30) == 0
+
+
+def test_no_worker_takes_what_others_could_serve(new_database, make_app, tmp_path):
+    """Seen to fail without GIVE_WAY: one worker may have them all."""
+    url = new_database("sqlite")
+    with make_app(url).app_context():
+        upgrade()
+    with Gunicorn({"DATABASE_URL": url, "WEB_CONCURRENCY": "3", "THREADS": "2"}, log=tmp_path / "log") as server:
+        eventually(lambda: [len(entries(pid, "task")) > 2 for pid in server.workers()], [True] * 3)
+        before = sockets(server)
+        for _ in range(5):
+            wires = [dial(server) for _ in range(30)]
+            eventually(lambda: sum(sockets(server)) - sum(before), 30)
+            assert min(now - then for now, then in zip(sockets(server), before, strict=True)) >= 6
+            for wire in wires:
+                wire.close()
+            eventually(lambda: sockets(server), before)
+
+
+def entries(pid, folder):
+    return list(Path(f"/proc/{pid}/{folder}").iterdir())
+
+
+def sockets(server):
+    """How many sockets each worker has open."""
+    return [sum(map(is_socket, entries(pid, "fd"))) for pid in sorted(server.workers())]
+
+
+def is_socket(entry):
+    try:
+        return stat.S_ISSOCK(entry.stat().st_mode)
+    except FileNotFoundError:  # closed since
+        return False

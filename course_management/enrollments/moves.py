@@ -22,7 +22,7 @@ from course_management.enrollments.models import ENROLLED, WAITLISTED, Enrollmen
 from course_management.enrollments.rules import Pair, Placement, Seats
 from course_management.errors import NotFound
 from course_management.extensions import among, now
-from course_management.prepared import Call, Insert, Statement, send
+from course_management.prepared import Call, Insert, Statement, defer, send
 from course_management.students.models import Student, StudentNotFound
 
 table = cast(sa.Table, StudentCourse.__table__)
@@ -154,8 +154,7 @@ class Moves:
     def write_record(self, session: Session, *before: Call) -> None:
         """Append the moves to the record, after what is to be sent `before`, and note them for the log."""
         calls = [*before, (_INSERT_EVENT, _one_or_many(self._events))] if self._events else before
-        if calls:
-            send(session.connection(), *calls)
+        defer(session.connection(), *calls)
         for event, pairs in self._notes.items():
             students, courses = (list(dict.fromkeys(pair[i] for pair in pairs)) for i in (0, 1))
             logs.note(session, event, student_ids=students[:MOST], course_ids=courses[:MOST], count=len(pairs))

@@ -13,8 +13,8 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from course_management import logs, metrics
+from course_management.connections import SNAPSHOT, WRITING, begin, in_hand, take_time
 from course_management.constraints import sqlstate
-from course_management.extensions import SNAPSHOT, WRITING, db, take_time
 
 T = TypeVar("T")
 
@@ -39,6 +39,11 @@ class _Session(Session):
     def connection(self, *_: Any, **__: Any) -> Connection:
         return self._begun
 
+    def close(self) -> None:
+        """Nothing to let go of where no row was mapped."""
+        if self.in_transaction() or self.identity_map or self.new:
+            super().close()
+
 
 @contextmanager
 def transaction(*, writing: bool, snapshot: bool = False, unhurried: bool = False) -> Iterator[Session]:
@@ -47,10 +52,10 @@ def transaction(*, writing: bool, snapshot: bool = False, unhurried: bool = Fals
     A reading one is no transaction on the server: every statement sees what is committed when it starts; with `snapshot`, all
     of them see what was committed when the first one did. An `unhurried` one, which nobody waits for, may take its time.
     """
-    with db.engine.connect() as connection:
-        if writing or snapshot:
-            connection.execution_options(**(WRITING if writing else SNAPSHOT))
+    with in_hand() as connection:
         began = connection.begin()
+        if writing or snapshot:
+            begin(connection, WRITING if writing else SNAPSHOT)
         if unhurried:
             take_time(connection)
         with _Session(connection) as session:
@@ -93,7 +98,7 @@ def read(work: Callable[[Connection], T]) -> T:
     """
 
     def once() -> T:
-        with db.engine.connect() as connection:
+        with in_hand() as connection:
             return work(connection)
 
     return _repeated(once)

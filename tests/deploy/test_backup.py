@@ -30,12 +30,12 @@ def counts(connection):
 
 @pytest.fixture
 def blocks():
-    """The commands: dump, restore, and both for SQLite."""
+    """The commands: dump, restore, both for SQLite, and both on a host of its own."""
     return commands("Back up and restore")
 
 
 def test_postgresql(tmp_path, blocks):
-    dump, restore, _ = blocks
+    dump, restore, *_ = blocks
     with Topology(nginx=PLENTY) as up:
         up.flask("load-demo", "--students", "500", "--courses", "40", "--each", "4")
         path = f"{up.postgres.bin}:{os.environ['PATH']}"

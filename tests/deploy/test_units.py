@@ -51,6 +51,21 @@ def test_the_commands_the_timers_run_exist():
         assert done.returncode == 0
 
 
+def test_a_reload_tries_the_settings_without_the_credentials(tmp_path):
+    """systemd before 257 keeps them from ExecReload of a confined unit: with DATABASE_URL_FILE left in, no reload ever worked."""
+    unit = (UNITS / "course-management.service").read_text()
+    line = re.search(r"^ExecReload=(.*--check-config.*)$", unit, flags=re.M)
+    assert line
+    command = line[1].replace("/opt/course-management/current/.venv/bin", str(BIN)).split()
+    env = {"HOST": "unix:/run/course-management/gunicorn.sock", "AUTH": "required", "DATABASE_URL_FILE": str(tmp_path / "none")}
+    for settings, code, says in (
+        ({}, 0, ""),
+        ({"THREADS": "lots"}, 1, "THREADS must be a whole number from 1 to 256, not 'lots'.\n"),
+    ):
+        done = subprocess.run(command, cwd=ROOT, env=env | settings, capture_output=True, text=True, check=False)
+        assert (done.returncode, done.stdout + done.stderr) == (code, says)
+
+
 def test_nginx_and_the_units_mean_the_same_socket():
     path = "unix:/run/course-management/gunicorn.sock"
     assert f"UPSTREAM={path}\n" in (ROOT / "deploy" / "nginx.env").read_text()

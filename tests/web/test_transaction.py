@@ -13,7 +13,7 @@ import pytest
 import sqlalchemy as sa
 from flask_migrate import upgrade
 
-from course_management import extensions
+from course_management import connections, extensions
 from course_management.extensions import db
 from course_management.web.transaction import transaction
 from tests.web.problems import problem
@@ -165,13 +165,13 @@ def test_the_kernel_looks_whether_the_server_is_there(own):
 
 
 def test_a_connection_that_says_nothing_is_broken_off(own):
-    """Seen to fail, by waiting the whole second and more, without `_on_checkout`."""
+    """Seen to fail, by waiting the whole second and more, without `_in_hand`."""
     began = time.monotonic()
-    breaking = threading.Timer(0.3, extensions.break_off, (0.2,))
+    breaking = threading.Timer(0.3, connections.break_off, (0.2,))
     breaking.start()
-    with own.app_context(), pytest.raises(sa.exc.OperationalError), db.engine.connect() as connection:
+    with own.app_context(), pytest.raises(sa.exc.OperationalError), connections.in_hand() as connection:
         connection.execute(sa.text("SELECT pg_sleep(6)"))
     assert time.monotonic() - began < 5
     assert own.test_client().get("/courses").status_code == 200
-    extensions.break_off(0)  # in nobody's hand
+    connections.break_off(0)  # in nobody's hand
     assert own.test_client().get("/courses").status_code == 200
