@@ -1,9 +1,9 @@
 # make run · make up · make test · make check. Needs Python 3.11 or newer.
 PYTHON ?= python3
-export STUDENTS SEATS CONNECTIONS PICTURE
+export STUDENTS COURSES SEATS CONNECTIONS SECONDS PICTURE SIZE PART TIMES ONLY WORK
 BIN := .venv/bin
 
-.PHONY: run up test drill check format storm
+.PHONY: run up test drill check format storm bench bench-growth profile
 
 run: .venv/installed
 	@$(BIN)/flask --app wsgi db upgrade
@@ -23,6 +23,18 @@ drill: .venv/installed-dev
 # Registration day on a real PostgreSQL: make storm STUDENTS=10000 SEATS=500 CONNECTIONS=64
 storm: .venv/installed-dev
 	@$(BIN)/python -m benchmarks.storm
+
+# How fast it is: make bench SECONDS=5 CONNECTIONS=32
+bench: .venv/installed-dev
+	@$(BIN)/python -m benchmarks.bench
+
+# Whether anything gets slower as a school grows (a quarter of an hour, 12 GB of memory, 20 of disk): make bench-growth SIZE=10000000
+bench-growth: .venv/installed-dev
+	@$(BIN)/python -m benchmarks.growth
+
+# Where the microseconds of a request go: make profile WORK=enroll
+profile: .venv/installed-dev
+	@$(BIN)/python -m benchmarks.profile
 
 check: .venv/installed-dev
 	@$(BIN)/ruff format --check

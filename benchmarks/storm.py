@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import subprocess
 import sys
 import tempfile
 import threading
@@ -19,8 +18,9 @@ import psycopg2
 
 from benchmarks.client import Answer, race
 from benchmarks.picture import draw
+from benchmarks.stage import flask, load, postgres
 from tests.postgres import Server
-from tests.server import ROOT, Gunicorn
+from tests.server import Gunicorn
 
 STUDENTS, SEATS, CONNECTIONS = (
     int(os.environ.get(name) or default) for name, default in (("STUDENTS", 10000), ("SEATS", 500), ("CONNECTIONS", 64))
@@ -48,13 +48,6 @@ class Watch(threading.Thread):
         connection.close()
 
 
-def flask(url: str, *args: str) -> subprocess.CompletedProcess[str]:
-    """A command of the service on the database at `url`."""
-    program = Path(sys.executable).parent / "flask"
-    env = {**os.environ, "DATABASE_URL": url}
-    return subprocess.run([program, "--app", "wsgi", *args], cwd=ROOT, env=env, capture_output=True, text=True, check=False)
-
-
 async def storm(port: int, course: int) -> tuple[list[Answer], list[Answer]]:
     """Every student asks for a seat, every second one would also wait; a third of the way in, some give theirs back."""
 
@@ -73,12 +66,9 @@ async def storm(port: int, course: int) -> tuple[list[Answer], list[Answer]]:
 
 
 def main() -> int:
-    server = Server("shared_buffers=256MB")
-    try:
-        if (done := flask(server.url, "db", "upgrade")).returncode:
-            sys.exit(done.stderr)
-        flask(server.url, "load-demo", "--students", str(STUDENTS), "--courses", "2", "--each", "0")
-        with Gunicorn({"DATABASE_URL": server.url}, log=Path(tempfile.mkdtemp()) / "log") as service:
+    with postgres("shared_buffers=256MB") as server, tempfile.TemporaryDirectory() as folder:
+        load(server.url, STUDENTS, courses=2, each=0)
+        with Gunicorn({"DATABASE_URL": server.url}, log=Path(folder, "log")) as service:
             made = service.request(
                 "POST", "/courses", {"name": "Storm", "level": "x", "capacity": SEATS, "waitlist_capacity": None}
             )
@@ -91,8 +81,6 @@ def main() -> int:
             watch.done.set()
             watch.join()
             return report(server, course, answers, drops, seconds, began, watch.seen)
-    finally:
-        server.remove()
 
 
 def report(

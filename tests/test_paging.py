@@ -182,3 +182,21 @@ def test_a_page_costs_one_statement(client, make, crowd, statements, address, co
     with statements() as sent:
         assert client.get(address.format(s=student, c=course)).status_code == 200
     assert len(sent) == count
+
+
+@pytest.mark.parametrize("sort", ["id", "-id", "name", "-name", "level", "-level", "created_at", "-created_at"])
+@pytest.mark.parametrize("filters", [{"level": "b"}, {"open": "true"}, {"open": "false"}, {"level": "b", "open": "true"}])
+def test_a_part_of_the_courses_in_any_order(client, make, filters, sort):
+    """Seen to fail without the bound that ends a part, and with the cursor compared without the part's column."""
+    for i in range(12):
+        make.course(level="abc"[i % 3], capacity=[None, 0, 1, 0][i // 3])
+    query = "&".join(f"{name}={value}" for name, value in filters.items())
+    walked = list(walk(client, f"/courses?limit=2&sort={sort}&{query}"))
+    level, is_open = filters.get("level"), filters.get("open")
+    wanted = [
+        course
+        for course in client.get(f"/courses?sort={sort}").json
+        if level in (None, course["level"]) and is_open in (None, "false" if course["capacity"] == 0 else "true")
+    ]
+    assert walked == wanted
+    assert len(wanted) == {1: 6 if "open" in filters else 4, 2: 2}[len(filters)]

@@ -30,10 +30,11 @@ FILTERS: dict[str, Condition] = {
     "level": lambda value: _table.c.level == value,
     "external_id": lambda value: _table.c.external_id == value,
     "q": lambda value: _table.c.name_key.contains(value, escape="/"),
-    "open": lambda value: sa.or_(_table.c.capacity.is_(None), _table.c.seats_taken < _table.c.capacity) == value,
+    "open": lambda value: _table.c.is_open == value,
 }
 KEYS = frozenset({"id", "name", "external_id"})
-LISTING = Listing("courses", COLUMNS, _table, SORTS, FILTERS, KEYS)
+PARTS: dict[str, sa.ColumnElement[Any]] = {"level": _table.c.level, "open": _table.c.is_open}
+LISTING = Listing("courses", COLUMNS, _table, SORTS, FILTERS, KEYS, PARTS)
 
 
 def folded(query: dict[str, Any]) -> dict[str, Any]:

@@ -1,0 +1,34 @@
+"""What PostgreSQL's plans read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from sqlalchemy.engine import Engine
+
+from benchmarks.inside import Sent
+
+BIG = frozenset(("students", "courses", "student_courses", "enrollment_events"))
+
+
+def scanned(engine: Engine, sent: Iterable[Sent]) -> list[str]:
+    """The big tables that one of the statements reads from end to end.
+
+    Asked on the connection that sent them (`engine` has one): a prepared statement is shown with the plan that it has there.
+    """
+    found: set[str] = set()
+    with engine.connect() as connection:
+        cursor: Any = connection.connection.cursor()
+        for text, values in sent:
+            cursor.execute(f"EXPLAIN (FORMAT JSON) {text}", values)
+            found |= {
+                node["Relation Name"] for node in _nodes(cursor.fetchone()[0][0]["Plan"]) if node["Node Type"] == "Seq Scan"
+            }
+    return sorted(found & BIG)
+
+
+def _nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    yield plan
+    for part in plan.get("Plans", ()):
+        yield from _nodes(part)

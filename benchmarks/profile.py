@@ -1,0 +1,137 @@
+"""Where the microseconds of a request go: `make profile WORK=list`, in this process, without a server.
+
+WORK is a kind of request of workloads.py, or several separated by spaces; BATCHES (20) of TIMES (200) requests. STUDENTS (10000)
+and COURSES (800) of the demo data.
+"""
+
+from __future__ import annotations
+
+import cProfile
+import os
+import pstats
+import re
+import statistics
+import sys
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+from benchmarks.bench import COUNTED, counted
+from benchmarks.inside import Service, call, environ
+from benchmarks.stage import load, postgres, prepare
+from benchmarks.workloads import EACH, WORKS, World, requests
+
+STUDENTS, COURSES, BATCHES, TIMES = (
+    int(os.environ.get(name) or default)
+    for name, default in (("STUDENTS", 10_000), ("COURSES", 800), ("BATCHES", 20), ("TIMES", 200))
+)
+WORK = (os.environ.get("WORK") or "list mine enroll").split()
+SHOWN = 15  # functions
+PYTHON = "Python"
+# The first that matches the file, or the name of what is written in C, is the layer.
+LAYERS = {
+    r"course_management/(\S+)\.py": r"ours: \1",
+    "psycopg2": "psycopg2",
+    "site-packages/sqlalchemy|flask_sqlalchemy": "SQLAlchemy",
+    "site-packages/(flask|werkzeug)": "Flask and Werkzeug",
+    "site-packages/marshmallow": "marshmallow",
+    "site-packages/prometheus_client": "prometheus_client",
+    "orjson": "orjson",
+    "/logging/": "logging",
+    "benchmarks": "the benchmark itself",
+    "": PYTHON,
+}
+
+
+def main() -> int:
+    if unknown := [name for name in WORK if name not in WORKS]:
+        sys.exit(f"WORK must be some of {', '.join(WORKS)}, not {', '.join(unknown)}.")
+    with postgres("shared_buffers=256MB") as server:
+        load(server.url, STUDENTS, COURSES, EACH)
+        token = prepare(server.url, "api-keys", "create", "--name", "benchmark", "--scope", "admin")
+        service, guarded = Service(server.url), Service(server.url, auth="required")
+        service.listen()
+        made = [
+            service.ask("POST", "/courses", {"name": name, "level": "senior", "capacity": capacity}).json["id"]
+            for name, capacity in (("Full", 0), ("Roomy", STUDENTS))
+        ]
+        world = World(STUDENTS, COURSES, *made)
+        for name in WORK:
+            statements = counted(service, name, world)
+            print(f"{name}: {statements} statements besides BEGIN and COMMIT")
+            report(guarded, token, name, world)
+    return 0
+
+
+def report(service: Service, token: str, name: str, world: World) -> None:
+    """Print what a request of this kind costs, and where."""
+    source = requests(name, world)
+    for _ in range(COUNTED):
+        next(source)  # used up by counting statements
+
+    def batch() -> Callable[[], None]:
+        asked = [environ(*next(source), token=token) for _ in range(TIMES)]
+
+        def ask() -> None:
+            for one in asked:
+                answer = call(service.app, one)
+                assert answer.status == WORKS[name].status, answer
+
+        return ask
+
+    batch()()
+    costs = sorted(cost(batch()) for _ in range(BATCHES))
+    print(f"  CPU of a request: {costs[0]:.0f} us at best, {statistics.median(costs):.0f} us in the median of {BATCHES} batches")
+    profile = cProfile.Profile(time.thread_time)  # its own time would count waiting for PostgreSQL
+    profile.runcall(batch())
+    spent = list(charged(profile))
+    scale = statistics.median(costs) / sum(seconds for _, _, seconds in spent)  # the profiler makes everything dearer
+    table("layer", totals((who, seconds * scale) for who, _, seconds in spent))
+    table("function, by itself", totals((f"{who}  {function}", seconds * scale) for who, function, seconds in spent)[:SHOWN])
+
+
+def charged(profile: cProfile.Profile) -> Iterator[tuple[str, str, float]]:
+    """Layer, function and the seconds spent in it; what is built into Python is charged to the layers that call it."""
+    functions: Any = pstats.Stats(profile).stats  # type: ignore[attr-defined]  # typeshed leaves it out
+    for (file, _, function), (_, _, own, _, callers) in functions.items():
+        who = layer(file, function)
+        if file == "~" and who == PYTHON and callers:
+            for (caller, _, name), (_, _, seconds, _) in callers.items():
+                yield layer(caller, name), function, seconds
+        else:
+            yield who, function, own
+
+
+def cost(ask: Callable[[], None]) -> float:
+    """Microseconds of this thread's CPU for a request of a batch."""
+    began = time.thread_time()
+    ask()
+    return (time.thread_time() - began) / TIMES * 1e6
+
+
+def layer(file: str, function: str) -> str:
+    """Whose a function is."""
+    for pattern, name in LAYERS.items():
+        if found := re.search(pattern, f"{file} {function}"):
+            return found.expand(name)
+    raise AssertionError("unreachable")
+
+
+def totals(pairs: Iterable[tuple[str, float]]) -> list[tuple[str, float]]:
+    """The sums by name, the largest first."""
+    sums: defaultdict[str, float] = defaultdict(float)
+    for name, value in pairs:
+        sums[name] += value
+    return sorted(sums.items(), key=lambda item: -item[1])
+
+
+def table(what: str, rows: Iterable[tuple[str, float]]) -> None:
+    """Print names and microseconds."""
+    print(f"  {'us':>7}  {what}")
+    for name, value in rows:
+        print(f"  {value:>7.1f}  {name}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,104 @@
+"""Every route that is no list: single things, and whatever writes."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+
+from benchmarks.lists import Asked, Case
+from benchmarks.side import EACH, LINE, Side
+
+MANY = 50  # students of one request
+POOL = 24  # courses that requests of one kind enroll in: known to the connection, as they are in a service that runs
+
+
+class Fresh:
+    """Numbers not used yet, so that every request has something new to do."""
+
+    def __init__(self, side: Side) -> None:
+        self.side = side
+        self.used: defaultdict[str, int] = defaultdict(int)
+
+    def number(self, what: str) -> int:
+        """1, 2, 3 … for each `what`."""
+        self.used[what] += 1
+        return self.used[what]
+
+    def student(self, what: str) -> int:
+        """A student not named for this before, anywhere among them."""
+        return LINE + 2 + self.number(what) * 7919 % (self.side.standing - LINE - 1)
+
+    def course(self, what: int) -> int:
+        """The next of some courses in one quarter of those that nobody takes."""
+        quarter = (self.side.courses - self.side.half) // 4
+        return self.side.half + 1 + what * quarter + self.number(f"course {what}") % POOL * (quarter // POOL)
+
+
+def others(side: Side) -> Iterator[Case]:
+    """Cases whose requests each find what they need, and leave nothing that makes the next one dearer."""
+    fresh = Fresh(side)
+    for what in range(4):
+        for _ in range(POOL):
+            side.ask("POST", "/students/1/enroll", {"course_ids": [fresh.course(what)]})
+
+    def five() -> Asked:
+        return "POST", f"/students/{fresh.student('five')}/enroll", {"course_ids": [fresh.course(1) for _ in range(5)]}
+
+    def replaced() -> Asked:
+        return "PUT", f"/students/{fresh.student('replaced')}/enroll", {"course_ids": [fresh.course(2) for _ in range(5)]}
+
+    def new_course() -> int:
+        return int(side.ask("POST", "/courses", {"name": f"New {fresh.number('new')}", "level": "x"}).json["id"])
+
+    def members(count: int) -> list[int]:
+        """Students just enrolled in `emptied`."""
+        students = [fresh.student("member") for _ in range(count)]
+        side.ask("POST", f"/courses/{side.emptied}/students", {"student_ids": students})
+        return students
+
+    def edited(method: str, path: str) -> Asked:
+        return method, path, {"name": f"Edited {fresh.number('edited')}"}
+
+    def enrolled(what: str, course: int) -> Asked:
+        return "POST", f"/students/{fresh.student(what)}/courses", {"course_id": course}
+
+    def standing() -> Asked:
+        student = side.student()
+        return "GET", f"/students/{student}/courses/{1 + student * 7 % side.half}", None
+
+    def many() -> Asked:
+        students = [fresh.student("many") for _ in range(MANY)]
+        return "POST", f"/courses/{fresh.course(3)}/students", {"student_ids": students}
+
+    def left() -> Asked:
+        return "POST", f"/courses/{side.emptied}/drop", {"student_ids": members(MANY)}
+
+    for method in ("PUT", "PATCH"):
+        yield Case(f"{method} /students/{{s}}", lambda _, m=method: edited(m, f"/students/{fresh.student('edited')}"))
+        yield Case(f"{method} /courses/{{c}}", lambda s, m=method: edited(m, f"/courses/{s.course()}"))
+    yield Case("GET /health/ready", lambda _: ("GET", "/health/ready", None))
+    yield Case("GET /students/{s}", lambda s: ("GET", f"/students/{s.student()}", None))
+    yield Case("GET /courses/{c} without limit", lambda s: ("GET", f"/courses/{s.course()}", None))
+    yield Case("GET /courses/{c} full", lambda s: ("GET", f"/courses/{s.limited()}", None))
+    yield Case("GET /courses/{name}", lambda _: ("GET", "/courses/roomy", None))
+    yield Case("GET /students/{s}/courses/{c}", lambda _: standing())
+    yield Case("GET /students/{s}/courses/{c} in line", lambda s: ("GET", f"/students/{LINE}/courses/{s.full}", None))
+    yield Case("POST /students", lambda _: ("POST", "/students", {"name": f"Ada {fresh.number('student')}"}), 201)
+    yield Case(
+        f"DELETE /students/{{s}} of {EACH} courses",
+        lambda s: ("DELETE", f"/students/{s.students - fresh.number('x')}", None),
+        204,
+    )
+    yield Case("POST /courses", lambda _: ("POST", "/courses", {"name": f"Art {fresh.number('art')}", "level": "x"}), 201)
+    yield Case("PATCH /courses/{c} capacity", lambda s: ("PATCH", f"/courses/{s.roomy}", {"capacity": 10**6 + fresh.number("c")}))
+    yield Case("DELETE /courses/{c}", lambda _: ("DELETE", f"/courses/{new_course()}", None), 204)
+    yield Case("POST /students/{s}/courses", lambda _: enrolled("one", fresh.course(0)), 201)
+    yield Case("POST /students/{s}/courses of seats", lambda s: enrolled("seat", s.roomy), 201)
+    yield Case("POST /students/{s}/courses refused", lambda s: enrolled("refused", s.full), 409)
+    yield Case("POST /students/{s}/enroll in 5", lambda _: five(), 201)
+    yield Case(f"PUT /students/{{s}}/enroll of 5 for {EACH}", lambda _: replaced())
+    yield Case(
+        "DELETE /students/{s}/courses/{c}", lambda s: ("DELETE", f"/students/{members(1)[0]}/courses/{s.emptied}", None), 204
+    )
+    yield Case(f"POST /courses/{{c}}/students of {MANY}", lambda _: many(), 201)
+    yield Case(f"POST /courses/{{c}}/drop of {MANY}", lambda _: left())

@@ -1,0 +1,78 @@
+"""The benchmarks run, on very little, and answer what they are asked. Nothing here is about time."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+
+import psycopg2
+import pytest
+from flask_migrate import upgrade
+
+from benchmarks.plans import scanned
+from benchmarks.workloads import WORKS
+from course_management.extensions import db
+from tests.server import ROOT
+
+
+def run(name, **env):
+    program = [sys.executable, "-m", f"benchmarks.{name}"]
+    done = subprocess.run(program, cwd=ROOT, env={**os.environ, **env}, capture_output=True, text=True, timeout=120, check=False)
+    assert "Traceback" not in done.stderr, done.stderr
+    return done
+
+
+def test_bench_fails_no_request_and_leaves_none_out():
+    """Seen to fail with a workload whose requests repeat: an enrollment that stands already is 200."""
+    done = run("bench", SECONDS="0.2", CONNECTIONS="4", STUDENTS="2000", COURSES="400")
+    assert done.returncode == 0, done.stdout + done.stderr
+    table, _, limit = done.stdout.partition("the limit")
+    assert [line[0] for line in map(str.split, table.splitlines()) if len(line) == 9 and line[-1] == "0"] == list(WORKS)
+    assert re.findall(r"^(\w+) +\d+ a second; the service", limit, re.MULTILINE) == ["list", "mine", "enroll"]
+
+
+def test_growth_asks_every_route(new_database, make_app):
+    done = run("growth", SIZE="60000", PART="2", TIMES="1")
+    labels = [line for line in done.stdout.splitlines() if re.search(r" \d+/\d+  ", line)]
+    assert f"{len(labels)} kinds of requests" in done.stdout, done.stdout + done.stderr
+    asked = set()
+    for label in labels:
+        method, path = re.match(r"([A-Z]+ )?(\S+)", label).groups()
+        asked.add(((method or "GET").strip(), re.sub(r"{\w+}", "{}", path.partition("?")[0])))
+    paths = make_app(new_database("sqlite")).test_client().get("/openapi.json").json["paths"]
+    routes = {(method.upper(), re.sub(r"{\w+}", "{}", path)) for path, methods in paths.items() for method in methods}
+    assert {route for route in routes - asked if re.match("/(students|courses)", route[1])} == set()
+
+
+def test_profile_shares_out_what_a_request_costs():
+    done = run("profile", WORK="list enroll", BATCHES="1", TIMES="5", STUDENTS="500", COURSES="80")
+    assert done.returncode == 0, done.stderr
+    for one in done.stdout.split("statements besides")[1:]:
+        whole = float(re.search(r"(\d+) us in the median", one)[1])
+        layers = one.partition("layer")[2].partition("function, by itself")[0]
+        assert sum(map(float, re.findall(r"^ +([\d.]+)  \S", layers, re.MULTILINE))) == pytest.approx(whole, rel=0.02)
+
+
+@pytest.mark.parametrize(
+    ("statement", "tables"),
+    [
+        ("SELECT id FROM students WHERE name = 'Ada'", ["students"]),
+        ("DELETE FROM student_courses USING courses WHERE course_id = courses.id AND ticket = 7", ["student_courses"]),
+        ("SELECT id FROM students WHERE id = 7", []),
+    ],
+)
+def test_a_plan_that_scans_is_seen(new_database, make_app, statement, tables):
+    url = new_database("postgresql")
+    app = make_app(url)
+    with app.app_context():
+        upgrade()
+        connection = psycopg2.connect(url.replace("+psycopg2", ""))
+        with connection, connection.cursor() as cursor:
+            cursor.execute(
+                "INSERT INTO students (name, name_key, created_at, updated_at, version)"
+                " SELECT 'x', 'x', now(), now(), 1 FROM generate_series(1, 1000)"
+            )
+        connection.close()
+        assert scanned(db.engine, [(statement, None)]) == tables
