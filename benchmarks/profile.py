@@ -66,12 +66,12 @@ def main() -> int:
 
 def report(service: Service, token: str, name: str, world: World) -> None:
     """Print what a request of this kind costs, and where."""
-    source = requests(name, world)
+    source, times = requests(name, world), max(2, TIMES // max(1, WORKS[name].enrollments // 10))
     for _ in range(COUNTED):
         next(source)  # used up by counting statements
 
     def batch() -> Callable[[], None]:
-        asked = [environ(*next(source), token=token) for _ in range(TIMES)]
+        asked = [environ(*next(source), token=token) for _ in range(times)]
 
         def ask() -> None:
             for one in asked:
@@ -81,7 +81,7 @@ def report(service: Service, token: str, name: str, world: World) -> None:
         return ask
 
     batch()()
-    costs = sorted(cost(batch()) for _ in range(BATCHES))
+    costs = sorted(cost(batch()) / times for _ in range(BATCHES))
     print(f"  CPU of a request: {costs[0]:.0f} us at best, {statistics.median(costs):.0f} us in the median of {BATCHES} batches")
     profile = cProfile.Profile(time.thread_time)  # its own time would count waiting for PostgreSQL
     profile.runcall(batch())
@@ -104,10 +104,10 @@ def charged(profile: cProfile.Profile) -> Iterator[tuple[str, str, float]]:
 
 
 def cost(ask: Callable[[], None]) -> float:
-    """Microseconds of this thread's CPU for a request of a batch."""
+    """Microseconds of this thread's CPU."""
     began = time.thread_time()
     ask()
-    return (time.thread_time() - began) / TIMES * 1e6
+    return (time.thread_time() - began) * 1e6
 
 
 def layer(file: str, function: str) -> str:

@@ -58,10 +58,14 @@ def requests(name: str, world: World) -> Iterator[Asked]:
             "list": lambda: ("GET", "/courses?limit=20", None),
             "get": lambda: ("GET", f"/courses/{pick(1, world.courses // 2)}", None),
             "mine": lambda: ("GET", f"/students/{pick(1, world.students)}/courses", None),
-            "refuse": lambda: ("POST", f"/students/{pick(1, world.students)}/courses", {"course_id": world.full}),
-            "enroll": lambda student=student, c=free + course: ("POST", f"/students/{student}/courses", {"course_id": c}),
-            "seats": lambda student=student: ("POST", f"/students/{student}/courses", {"course_id": world.roomy}),
-            "bulk-1000": lambda n=n: ("POST", f"/courses/{free + part + n % part}/students", {"student_ids": block(n, 1000)}),
+            "refuse": lambda: ("POST", f"/students/{pick(1, world.students)}/enroll", {"course_ids": [world.full]}),
+            "enroll": lambda student=student, c=free + course: ("POST", f"/students/{student}/enroll", {"course_ids": [c]}),
+            "seats": lambda student=student: ("POST", f"/students/{student}/enroll", {"course_ids": [world.roomy]}),
+            "bulk-1000": lambda n=n: (
+                "POST",
+                f"/courses/{free + part + n % part}/students",
+                {"student_ids": block(n // part, 1000)},
+            ),
             "bulk-100": lambda student=student: (
                 "POST",
                 f"/students/{student}/enroll",

@@ -83,12 +83,13 @@ class Moves:
 
     def __post_init__(self) -> None:
         self._before = {course.id: replace(course) for course in self.courses.values()}
+        self._moment = now()
+        self._asked = {"request_id": logs.request_id.get() or None, "actor": logs.actor.get() or None}
 
     def place(self, placed: Placement) -> None:
         """Insert the new seats and places in line that `rules.place` gave."""
-        moment = now()
         for pair in placed.added:
-            self._insert(pair, state=ENROLLED, enrolled_at=moment, ticket=None)
+            self._insert(pair, state=ENROLLED, enrolled_at=self._moment, ticket=None)
         for pair, ticket in placed.joined.items():
             self._insert(pair, state=WAITLISTED, enrolled_at=None, ticket=ticket)
 
@@ -125,7 +126,9 @@ class Moves:
         tickets = session.execute(sa.union_all(*last)).all()
         ranges = [sa.and_(table.c.course_id == course_id, table.c.ticket <= ticket) for course_id, ticket in tickets]
         seated = sa.update(table).where(IN_LINE, sa.or_(*ranges))
-        seated = seated.values(state=ENROLLED, enrolled_at=now()).returning(table.c.ticket, table.c.student_id, table.c.course_id)
+        seated = seated.values(state=ENROLLED, enrolled_at=self._moment).returning(
+            table.c.ticket, table.c.student_id, table.c.course_id
+        )
         for _, student_id, course_id in sorted(session.execute(seated).all()):
             self.courses[course_id].take()
             self.courses[course_id].waitlisted -= 1
@@ -164,8 +167,8 @@ class Moves:
         self._record(pair, None, row["state"], "requested")
 
     def _record(self, pair: Pair, before: str | None, after: str | None, why: str) -> None:
-        event = {"at": now(), "student_id": pair[0], "course_id": pair[1], "from_state": before, "to_state": after, "why": why}
-        self._events.append(event | {"request_id": logs.request_id.get() or None, "actor": logs.actor.get() or None})
+        ids = {"student_id": pair[0], "course_id": pair[1]}
+        self._events.append({"at": self._moment, **ids, "from_state": before, "to_state": after, "why": why, **self._asked})
         word = "promoted" if why == "promoted" else after or "dropped"
         self._notes.setdefault(f"student {word}", []).append(pair)
 
