@@ -74,7 +74,8 @@ def compare(big: Measured, small: Measured) -> float:
 
 def verdict(big: Measured, small: Measured, ratio: float) -> str:
     """What is wrong, or `ok`."""
-    faults = [f"scans {table}" for table in scanned(big.side.service.engine, big.sent)]
+    with big.side.service.cursor() as cursor:
+        faults = [f"scans {table}" for table in scanned(cursor, big.sent)]
     if ratio > MOST:
         faults.append("slower")
     if len(big.sent) > MOST * len(small.sent):

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,8 +13,9 @@ from typing import Any
 import orjson
 from flask import Flask
 
-from course_management import create_app, logs
+from course_management import create_app, logs, messages
 from course_management.config import Config, database_url
+from course_management.connections import in_hand
 from course_management.extensions import db
 
 Sent = tuple[str, Any]  # the text of a statement, and its values
@@ -76,27 +78,37 @@ def call(app: Callable[..., Any], asked: dict[str, Any]) -> Answer:
 class Service:
     """The service on the database at `url`, everything on; its log goes to /dev/null."""
 
+    sent: list[Sent] = []  # what the services that `listen` have sent to their databases; whoever wants it empties it first
+
     def __init__(self, url: str, **settings: Any) -> None:
         self.app: Flask = create_app(Config(database_url=database_url(url), threads=1, **settings))
         logs.configure("INFO", Path(os.devnull).open("w"))  # noqa: SIM115 - as long as the process
-        self.sent: list[Sent] = []
-        with self.app.app_context():
-            self.engine = db.engine
 
     def ask(self, method: str, target: str, body: Any = None, **headers: str) -> Answer:
         """One request."""
         return call(self.app, environ(method, target, body, **headers))
 
+    @contextmanager
+    def cursor(self) -> Iterator[Any]:
+        """A cursor on the connection that requests are served with."""
+        with self.app.app_context(), in_hand() as connection:
+            yield connection.connection.cursor()
+
     def listen(self) -> None:
         """Keep in `sent` what goes to the database from now on."""
-        dialect: Any = self.engine.dialect
-        execute = dialect.do_execute
+        with self.app.app_context():
+            dialect: Any = db.engine.dialect
+        dialect.do_execute = _heard(dialect.do_execute)
+        if messages.Connection.defer.__module__ != __name__:
+            messages.Connection.defer = _heard(messages.Connection.defer)  # type: ignore[method-assign]
 
-        def hear(cursor: Any, text: str, values: Any, context: Any = None) -> None:
-            self.sent += split(text, values)
-            execute(cursor, text, values, context)
 
-        dialect.do_execute = hear
+def _heard(execute: Callable[..., None]) -> Callable[..., None]:
+    def hear(where: Any, text: str, values: Any, *more: Any) -> None:
+        Service.sent += split(text, values)
+        execute(where, text, values, *more)
+
+    return hear
 
 
 def split(text: str, values: Any) -> list[Sent]:

@@ -34,8 +34,7 @@ def script(name: str, service: Service, world: World) -> str:
         service.sent.clear()
         answer = service.ask(*asked(one))
         assert answer.status < 300, answer
-    with service.engine.connect() as connection:
-        cursor: Any = connection.connection.cursor()
+    with service.cursor() as cursor:
         lines = [_plain(cursor, *sent) for sent in list(service.sent)]
     text = "\n".join(f"{line};" for line in lines)
     text = re.sub(rf"\b{course}\b", ":course::bigint", re.sub(rf"\b{student}\b", ":student::bigint", text))

@@ -5,26 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from sqlalchemy.engine import Engine
-
 from benchmarks.inside import Sent
 
 BIG = frozenset(("students", "courses", "student_courses", "enrollment_events"))
 
 
-def scanned(engine: Engine, sent: Iterable[Sent]) -> list[str]:
+def scanned(cursor: Any, sent: Iterable[Sent]) -> list[str]:
     """The big tables that one of the statements reads from end to end.
 
-    Asked on the connection that sent them (`engine` has one): a prepared statement is shown with the plan that it has there.
+    Asked on the connection that sent them: a prepared statement is shown with the plan that it has there.
     """
     found: set[str] = set()
-    with engine.connect() as connection:
-        cursor: Any = connection.connection.cursor()
-        for text, values in sent:
-            cursor.execute(f"EXPLAIN (FORMAT JSON) {text}", values)
-            found |= {
-                node["Relation Name"] for node in _nodes(cursor.fetchone()[0][0]["Plan"]) if node["Node Type"] == "Seq Scan"
-            }
+    for text, values in sent:
+        cursor.execute(f"EXPLAIN (FORMAT JSON) {text}", values)
+        found |= {node["Relation Name"] for node in _nodes(cursor.fetchone()[0][0]["Plan"]) if node["Node Type"] == "Seq Scan"}
     return sorted(found & BIG)
 
 
