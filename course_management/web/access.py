@@ -9,12 +9,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from flask import Flask, Response, g, request
+from flask import Flask, Request, Response, g, request
 from werkzeug.routing import Rule
 
 from course_management.callers import SCOPES, Caller
 from course_management.errors import NotAuthenticated, ScopeMissing, TokenInvalid
 from course_management.logs import actor, info
+from course_management.web.requests import current
 
 PUBLIC = "public"
 OPEN, REQUIRED = "open", "required"
@@ -65,6 +66,7 @@ def init_app(app: Flask, authenticate: Authenticate | None) -> None:
         return
 
     def decide() -> None:
+        request = current()
         # What an address would take (OPTIONS) is no secret, and a browser asks it without credentials (CORS).
         if request.url_rule is None or request.method == "OPTIONS":
             return
@@ -72,21 +74,22 @@ def init_app(app: Flask, authenticate: Authenticate | None) -> None:
         if need.scope == PUBLIC:
             return
         try:
-            _admit(need, request.environ.get(INTERNAL) or _caller(authenticate))
+            _admit(need, request, request.environ.get(INTERNAL) or _caller(request, authenticate))
         except (NotAuthenticated, TokenInvalid, ScopeMissing) as refusal:
             info("access refused", code=refusal.code, reason=refusal.detail)
             raise
 
     def keep_private(answer: Response) -> Response:
-        if request.url_rule is not None and table[request.url_rule.endpoint].scope != PUBLIC:
-            answer.headers["Cache-Control"] = "private, no-cache"
+        rule = request.url_rule
+        if rule is not None and table[rule.endpoint].scope != PUBLIC:
+            answer.headers.add("Cache-Control", "private, no-cache")
         return answer
 
     app.before_request(decide)
     app.after_request(keep_private)
 
 
-def _caller(authenticate: Authenticate) -> Caller:
+def _caller(request: Request, authenticate: Authenticate) -> Caller:
     """Who sends the request (RFC 6750, section 2.1). Raises NotAuthenticated or TokenInvalid."""
     scheme, _, token = request.environ.get("HTTP_AUTHORIZATION", "").partition(" ")
     if scheme.lower() != "bearer" or not token.strip():
@@ -94,7 +97,7 @@ def _caller(authenticate: Authenticate) -> Caller:
     return authenticate(token.strip())
 
 
-def _admit(need: Need, caller: Caller) -> None:
+def _admit(need: Need, request: Request, caller: Caller) -> None:
     """Let the caller in. Raises ScopeMissing, alike whether what the path names exists or not."""
     actor.set(caller.name)
     if need.scope in caller.scopes:

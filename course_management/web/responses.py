@@ -8,7 +8,7 @@ from typing import Any, cast
 from urllib.parse import parse_qsl, urlencode
 
 import orjson
-from flask import Response, request
+from flask import Request, Response, request
 from marshmallow import Schema, ValidationError
 from werkzeug.datastructures import MultiDict
 from werkzeug.exceptions import BadRequest, HTTPException, RequestEntityTooLarge, UnsupportedMediaType
@@ -16,6 +16,7 @@ from werkzeug.exceptions import BadRequest, HTTPException, RequestEntityTooLarge
 from course_management.errors import Invalid, Malformed
 from course_management.paging import Page
 from course_management.web import etags
+from course_management.web.requests import current
 
 API = "/api/v1"
 MOST = 2**20  # bytes of a body
@@ -29,6 +30,7 @@ def body(schema: Schema) -> dict[str, Any]:
 
     Raises UnsupportedMediaType, RequestEntityTooLarge, Malformed, or Invalid with every fault at once.
     """
+    request = current()
     types = _PATCH_TYPES if request.method == "PATCH" else _PATCH_TYPES[:1]
     if request.mimetype not in types:
         answer = Response(headers={"Accept-Patch" if request.method == "PATCH" else "Accept": ", ".join(types)})
@@ -36,7 +38,7 @@ def body(schema: Schema) -> dict[str, Any]:
     if request.headers.get("Content-Encoding", "identity") != "identity":
         raise UnsupportedMediaType("Send the body as it is, without Content-Encoding.")
     try:
-        data = orjson.loads(_read())
+        data = orjson.loads(_read(request))
     except orjson.JSONDecodeError as error:
         raise Malformed(f"The body is not JSON: {error}.") from None
     try:
@@ -45,7 +47,7 @@ def body(schema: Schema) -> dict[str, Any]:
         raise Invalid([{"pointer": path, "detail": text} for path, text in _flat(error.messages)]) from None
 
 
-def _read() -> bytes:
+def _read(request: Request) -> bytes:
     """The whole body, in chunks or not. Raises RequestEntityTooLarge over MOST bytes, Malformed where it breaks off."""
     try:
         data = request.get_data()
