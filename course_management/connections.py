@@ -28,8 +28,8 @@ class _Kept(threading.local):
 
 
 _kept = _Kept()
-# The connections that somebody has in hand, and since when (seconds of `time.monotonic`).
-_in_hand: dict[int, tuple[float, Connection]] = {}
+# The driver's connections that somebody has in hand, and since when (seconds of `time.monotonic`).
+_in_hand: dict[int, tuple[float, Any]] = {}
 
 
 @contextmanager
@@ -43,7 +43,7 @@ def in_hand() -> Iterator[Connection]:
         if connection:
             connection.close()
         connection = db.engine.connect()
-    _in_hand[id(connection)] = time.monotonic(), connection
+    _in_hand[id(connection)] = time.monotonic(), connection.connection.dbapi_connection
     sound = True
     try:
         yield connection
@@ -86,11 +86,8 @@ def break_off(seconds: float) -> int:
     it takes bytes. Returns how many were broken.
     """
     since, broken = time.monotonic() - seconds, 0
-    for began, connection in list(_in_hand.values()):
-        if began >= since or connection.invalidated or connection.closed:
-            continue
-        dbapi: Any = connection.connection.dbapi_connection
-        if hasattr(dbapi, "server_version") and not dbapi.closed:
+    for began, dbapi in list(_in_hand.values()):
+        if began < since and hasattr(dbapi, "server_version") and not dbapi.closed:
             with suppress(OSError), socket.socket(fileno=os.dup(dbapi.fileno())) as wire:
                 wire.shutdown(socket.SHUT_RDWR)
                 broken += 1

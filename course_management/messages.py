@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from psycopg2 import extensions
+from psycopg2 import ProgrammingError, extensions
 
 _NOT_BEGUN = (extensions.TRANSACTION_STATUS_IDLE, extensions.TRANSACTION_STATUS_UNKNOWN)  # unknown: the connection is gone
 
@@ -28,7 +28,9 @@ class Connection(extensions.connection):  # type: ignore[misc]  # psycopg2 has n
         self._waiting = [f"BEGIN {mode}".encode()]
 
     def defer(self, text: str, values: Sequence[Any]) -> None:
-        """Execute a statement with the next one or with the commit, which then raises what this one would."""
+        """Execute a statement of a transaction with the next one or with the commit, which then raises what this one would."""
+        if not (self._waiting or self._has_begun()):
+            raise ProgrammingError("Only a transaction has a commit to wait for.")
         with super().cursor() as cursor:
             self._waiting.append(cursor.mogrify(text, values))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import psycopg2
 import pytest
 import sqlalchemy as sa
 from flask_migrate import upgrade
@@ -39,3 +40,9 @@ def test_a_new_connection_prepares_anew(new_database, make_app):
         assert client.post(f"/students/{student}/enroll", json={"course_ids": [course]}).status_code == status
         with app.app_context(), in_hand() as connection:
             connection.invalidate()
+
+
+def test_nothing_waits_for_a_commit_outside_a_transaction(new_database, make_app):
+    app = make_app(new_database("postgresql"))
+    with app.app_context(), in_hand() as connection, pytest.raises(psycopg2.ProgrammingError):
+        connection.connection.dbapi_connection.defer("SELECT 1", [])
