@@ -14,7 +14,7 @@ up: .venv/installed-dev
 	@exec $(BIN)/python -m deploy.topology
 
 test: .venv/installed-dev
-	@$(BIN)/pytest
+	@$(BIN)/pytest -n 2 --dist loadfile
 
 # What can break in production is broken on purpose, for some minutes: prints a table of faults, verdicts and figures
 drill: .venv/installed-dev
