@@ -64,7 +64,7 @@ def requests(name: str, world: World) -> Iterator[Asked]:
             "bulk-1000": lambda n=n: (
                 "POST",
                 f"/courses/{free + part + n % part}/students",
-                {"student_ids": block(n // part, 1000)},
+                {"student_ids": block(n, 1000)},
             ),
             "bulk-100": lambda student=student: (
                 "POST",
