@@ -100,7 +100,7 @@ class Service:
             dialect: Any = db.engine.dialect
         dialect.do_execute = _heard(dialect.do_execute)
         if messages.Connection.defer.__module__ != __name__:
-            messages.Connection.defer = _heard(messages.Connection.defer)  # type: ignore[method-assign]
+            messages.Connection.defer = _heard(messages.Connection.defer)  # type: ignore[method-assign]  # it listens, and goes on
 
 
 def _heard(execute: Callable[..., None]) -> Callable[..., None]:

@@ -67,7 +67,7 @@ class Cursor(extensions.cursor):  # type: ignore[misc]  # psycopg2 has no types
     def execute(self, query: Any, vars: Any = None) -> None:  # noqa: A002 - psycopg2's name
         waiting = self.connection.taken()
         if waiting:
-            query, vars = b"; ".join((*waiting, self.mogrify(query, vars))), None  # noqa: A001
+            query, vars = b"; ".join((*waiting, self.mogrify(query, vars))), None  # noqa: A001 - psycopg2's name
         super().execute(query, vars)
 
     def executemany(self, query: Any, vars_list: Any) -> None:
