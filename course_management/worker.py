@@ -16,12 +16,12 @@ import struct
 import threading
 import time
 from collections.abc import Callable
+from typing import Any
 
-from gunicorn.http import wsgi
 from gunicorn.http.errors import NoMoreData
-from gunicorn.http.message import Request
 from gunicorn.workers.gthread import STOP_KEEPALIVE_LINGER, TConn, ThreadWorker
 
+from course_management import http1
 from course_management.connections import break_off
 from course_management.errors import Overloaded
 from course_management.logs import log
@@ -37,12 +37,6 @@ STUCK = 2.0  # seconds without any thread coming free, after which the requests 
 
 _READY = getattr(select, "EPOLLIN", 0) | getattr(select, "EPOLLONESHOT", 0)
 _TIMEOUT = struct.pack("ll", READ_WAIT, 0)  # struct timeval
-
-
-class _Message(bytearray):
-    """Stands in for the socket of an answer: what is written to it goes out together, in one system call and one packet."""
-
-    sendall = bytearray.extend
 
 
 class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
@@ -98,6 +92,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
             sock.setsockopt(socket.SOL_SOCKET, option, _TIMEOUT)
         conn = TConn(self.cfg, sock, address, listener.getsockname())
         conn.fd, conn.draining = sock.fileno(), False
+        conn.environ = http1.environ_of(self.cfg, address, conn.server)
         self.conns[conn.fd] = conn
         self._tell()
         self._wait(conn, self.cfg.keepalive, self.epoll.register)
@@ -109,6 +104,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
         try:
             conn.sock.setblocking(True)
             conn.init()
+            conn.parser.mesg_class = http1.Request
             request = next(conn.parser)
             return bool(request) and self._keepalive_after(conn, self.handle_request(request, conn))
         except (NoMoreData, StopIteration):
@@ -120,27 +116,21 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
             self.handle_error(request, conn.sock, conn.client, error)
         return False
 
-    def handle_request(self, request: Request, conn: TConn) -> bool:
-        """Send the answer of the application; whether the connection may go on.
-
-        Takes the place of gunicorn's own, which also writes an access log, into nothing here, and sends head and body apart.
-        """
-        message = _Message()
-        answer, environ = wsgi.create(request, conn.sock, conn.client, conn.server, self.cfg)
-        answer.sock, environ["wsgi.multithread"] = message, True
+    def handle_request(self, request: http1.Request, conn: TConn) -> bool:
+        """Send the answer of the application, in one packet; whether the connection may go on."""
         self.nr += 1
         self.alive = self.alive and self.nr < self.max_requests
-        if not self.alive or len(self.conns) > self.max_keepalived:
-            answer.force_close()
-        parts = self.wsgi(environ, answer.start_response)
+        close = not self.alive or len(self.conns) > self.max_keepalived or request.should_close()
+        if request.awaits_continue:
+            conn.sock.sendall(http1.CONTINUE)
+        begun: list[Any] = []
+        parts = self.wsgi(http1.environ(conn.environ, request), lambda *head: begun.extend(head))
         try:
-            for part in parts:
-                answer.write(part)
-            answer.close()
+            message = http1.answer(request, *begun[:2], parts, close=close)
         finally:
             parts.close()
         conn.sock.sendall(message)
-        return not answer.should_close()
+        return not close
 
     def _keepalive_after(self, conn: TConn, keepalive: bool) -> bool:
         """Whether the connection goes on; gunicorn ends it after 64 KiB, though it has just told the client that it does."""
