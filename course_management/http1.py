@@ -72,7 +72,8 @@ def environ_of(cfg: Any, client: Any, server: Any) -> dict[str, Any]:
     """What is the same in the WSGI environments (PEP 3333) of all requests of a connection."""
     address, port = client[:2] if isinstance(client, tuple) else (client, "")
     name, number = server[:2] if isinstance(server, tuple) else (server, "")
-    return wsgi.base_environ(cfg) | {
+    base: dict[str, Any] = wsgi.base_environ(cfg)
+    return base | {
         "wsgi.multithread": True,
         "SCRIPT_NAME": os.environ.get("SCRIPT_NAME", ""),
         "REMOTE_ADDR": address,

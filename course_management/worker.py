@@ -126,7 +126,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
         begun: list[Any] = []
         parts = self.wsgi(http1.environ(conn.environ, request), lambda *head: begun.extend(head))
         try:
-            message = http1.answer(request, *begun[:2], parts, close=close)
+            message = http1.answer(request, begun[0], begun[1], parts, close=close)
         finally:
             parts.close()
         conn.sock.sendall(message)
