@@ -128,7 +128,8 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
         try:
             message = http1.answer(request, begun[0], begun[1], parts, close=close)
         finally:
-            parts.close()
+            if hasattr(parts, "close"):
+                parts.close()
         conn.sock.sendall(message)
         return not close
 

@@ -30,7 +30,7 @@ class RawPath:
         target = environ.get("RAW_URI") or quote(environ.get("PATH_INFO", ""), encoding="latin-1")
         if not target.startswith("/"):  # absolute form (RFC 9112 section 3.2.2), or "*"
             target = "/" + re.sub("^[a-z]+://[^/?]*/?", "", target, flags=re.IGNORECASE)
-        path = re.split("[?#]", target, maxsplit=1)[0]
+        path = target.partition("?")[0].partition("#")[0]
         environ["PATH_INFO"] = path.removeprefix(environ.get("SCRIPT_NAME", ""))
         return self.app(environ, start_response)
 

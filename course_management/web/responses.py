@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cache, lru_cache
 from typing import Any, cast
 from urllib.parse import parse_qsl, urlencode
+from wsgiref.types import StartResponse, WSGIEnvironment
 
 import orjson
 from flask import Request, Response, request
@@ -149,9 +150,17 @@ def page(found: Page) -> Response:
     return answer
 
 
+class _Whole(Response):
+    """An answer whose body and headers are as they shall be sent: werkzeug would go through them twice more."""
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        start_response(self.status, list(self.headers))
+        return [] if environ["REQUEST_METHOD"] == "HEAD" else cast(list[bytes], self.response)
+
+
 def as_json(value: Any, status: int = 200, content_type: str = "application/json") -> Response:
     """`value` as a JSON answer."""
-    return Response(orjson.dumps(value, option=_OPTIONS), status, content_type=content_type)
+    return _Whole(orjson.dumps(value, option=_OPTIONS), status, content_type=content_type)
 
 
 def page_of(text: str, policy: str) -> Response:
