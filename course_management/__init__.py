@@ -39,7 +39,6 @@ class _Service(Flask):
             request.scheme,
             environ["PATH_INFO"],
             request.method,
-            request.query_string,
         )
 
 
