@@ -102,7 +102,6 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
         """Serve one request; whether the connection goes on."""
         request = None
         try:
-            conn.sock.setblocking(True)
             conn.init()
             conn.parser.mesg_class = http1.Request
             request = next(conn.parser)
@@ -136,7 +135,8 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
     def _keepalive_after(self, conn: TConn, keepalive: bool) -> bool:
         """Whether the connection goes on; gunicorn ends it after 64 KiB, though it has just told the client that it does."""
         if keepalive and getattr(conn.parser.mesg.body.reader, "length", None) == 0:
-            return True  # read to its end, or there was none: no timeouts need be set for the rest
+            conn.parser.mesg = None  # read to its end, or there was none: gunicorn need not look for the rest, twice
+            return True
         return keepalive and conn.parser.finish_body(deadline=time.monotonic() + READ_WAIT, max_bytes=UNREAD)
 
     def _serve(self, number: int) -> None:

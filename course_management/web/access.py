@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from flask import Flask, Request, Response, g, request
+from flask import Flask, Request, Response, g
 from werkzeug.routing import Rule
 
 from course_management.callers import SCOPES, Caller
@@ -80,7 +80,7 @@ def init_app(app: Flask, authenticate: Authenticate | None) -> None:
             raise
 
     def keep_private(answer: Response) -> Response:
-        rule = request.url_rule
+        rule = current().url_rule
         if rule is not None and table[rule.endpoint].scope != PUBLIC:
             answer.headers.add("Cache-Control", "private, no-cache")
         return answer

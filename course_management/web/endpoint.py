@@ -11,12 +11,13 @@ from dataclasses import dataclass
 from functools import wraps
 from typing import Any
 
-from flask import Response, request
+from flask import Response
 from marshmallow import Schema
 from sqlalchemy.orm import Session
 
 from course_management.errors import Error
 from course_management.web import etags, idempotency, transaction
+from course_management.web.requests import current
 from course_management.web.responses import body as parse_body
 from course_management.web.responses import query as parse_query
 
@@ -61,7 +62,7 @@ def _endpoint(endpoint: Endpoint) -> Callable[[View], View]:
     def decorate(view: View) -> View:
         @wraps(view)
         def run(**path: Any) -> Response:
-            if endpoint.writes and (request.method == "POST" or not endpoint.etag):
+            if endpoint.writes and (current().method == "POST" or not endpoint.etag):
                 etags.refuse_if_match()
             given = parse_query(endpoint.query)
             if endpoint.body:

@@ -9,9 +9,8 @@ from __future__ import annotations
 import re
 from typing import Protocol
 
-from flask import request
-
 from course_management.errors import Stale
+from course_management.web.requests import current
 
 _TAG = r'(?:W/)?"([\x21\x23-\x7e]*)"'
 _TAGS = re.compile(rf"\s*{_TAG}\s*(,\s*{_TAG}\s*)*")
@@ -40,18 +39,19 @@ def require(current: Tagged) -> None:
 
 def refuse_if_match() -> None:
     """Raise Stale where the request names a version of something that has none: it would be a promise not kept."""
-    if "If-Match" in request.headers:
+    if "HTTP_IF_MATCH" in current().environ:
         raise Stale("This address has no version that If-Match could name: send the request without it.")
 
 
 def unchanged(tag: str) -> bool:
     """Whether the client has this representation already (If-None-Match, weak comparison)."""
-    return "If-None-Match" in request.headers and request.if_none_match.contains_weak(tag)
+    request = current()
+    return "HTTP_IF_NONE_MATCH" in request.environ and request.if_none_match.contains_weak(tag)
 
 
 def _versions(header: str) -> set[str] | None:
     """The versions that a header names; none where it is not one this service could have given."""
-    text = request.headers.get(header)
+    text = current().headers.get(header)
     if text is None:
         return None
     if text.strip() == "*":

@@ -17,13 +17,14 @@ from typing import Any
 
 import orjson
 import sqlalchemy as sa
-from flask import Response, request
+from flask import Response
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from course_management.errors import Invalid, KeyReused
 from course_management.extensions import Model, UTCDateTime, now
 from course_management.logs import actor
+from course_management.web.requests import BODY, current
 
 HEADER = "Idempotency-Key"
 LIFETIME = timedelta(hours=24)
@@ -46,7 +47,8 @@ class IdempotencyKey(Model):
 
 def key_of_request() -> str | None:
     """The request's key, as its caller's own. Raises Invalid for what is no key: with a comma, it would be two headers joined."""
-    key = request.headers.get(HEADER) if request.method == "POST" else None
+    request = current()
+    key = request.environ.get("HTTP_IDEMPOTENCY_KEY") if request.method == "POST" else None
     if key is not None and not re.fullmatch("[!-+.-~-]{1,255}", key):
         raise Invalid(
             [{"header": HEADER, "detail": "Must be one key of 1 to 255 visible ASCII characters, without spaces or commas."}]
@@ -56,8 +58,9 @@ def key_of_request() -> str | None:
 
 def fingerprint() -> str:
     """What makes two requests the same: the address, whichever mount it came by, and the value of the body."""
+    request = current()
     path = request.path.removeprefix("/api/v1")
-    body = orjson.dumps(orjson.loads(request.get_data()), option=orjson.OPT_SORT_KEYS)
+    body = orjson.dumps(orjson.loads(request.environ[BODY]), option=orjson.OPT_SORT_KEYS)
     return hashlib.sha256(b"\0".join((path.encode(), request.query_string, body))).hexdigest()
 
 

@@ -6,15 +6,19 @@ import random
 import re
 import time
 from collections.abc import Iterable
+from contextvars import ContextVar
 from functools import cache, partial
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
-from flask import Flask, Request, Response, g, request
+from flask import Flask, Request, Response, request
 
 from course_management import metrics
 from course_management.logs import NO_TRACE, actor, info, log, request_id, trace
 
 METRICS = "/metrics"
+BODY = "course_management.body"  # in the WSGI environment: the bytes that were read as the request's body
+
+_began: ContextVar[float] = ContextVar("began")  # seconds of `time.perf_counter`
 
 _SANE = re.compile("[A-Za-z0-9._:/+=-]{1,128}")
 # traceparent (W3C Trace Context, section 3.2): what follows the flags is for versions to come.
@@ -62,13 +66,13 @@ def template(rule: str) -> str:
 
 def _begin() -> None:
     request = current()
-    sent = request.headers.get("X-Request-ID", "")
+    sent = request.environ.get("HTTP_X_REQUEST_ID", "")
     request_id.set(sent if _SANE.fullmatch(sent) else f"{random.getrandbits(128):032x}")
     actor.set("")
     caller = request.environ.get("HTTP_TRACEPARENT")
     parent = _TRACE.fullmatch(caller) if caller else None
     trace.set({"trace_id": parent["trace_id"], "span_id": parent["span_id"]} if parent else NO_TRACE)
-    g.began = time.perf_counter()
+    _began.set(time.perf_counter())
 
 
 def _end(slow_ms: int, client: str, answer: Response) -> Response:
@@ -77,7 +81,7 @@ def _end(slow_ms: int, client: str, answer: Response) -> Response:
     answer.headers.add("X-Content-Type-Options", "nosniff")
     # As OpenAPI writes it: `/courses/{course}`; None where nothing matched.
     address = template(request.url_rule.rule) if request.url_rule else None
-    method, status, seconds = request.method, answer.status_code, time.perf_counter() - g.began
+    method, status, seconds = request.method, answer.status_code, time.perf_counter() - _began.get()
     metrics.count_request(method, address, status, seconds)
     fields = {
         "method": method,
