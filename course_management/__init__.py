@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
-from flask import Flask, Request, redirect
-from werkzeug.routing import MapAdapter
+from flask import Flask, redirect
 
 from course_management import cli, extensions, health, logs, metrics, scrape, statements
 from course_management.callers import ADMIN
@@ -16,36 +12,16 @@ from course_management.enrollments.views import bp as enrollments_bp
 from course_management.students import service as students
 from course_management.students.views import bp as students_bp
 from course_management.web import access, addresses, cors, openapi, problems, requests, transaction
+from course_management.web.framework import Service
 from course_management.web.keyring import Keyring
 from course_management.web.oidc import Tokens
 from course_management.web.responses import API, MOST
 
 
-class _Service(Flask):
-    def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
-        """No view is a coroutine; asking each time, and before and after it, is one part in fifty of a request."""
-        return func
-
-    def create_url_adapter(self, request: Request | None) -> MapAdapter | None:
-        """The same routes for every host and no link that names one: finding it out is one part in fifty, too."""
-        if request is None:
-            return None
-        environ = request.environ
-        return MapAdapter(
-            self.url_map,
-            "",
-            environ["SCRIPT_NAME"],
-            "",
-            request.scheme,
-            environ["PATH_INFO"],
-            request.method,
-        )
-
-
 def create_app(config: Config | None = None) -> Flask:
     """The service as a Flask app, with the settings of the environment where none are given. Touches no database."""
     config = config or Config.from_env()
-    app = _Service(__name__, static_folder=None)
+    app = Service(__name__, static_folder=None)
     app.config.update(
         SQLALCHEMY_DATABASE_URI=config.database_url,
         SQLALCHEMY_ENGINE_OPTIONS=extensions.engine_options(config.database_url, config.threads),
@@ -72,6 +48,7 @@ def create_app(config: Config | None = None) -> Flask:
     access.init_app(app, _authenticate(config) if config.auth == access.REQUIRED else None)
     cors.init_app(app, config.cors_origins)
     cli.init_app(app)
+    app.refuse_what_is_left_out()
     return app
 
 
