@@ -82,7 +82,7 @@ class Moves:
     _notes: dict[str, list[Pair]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self._before = {course.id: replace(course) for course in self.courses.values()}
+        self._before = {course.id: replace(course) for course in self.courses.values() if course.free is not None}
         self._moment = now()
         self._asked = {"request_id": logs.request_id.get() or None, "actor": logs.actor.get() or None}
 

@@ -68,15 +68,16 @@ def _endpoint(endpoint: Endpoint) -> Callable[[View], View]:
             if endpoint.body:
                 given |= parse_body(endpoint.body)
             given |= path
-            key, first = idempotency.key_of_request(), endpoint.first
-            if first and not key:  # with a key, only the transaction knows whether this is a repetition
-                given |= transaction.read(lambda connection: first(connection, **given))
             if endpoint.alone:
                 return view(**given)
             if not endpoint.writes:
                 return transaction.read(lambda connection: view(connection, **given))
-            work = _once(view, key, first) if key else view
-            return transaction.write(lambda session: work(session, **given))
+            key, first = idempotency.key_of_request(), endpoint.first
+            if key:  # only the transaction knows whether this is a repetition
+                work = _once(view, key, first)
+                return transaction.write(lambda session: work(session, **given))
+            look = (lambda connection: first(connection, **given)) if first else None
+            return transaction.write(lambda session, **known: view(session, **(given | known)), look)
 
         run.endpoint = endpoint  # type: ignore[attr-defined]  # read by openapi.py
         return run

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
@@ -52,22 +52,28 @@ def transaction(*, writing: bool, snapshot: bool = False, unhurried: bool = Fals
     A reading one is no transaction on the server: every statement sees what is committed when it starts; with `snapshot`, all
     of them see what was committed when the first one did. An `unhurried` one, which nobody waits for, may take its time.
     """
-    with in_hand() as connection:
-        began = connection.begin()
-        if writing or snapshot:
-            begin(connection, WRITING if writing else SNAPSHOT)
+    with in_hand() as connection, _begun(connection, WRITING if writing else SNAPSHOT if snapshot else None) as session:
         if unhurried:
             take_time(connection)
-        with _Session(connection) as session:
-            try:
-                yield session
-                session.flush()
-            except BaseException:
-                if began.is_active:  # a flush that failed has rolled back already
-                    began.rollback()
-                raise
-            _commit(began)
+        yield session
     logs.flush_notes(session)
+
+
+@contextmanager
+def _begun(connection: Connection, mode: str | None) -> Iterator[Session]:
+    """A session on `connection`, in a transaction of this mode, if any."""
+    began = connection.begin()
+    if mode is not None:
+        begin(connection, mode)
+    with _Session(connection) as session:
+        try:
+            yield session
+            session.flush()
+        except BaseException:
+            if began.is_active:  # a flush that failed has rolled back already
+                began.rollback()
+            raise
+        _commit(began)
 
 
 def _commit(begun: RootTransaction) -> None:
@@ -81,12 +87,19 @@ def _commit(begun: RootTransaction) -> None:
         raise
 
 
-def write(work: Callable[[Session], T]) -> T:
-    """What `work` returns from inside a transaction, begun anew where only bad luck made it fail. Raises what `work` raises."""
+def write(work: Callable[..., T], first: Callable[[Connection], Mapping[str, Any]] | None = None) -> T:
+    """What `work` returns from inside a transaction, begun anew where only bad luck made it fail. Raises what `work` raises.
+
+    What `first` reads before the transaction begins, `work` gets by name.
+    """
 
     def once() -> T:
-        with transaction(writing=True) as session:
-            return work(session)
+        with in_hand() as connection:
+            known = _alone(connection, first) if first else {}
+            with _begun(connection, WRITING) as session:
+                result = work(session, **known)
+        logs.flush_notes(session)
+        return result
 
     return _repeated(once)
 
@@ -99,13 +112,17 @@ def read(work: Callable[[Connection], T]) -> T:
 
     def once() -> T:
         with in_hand() as connection:
-            try:
-                return work(connection)
-            finally:
-                if connection.in_transaction():  # in SQLAlchemy's eyes a statement has begun one; the server has none
-                    connection.rollback()
+            return _alone(connection, work)
 
     return _repeated(once)
+
+
+def _alone(connection: Connection, work: Callable[[Connection], T]) -> T:
+    try:
+        return work(connection)
+    finally:
+        if connection.in_transaction():  # in SQLAlchemy's eyes a statement has begun one; the server has none
+            connection.rollback()
 
 
 def _repeated(once: Callable[[], T]) -> T:
