@@ -73,7 +73,7 @@ class Config:
     port: int = 8000
     proxy: bool = False
     workers: int = WORKERS
-    threads: int = 4
+    threads: int = 2
     auth: str = ""  # open, required, or not said: then open, and on a loopback address only
     oidc: Oidc | None = None
     cors_origins: tuple[str, ...] = ()
@@ -104,7 +104,7 @@ class Config:
             port=_integer(given, "PORT", 8000, 1, 65535),
             proxy=_one_of(given, "PROXY", "ON" if host.startswith("unix:") else "OFF", ("ON", "OFF")) == "ON",
             workers=_integer(given, "WEB_CONCURRENCY", WORKERS, 1, 256),
-            threads=_integer(given, "THREADS", 4, 1, 256),
+            threads=_integer(given, "THREADS", 2, 1, 256),
             auth=auth,
             oidc=_oidc(given),
             cors_origins=_origins(given),
