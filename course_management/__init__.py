@@ -6,7 +6,7 @@ from flask import Flask, redirect
 
 from course_management import cli, extensions, health, logs, metrics, scrape, statements
 from course_management.callers import ADMIN
-from course_management.config import ROOT, Config
+from course_management.config import ROOT, SERVING, Config
 from course_management.courses.views import bp as courses_bp
 from course_management.enrollments.views import bp as enrollments_bp
 from course_management.students import service as students
@@ -33,7 +33,7 @@ def create_app(config: Config | None = None) -> Flask:
     extensions.init_app(app, migrations=ROOT / "migrations", prepare=config.prepare)
     with app.app_context():
         statements.init_engine(extensions.db.engine, config.slow_statement_ms)
-    metrics.counted().threads.set(config.threads)
+    metrics.counted().threads.set(min(config.threads, SERVING))
     metrics.counted().pool_size.set(config.threads)
     addresses.init_app(app)
     requests.init_app(app, config.slow_request_ms, proxy=config.proxy)

@@ -63,6 +63,10 @@ class Oidc:
 # more than that, and enrolling costs a fifth more.
 WORKERS = min(16, 1 + len(os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else range(os.cpu_count() or 1)))
 
+# Threads of a worker that serve; more than two wait for each other rather than for the database. The others step in for those
+# that are held up.
+SERVING = 2
+
 
 @dataclass(frozen=True)
 class Config:
@@ -73,7 +77,7 @@ class Config:
     port: int = 8000
     proxy: bool = False
     workers: int = WORKERS
-    threads: int = 2
+    threads: int = 4
     auth: str = ""  # open, required, or not said: then open, and on a loopback address only
     oidc: Oidc | None = None
     cors_origins: tuple[str, ...] = ()
@@ -104,7 +108,7 @@ class Config:
             port=_integer(given, "PORT", 8000, 1, 65535),
             proxy=_one_of(given, "PROXY", "ON" if host.startswith("unix:") else "OFF", ("ON", "OFF")) == "ON",
             workers=_integer(given, "WEB_CONCURRENCY", WORKERS, 1, 256),
-            threads=_integer(given, "THREADS", 2, 1, 256),
+            threads=_integer(given, "THREADS", 4, 1, 256),
             auth=auth,
             oidc=_oidc(given),
             cors_origins=_origins(given),

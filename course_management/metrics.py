@@ -28,7 +28,7 @@ class Counted:
         self.requests = self._counter("http_requests_total", "Requests answered.", "method", "route", "status")
         self.durations = self._histogram("http_request_duration_seconds", "Time to answer.", "method", "route")
         self.in_flight = self._gauge("http_requests_in_flight", "Requests being served, but for those of /metrics.")
-        self.threads = self._gauge("http_threads", "Threads that serve requests.")
+        self.threads = self._gauge("http_threads", "Threads that serve requests while none is held up.")
         self.refusals = self._counter("refusals_total", "Problem documents sent.", "code")
         self.statements = self._histogram("db_statement_duration_seconds", "Time of statements, waiting included.", "kind")
         self.connections = self._gauge("db_pool_connections", "Database connections open.")

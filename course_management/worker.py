@@ -22,6 +22,7 @@ from gunicorn.http.errors import NoMoreData
 from gunicorn.workers.gthread import STOP_KEEPALIVE_LINGER, TConn, ThreadWorker
 
 from course_management import http1
+from course_management.config import SERVING
 from course_management.connections import break_off
 from course_management.errors import Overloaded
 from course_management.logs import log
@@ -33,6 +34,7 @@ DRAIN = 2  # seconds a closed connection may stay half open, so that its last an
 HOLD = 12.0  # seconds a request may hold its connection to the database: more than a statement may take, or a wait for locks
 UNREAD = 2**21  # bytes of an unwanted body that are read all the same, so that the connection goes on; nginx lets in less
 GIVE_WAY = 0.001  # seconds in which a worker with fewer connections may take a new one first
+HELD_UP = 0.25  # seconds a thread may take for a request before others step in, and between looking whether one does
 STUCK = 2.0  # seconds without any thread coming free, after which the requests that wait are refused
 
 _READY = getattr(select, "EPOLLIN", 0) | getattr(select, "EPOLLONESHOT", 0)
@@ -49,7 +51,8 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
         self.conns: dict[int, TConn] = {}
         # The connections nobody serves: whoever pops one owns it (a dict's pop is atomic).
         self.waiting: dict[int, TConn] = {}
-        self.busy: set[int] = set()
+        self.busy: dict[int, float] = {}  # by number of a thread: when it took what it serves
+        self.relief = threading.Event()  # set while those beyond SERVING shall serve
         self.taken = self.swept = time.monotonic()
         # gunicorn asks for some twenty settings a request, and finds each in three steps: as attributes they are found in one.
         self.cfg.__dict__.update({name: setting.get() for name, setting in self.cfg.settings.items()})
@@ -63,7 +66,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
         self._tell()
         while self.alive and self.is_parent_alive():
             self.set_accept_enabled(len(self.conns) < self.worker_connections)
-            self._look_after(every=1.0)
+            self._look_after(every=HELD_UP)
         self.set_accept_enabled(False)
         self._tell()
         for listener in self.sockets:  # who has been let in already is served
@@ -140,14 +143,16 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
         return keepalive and conn.parser.finish_body(deadline=time.monotonic() + READ_WAIT, max_bytes=UNREAD)
 
     def _serve(self, number: int) -> None:
+        steps_in = number >= SERVING
         while True:
-            for fd, _ in self.epoll.poll(None, 1):
-                self.taken = time.monotonic()
-                self.busy.add(number)
+            if steps_in:
+                self.relief.wait()
+            for fd, _ in self.epoll.poll(HELD_UP if steps_in else None, 1):
+                self.taken = self.busy[number] = time.monotonic()
                 conn = self.waiting.pop(fd, None)
                 if conn:  # the main thread may have been faster
                     self._take(conn)
-                self.busy.discard(number)
+                del self.busy[number]
 
     def _take(self, conn: TConn) -> None:
         try:
@@ -210,6 +215,8 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
                 # Out of the threads' reach now, so what is true of it stays true.
                 idle = min(conn.timeout, latest) <= now and not _has_spoken(conn)
                 self._close(conn) if idle else self._wait(conn, self.cfg.keepalive, self.epoll.modify)
+        held_up = any(now - since > HELD_UP for number, since in self.busy.copy().items() if number < SERVING)
+        self.relief.set() if held_up else self.relief.clear()
         if broken := break_off(HOLD):
             log.warning("database said nothing", extra={"connections": broken, "seconds": HOLD})
         if len(self.busy) == self.cfg.threads and now - self.taken > STUCK:

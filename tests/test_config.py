@@ -14,7 +14,7 @@ from course_management.config import BadSetting, Config
 def test_nothing_set_means_sqlite_in_the_instance_folder():
     settings = Config.from_env({})
     assert settings.database_url.render_as_string().endswith("/instance/course_management.db")
-    assert (settings.host, settings.port, settings.threads) == ("127.0.0.1", 8000, 2)
+    assert (settings.host, settings.port, settings.threads) == ("127.0.0.1", 8000, 4)
     assert 2 <= settings.workers <= 16
 
 

@@ -12,7 +12,7 @@ NO_LIMITS = dict.fromkeys(("ADDRESS_RATE", "ADDRESS_BURST", "KEY_RATE", "KEY_BUR
 
 @pytest.fixture(scope="session")
 def up():
-    """nginx, two workers of two threads, PostgreSQL. Each drill leaves it as it found it."""
+    """nginx, two workers of four threads, PostgreSQL. Each drill leaves it as it found it."""
     with Topology(nginx=NO_LIMITS) as running:
         yield running
 

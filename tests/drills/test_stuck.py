@@ -70,7 +70,10 @@ def hang(sql):
 
 
 def test_a_statement_that_hangs_and_a_lock_held_by_somebody_else(up, sql, hang, course, record_property):
-    """Seen to fail without `statement_timeout`: the one is a 504 after a minute, the others, in line for the lock, wait 15 s."""
+    """Seen to fail without `statement_timeout`: the one is a 504 after a minute, the others, in line for the lock, wait 15 s.
+
+    And without threads that step in: others are refused.
+    """
     wanted = [("PATCH", course, {"level": "y"}), ("PATCH", course, {"level": "z"}), ("POST", "/students", {"name": "Hang"})]
     ends, took = time.monotonic() + size(1, 60), []
     with closing(psycopg2.connect(up.postgres.url)) as holder, Load(up, clients=4) as others:
