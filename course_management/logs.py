@@ -28,8 +28,7 @@ NO_TRACE: Mapping[str, str] = MappingProxyType({})
 trace: ContextVar[Mapping[str, str]] = ContextVar("trace", default=NO_TRACE)
 
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
-
-
+_LINE = orjson.OPT_UTC_Z | orjson.OPT_APPEND_NEWLINE
 _lock = threading.Lock()
 
 
@@ -56,11 +55,13 @@ class JsonHandler(logging.Handler):
             "event": event,
             "request_id": request_id.get() or None,
             "actor": actor.get() or None,
+            **trace.get(),
+            **fields,
         }
-        text = orjson.dumps({**line, **trace.get(), **fields}, default=str, option=orjson.OPT_UTC_Z).decode()
+        text = orjson.dumps(line, default=str, option=_LINE).decode()
         with _lock:
             try:
-                self.stream.write(text + "\n")
+                self.stream.write(text)
                 self.stream.flush()
             except OSError:
                 self.missed += 1

@@ -8,6 +8,7 @@ import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from itertools import repeat
 from typing import Any
 
 import orjson
@@ -64,7 +65,7 @@ class Listing:
         shape = (sort, cursor is None, *filters)
         rows = self._rows(reader, shape, params, lambda: self._build(sort, cursor is None, filters))
         # The sort column stands last in a row and has no name here: zip leaves it out.
-        items = [dict(zip(self.columns, row, strict=False)) for row in rows[:limit]]
+        items = list(map(dict, map(zip, repeat(self.columns), rows[:limit])))
         if len(rows) <= limit:
             return Page(items, None)
         return Page(items, _encode(identity, rows[limit - 1][-1], rows[limit - 1][0]))
