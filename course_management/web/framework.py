@@ -1,7 +1,7 @@
 """Flask without what this service has not: coroutines, hosts, sessions, and functions that a blueprint adds to a request.
 
-Flask looks for each of them at every request, before and after it and when it is torn down. Not looking is a tenth of what Flask
-and Werkzeug cost. What is left out here must not be used: `create_app` is refused where it is.
+Flask looks for each of them at every request, before and after it and when it is torn down, a quarter of what server and
+framework cost. What is left out here must not be used: the app does not start where it is (docs/decisions/0011-framework.md).
 """
 
 from __future__ import annotations
