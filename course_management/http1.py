@@ -2,11 +2,12 @@
 
 gunicorn reads a head line by line and checks an answer header by header, in Python. Here one expression reads the usual request:
 it knows only what every reader reads alike, and leaves the rest to gunicorn, which reads or refuses it. An answer is one message
-of known length. That takes 75 of the 230 us that server and framework cost a request (docs/decisions/0010-worker.md).
+of known length. That takes 290 us to 235 for a request that asks for nothing (docs/decisions/0010-worker.md).
 """
 
 from __future__ import annotations
 
+import os
 import re
 import time
 from collections.abc import Iterable
@@ -15,10 +16,13 @@ from functools import lru_cache
 from typing import Any
 
 from gunicorn.http import message, wsgi
+from gunicorn.http.errors import InvalidHeader
 from gunicorn.util import unquote_to_wsgi_str
 
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+
 _HEAD = re.compile(
-    r"(GET|HEAD|POST|PUT|PATCH|DELETE|OPTIONS) ((/[!-\"$->@-~]*)(?:\?([!-\"$-~]*))?) HTTP/1\.1\r\n"
+    rf"({'|'.join(METHODS)}) " + r"((/[!-\"$->@-~]*)(?:\?([!-\"$-~]*))?) HTTP/1\.1\r\n"
     r"((?:[0-9A-Za-z-]+: ?(?:[!-~](?:[ -~]*[!-~])?)?\r\n)+)\r\n"
 )
 _FIELD = re.compile(r"([^:]+): ?(.*)\r\n")
@@ -42,7 +46,16 @@ class Request(message.Request):  # type: ignore[misc]  # gunicorn has no types
         if end <= min(self.limit_request_line, self.limit_request_field_size) and self._take(buf[:end].decode("latin-1")):
             return bytes(buf[end:])
         rest: bytes = super()._parse_python(unreader, buf)
+        if self.version >= (1, 1) and not any(name == "HOST" for name, _ in self.headers):  # RFC 9112 section 3.2
+            raise InvalidHeader("HOST", req=self)
         return rest
+
+    def should_close(self) -> bool:
+        """Whether no other request follows (RFC 9112 section 9.3); where this one ends may not be known."""
+        options = {word.strip(" \t").lower() for name, value in self.headers if name == "CONNECTION" for word in value.split(",")}
+        if self.must_close or self.method == "CONNECT" or self.body.failed or "close" in options:
+            return True
+        return self.version < (1, 1) and "keep-alive" not in options
 
     def _take(self, head: str) -> bool:
         """Read a head that is as most are; whether it is."""
@@ -52,7 +65,7 @@ class Request(message.Request):  # type: ignore[misc]  # gunicorn has no types
         method, uri, path, query, lines = found.groups()
         fields = {name.upper(): value for name, value in _FIELD.findall(lines)}
         repeated = len(fields) < lines.count("\n")
-        if repeated or len(fields) > self.limit_request_fields or not _LEFT.isdisjoint(fields):
+        if repeated or "HOST" not in fields or len(fields) > self.limit_request_fields or not _LEFT.isdisjoint(fields):
             return False
         self.method, self.uri, self.path, self.query, self.fragment = method, uri, path, query or "", ""
         self.version, self.headers = (1, 1), list(fields.items())
@@ -69,7 +82,7 @@ class Request(message.Request):  # type: ignore[misc]  # gunicorn has no types
 
 def environ_of(cfg: Any, client: Any, server: Any) -> dict[str, Any]:
     """What is the same in the WSGI environments (PEP 3333) of all requests of a connection."""
-    address, port = client[:2] if isinstance(client, tuple) else (client, "")
+    address, port = client[:2] if isinstance(client, tuple) else (os.fsdecode(client), "")
     name, number = server[:2] if isinstance(server, tuple) else (server, "")
     base: dict[str, Any] = wsgi.base_environ(cfg)
     return base | {

@@ -2,7 +2,8 @@
 
 In gunicorn's gthread one thread waits for all connections, hands each request to a pool, and gets it back through a pipe: every
 handing-over makes a thread wait for the interpreter. Here the threads wait for the connections themselves, on one epoll that
-wakes one of them for each request; the main thread accepts, closes what is idle, and refuses what nobody comes to serve. It takes
+wakes one of them for each request; the main thread accepts, closes what is idle, has threads step in for those that are held up,
+and refuses what nobody comes to serve. It takes
 a third off what the server costs a request (docs/decisions/0010-worker.md).
 """
 
@@ -35,6 +36,7 @@ HOLD = 12.0  # seconds a request may hold its connection to the database: more t
 UNREAD = 2**21  # bytes of an unwanted body that are read all the same, so that the connection goes on; nginx lets in less
 GIVE_WAY = 0.001  # seconds in which a worker with fewer connections may take a new one first
 HELD_UP = 0.25  # seconds a thread may take for a request before others step in, and between looking whether one does
+IDLE = 0.25  # of a core: where all that serve are busy and use less, they wait, and others may serve
 STUCK = 2.0  # seconds without any thread coming free, after which the requests that wait are refused
 
 _READY = getattr(select, "EPOLLIN", 0) | getattr(select, "EPOLLONESHOT", 0)
@@ -54,6 +56,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
         self.busy: dict[int, float] = {}  # by number of a thread: when it took what it serves
         self.relief = threading.Event()  # set while those beyond SERVING shall serve
         self.taken = self.swept = time.monotonic()
+        self.used = time.process_time()
         # gunicorn asks for some twenty settings a request, and finds each in three steps: as attributes they are found in one.
         self.cfg.__dict__.update({name: setting.get() for name, setting in self.cfg.settings.items()})
         super().init_process()
@@ -122,11 +125,11 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
         """Send the answer of the application, in one packet; whether the connection may go on."""
         self.nr += 1
         self.alive = self.alive and self.nr < self.max_requests
-        close = not self.alive or len(self.conns) > self.max_keepalived or request.should_close()
         if request.awaits_continue:
             conn.sock.sendall(http1.CONTINUE)
         begun: list[Any] = []
         parts = self.wsgi(http1.environ(conn.environ, request), lambda *head: begun.extend(head))
+        close = not self.alive or len(self.conns) > self.max_keepalived or request.should_close()
         try:
             message = http1.answer(request, begun[0], begun[1], parts, close=close)
         finally:
@@ -150,9 +153,11 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
             for fd, _ in self.epoll.poll(HELD_UP if steps_in else None, 1):
                 self.taken = self.busy[number] = time.monotonic()
                 conn = self.waiting.pop(fd, None)
-                if conn:  # the main thread may have been faster
-                    self._take(conn)
-                del self.busy[number]
+                try:
+                    if conn:  # the main thread may have been faster
+                        self._take(conn)
+                finally:
+                    del self.busy[number]
 
     def _take(self, conn: TConn) -> None:
         try:
@@ -209,18 +214,25 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
         now = time.monotonic()
         if now - self.swept < every:
             return
+        self._relieve(now)
         self.swept = now
         for fd, conn in self.waiting.copy().items():
             if min(conn.timeout, latest) <= now and self.waiting.pop(fd, None):
                 # Out of the threads' reach now, so what is true of it stays true.
                 idle = min(conn.timeout, latest) <= now and not _has_spoken(conn)
                 self._close(conn) if idle else self._wait(conn, self.cfg.keepalive, self.epoll.modify)
-        held_up = any(now - since > HELD_UP for number, since in self.busy.copy().items() if number < SERVING)
-        self.relief.set() if held_up else self.relief.clear()
         if broken := break_off(HOLD):
             log.warning("database said nothing", extra={"connections": broken, "seconds": HOLD})
         if len(self.busy) == self.cfg.threads and now - self.taken > STUCK:
             self._refuse()
+
+    def _relieve(self, now: float) -> None:
+        """Have others step in where one of the threads that serve is held up, or all of them wait more than they work."""
+        serving = [since for number, since in self.busy.copy().items() if number < SERVING]
+        used, self.used = self.used, time.process_time()
+        waiting = len(serving) == SERVING and self.used - used < IDLE * (now - self.swept)
+        held_up = waiting or any(now - since > HELD_UP for since in serving)
+        self.relief.set() if held_up else self.relief.clear()
 
     def _refuse(self) -> None:
         """Refuse the requests that wait: no thread has come free for STUCK seconds."""

@@ -99,7 +99,10 @@ def heads(seed):
 def test_a_head_is_read_as_gunicorn_reads_it(peer):
     """Seen to fail: with repeated fields let through, with a tab or a line feed in a value, with the scheme not taken."""
     for head in heads(1):
-        assert read(http1.Request, head, peer) == read(message.Request, head, peer), head[:200]
+        expected = read(message.Request, head, peer)
+        if " HTTP/1.0\r" not in head and "\r\nhost:" not in head.lower() and expected[0] in http1.METHODS:
+            expected = "InvalidHeader"  # gunicorn serves it, against RFC 9112 section 3.2
+        assert read(http1.Request, head, peer) == expected, head[:200]
 
 
 def test_the_usual_head_is_read_here(monkeypatch):
@@ -110,6 +113,28 @@ def test_the_usual_head_is_read_here(monkeypatch):
         "X-Request-ID: 7\r\nContent-Length: 2\r\nContent-Type: application/json\r\nUser-Agent: a (b; c)\r\nAccept: */*\r\n\r\n"
     )
     assert read(http1.Request, head, "")[:3] == ("POST", "/students/1/enroll", "/students/1/enroll")
+
+
+@pytest.mark.parametrize(
+    ("version", "fields", "closes"),
+    [
+        ("1.1", "", False),
+        ("1.1", "Connection: TE, Close\r\n", True),
+        ("1.1", "Connection: keep-alive\r\n", False),
+        ("1.0", "", True),
+        ("1.0", "Connection: Keep-Alive, TE\r\n", False),
+        ("1.0", "Connection: keep-alive, close\r\n", True),
+    ],
+)
+def test_the_connection_goes_on_as_both_say(version, fields, closes):
+    """gunicorn knows nothing but one word (RFC 9112 section 9.3 has a list)."""
+    head = f"GET / HTTP/{version}\r\nHost: x\r\n{fields}\r\n"
+    assert http1.Request(Config(), IterUnreader([head.encode()]), "").should_close() is closes
+
+
+@pytest.mark.parametrize(("client", "address"), [(("192.0.2.1", 5), "192.0.2.1"), ("", ""), (b"\0abstract", "\0abstract")])
+def test_who_asks_is_text(client, address):
+    assert http1.environ_of(Config(), client, "/run/socket")["REMOTE_ADDR"] == address
 
 
 @pytest.mark.parametrize("value", ["a\r\nX-Smuggled: b", "a\nb", "a\rb", "a\0b"])

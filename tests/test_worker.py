@@ -9,6 +9,7 @@ import socket
 import stat
 import threading
 import time
+from contextlib import closing
 from pathlib import Path
 
 import psycopg2
@@ -124,6 +125,36 @@ def test_an_idle_connection_is_closed_and_a_used_one_is_not(small):
     wire.sock.settimeout(30)
     assert wire.sock.recv(1) == b""
     wire.close()
+
+
+def test_where_the_database_is_slow_others_step_in(new_database, make_app, tmp_path):
+    """Seen to fail where they step in for what takes a quarter of a second, and not for what waits: two at once, for ever."""
+    url = new_database("postgresql")
+    with make_app(url).app_context():
+        upgrade()
+    with (
+        Gunicorn({"DATABASE_URL": url, "WEB_CONCURRENCY": "1", "THREADS": "4"}, log=tmp_path / "log") as server,
+        closing(psycopg2.connect(url.replace("+psycopg2", ""))) as watch,
+    ):
+        watch.autocommit, cursor = True, watch.cursor()
+        cursor.execute(
+            "CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(0.1); RETURN NEW; END $$;"
+            "CREATE TRIGGER slow BEFORE INSERT ON students FOR EACH ROW EXECUTE FUNCTION slow()"
+        )
+        ask = [threading.Thread(target=_ten_students, args=(server,)) for _ in range(8)]
+        for thread in ask:
+            thread.start()
+        at_once = 0
+        while any(thread.is_alive() for thread in ask):
+            cursor.execute("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'PgSleep'")
+            at_once = max(at_once, cursor.fetchone()[0])
+            time.sleep(0.01)
+    assert at_once == 4
+
+
+def _ten_students(server):
+    for _ in range(10):
+        assert server.request("POST", "/students", {"name": "Ada"}).status == 201
 
 
 def test_stopping_answers_what_has_been_accepted(small):

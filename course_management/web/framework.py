@@ -1,12 +1,13 @@
 """Flask without what this service has not: coroutines, hosts, sessions, and functions that a blueprint adds to a request.
 
 Flask looks for each of them at every request, before and after it and when it is torn down, a quarter of what server and
-framework cost. What is left out here must not be used: the app does not start where it is (docs/decisions/0011-framework.md).
+framework cost. What is left out must not be used: an app that uses it does not start (docs/decisions/0011-framework.md).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from inspect import iscoroutinefunction
 from typing import Any
 
 from flask import Flask, Request, Response
@@ -58,6 +59,8 @@ class Service(Flask):
 
     def refuse_what_is_left_out(self) -> None:
         """Raise RuntimeError where something was registered that is never called."""
+        if any(map(iscoroutinefunction, self.view_functions.values())):
+            raise RuntimeError("framework.py waits for no coroutine.")
         of_blueprints = set().union(self.before_request_funcs, self.after_request_funcs, self.url_value_preprocessors) - {None}
         if of_blueprints or self.teardown_request_funcs or self.url_value_preprocessors:
             raise RuntimeError("framework.py calls nothing of a blueprint's own, nor when a request is torn down.")

@@ -50,6 +50,8 @@ def body(schema: Schema) -> dict[str, Any]:
 
 def _read(request: Request) -> bytes:
     """The whole body, in chunks or not. Raises RequestEntityTooLarge over MOST bytes, Malformed where it breaks off."""
+    if (request.content_length or 0) > MOST:
+        raise RequestEntityTooLarge
     try:
         # werkzeug's own stream bounds what it reads, and ends where the body does; gunicorn's ends there too, at half the cost.
         stream = request.environ["wsgi.input"] if "wsgi.input_terminated" in request.environ else request.stream

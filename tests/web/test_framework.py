@@ -31,6 +31,16 @@ def test_a_hook_that_nobody_calls_is_refused(hook):
         app.refuse_what_is_left_out()
 
 
+def test_a_coroutine_is_refused():
+    async def view() -> str:
+        return ""
+
+    app = Service(__name__)
+    app.add_url_rule("/", view_func=view)
+    with pytest.raises(RuntimeError):
+        app.refuse_what_is_left_out()
+
+
 def test_a_session_refuses_to_be_written_to():
     app = Service(__name__)
     with app.test_request_context("/"), pytest.raises(RuntimeError):
