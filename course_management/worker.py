@@ -36,7 +36,7 @@ HOLD = 12.0  # seconds a request may hold its connection to the database: more t
 UNREAD = 2**21  # bytes of an unwanted body that are read all the same, so that the connection goes on; nginx lets in less
 GIVE_WAY = 0.001  # seconds in which a worker with fewer connections may take a new one first
 HELD_UP = 0.25  # seconds a thread may take for a request before others step in, and between looking whether one does
-IDLE = 0.25  # of a core: where all that serve are busy and use less, they wait, and others may serve
+IDLE = 0.15  # of a core: where all that serve are busy and use less, they wait, and others may serve
 STUCK = 2.0  # seconds without any thread coming free, after which the requests that wait are refused
 
 _READY = getattr(select, "EPOLLIN", 0) | getattr(select, "EPOLLONESHOT", 0)
