@@ -147,5 +147,5 @@ def post_worker_init(worker):
             worker.alive = False
     logs.configure(settings.log_level, sys.stdout)
     util.write_error = wire.write_error  # gunicorn's own page is HTML; it has no setting for it
-    headers = Response.default_headers  # nor for its Server header
+    headers = Response.default_headers  # nor for its Server header; our own worker writes none, gthread does
     Response.default_headers = lambda self: [line for line in headers(self) if not line.startswith("Server:")]

@@ -6,7 +6,6 @@ Anywhere else the figures are those of this process.
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from functools import cache
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics, generate_latest, values
@@ -19,14 +18,6 @@ METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 KINDS = {word[:6].upper(): word for word in ("select", "insert", "update", "delete", "execute", "begin", "commit")}
 
 disable_created_metrics()  # type: ignore[no-untyped-call]  # they exist in one mode only
-
-
-class _Histogram(Histogram):
-    """The library's own tries one bucket after the other, at every statement."""
-
-    def observe(self, amount: float, exemplar: object = None) -> None:
-        self._sum.inc(amount)
-        self._buckets[bisect_left(self._upper_bounds, amount)].inc(1)
 
 
 class Counted:
@@ -56,7 +47,7 @@ class Counted:
         return Gauge(PREFIX + name, text, multiprocess_mode="livesum", registry=self.registry)
 
     def _histogram(self, name: str, text: str, *labels: str) -> Histogram:
-        return _Histogram(PREFIX + name, text, labels, buckets=BUCKETS, registry=self.registry)
+        return Histogram(PREFIX + name, text, labels, buckets=BUCKETS, registry=self.registry)
 
 
 counted = cache(Counted)

@@ -23,13 +23,13 @@ class Tagged(Protocol):
     def etag(self) -> str: ...
 
 
-def require(current: Tagged) -> None:
-    """Raise Stale where If-Match names another version than that of `current`, or If-None-Match names this one.
+def require(row: Tagged) -> None:
+    """Raise Stale where If-Match names another version than that of `row`, or If-None-Match names this one.
 
     A tag that a proxy made weak when it compressed the answer is taken for the strong one it came from: RFC 9110 would never
     match it, and every edit behind gzip would fail.
     """
-    version = current.etag.partition(".")[0]
+    version = row.etag.partition(".")[0]
     wanted, unwanted = (_versions(header) for header in ("If-Match", "If-None-Match"))
     if wanted is not None and not {"*", version} & wanted:
         raise Stale

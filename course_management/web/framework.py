@@ -19,10 +19,7 @@ class _NoSession(SessionInterface):
     _none = NullSession()
 
     def open_session(self, app: Flask, request: Request) -> NullSession:
-        return self._none
-
-    def save_session(self, app: Flask, session: Any, response: Response) -> None:
-        """Nothing was put into it: it refuses that."""
+        return self._none  # it refuses to be written to: nothing is ever saved
 
 
 class Service(Flask):
@@ -61,6 +58,6 @@ class Service(Flask):
         """Raise RuntimeError where something was registered that is never called."""
         if any(map(iscoroutinefunction, self.view_functions.values())):
             raise RuntimeError("framework.py waits for no coroutine.")
-        of_blueprints = set().union(self.before_request_funcs, self.after_request_funcs, self.url_value_preprocessors) - {None}
+        of_blueprints = {*self.before_request_funcs, *self.after_request_funcs} - {None}
         if of_blueprints or self.teardown_request_funcs or self.url_value_preprocessors:
             raise RuntimeError("framework.py calls nothing of a blueprint's own, nor when a request is torn down.")

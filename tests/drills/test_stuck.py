@@ -135,10 +135,10 @@ def test_ten_connections_a_thread(up, course, record_property):
     """Latency grows, and nobody is refused while threads come free."""
     requests = [("GET", course), ("POST", "/students", {"name": "Crowd"})] * size(500, 10_000)
     began = time.monotonic()
-    answers = crowd(up.port, requests, 40)
+    answers = crowd(up.port, requests, 80)
     took = time.monotonic() - began
     assert {answer.status for answer in answers} == {200, 201}
-    record_property("connections", 40)
+    record_property("connections", 80)
     record_property("answered", f"{len(answers)} at {len(answers) / took:.0f}/s")
 
 
