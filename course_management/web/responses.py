@@ -157,7 +157,7 @@ def page(found: Page) -> Response:
 
 
 class _Whole(Response):
-    """An answer whose body and headers are as they shall be sent: werkzeug would go through them twice more, 7.7 us against 0.9."""
+    """An answer whose body and headers are as they shall be sent: werkzeug goes through them twice more (7.7 us; 0.9)."""
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         start_response(self.status, list(self.headers))
