@@ -22,7 +22,7 @@ from course_management.callers import ADMIN, SCOPES, Caller, granted
 from course_management.errors import Error
 from course_management.keys import service as keys
 from course_management.logs import log
-from course_management.text import has_control
+from course_management.text import TooManyMarks, clean, has_control
 from course_management.web import access, idempotency
 from course_management.web.responses import API
 from course_management.web.transaction import transaction
@@ -149,6 +149,10 @@ def create_key(name: str, scopes: tuple[str, ...], expires: timedelta | None) ->
     """Make a key; it is the last line of standard output."""
     if not 0 < len(name.strip()) <= 100 or has_control(name):
         raise click.BadParameter("must be 1 to 100 characters, none of them a control character.", param_hint="--name")
+    try:
+        name = clean(name)
+    except TooManyMarks as error:
+        raise click.BadParameter(str(error), param_hint="--name") from None
     with transaction(writing=True) as session:
         token = keys.create_key(session, name, scopes, expires)
     _tell(token)

@@ -118,7 +118,7 @@ class Config:
             log_level=_one_of(given, "LOG_LEVEL", "INFO", ("DEBUG", "INFO", "WARNING", "ERROR")),
             slow_request_ms=_integer(given, "SLOW_REQUEST_MS", 1000, 0, 3_600_000),
             slow_statement_ms=_integer(given, "SLOW_STATEMENT_MS", 500, 0, 3_600_000),
-            course_levels=tuple(w for word in given.get("COURSE_LEVELS", "").split(",") if (w := text.clean(word))),
+            course_levels=_levels(given),
         )
 
 
@@ -174,6 +174,13 @@ def _words(given: Mapping[str, str], name: str, default: str = "") -> tuple[str,
     return tuple(word.strip() for word in given.get(name, default).split(",") if word.strip())
 
 
+def _levels(given: Mapping[str, str]) -> tuple[str, ...]:
+    try:
+        return tuple(text.clean(word) for word in _words(given, "COURSE_LEVELS"))
+    except (text.TooLong, text.TooManyMarks) as error:
+        raise BadSetting(f"COURSE_LEVELS has a word that no course can have as its level. {error}") from None
+
+
 def _origins(given: Mapping[str, str]) -> tuple[str, ...]:
     origins = _words(given, "CORS_ORIGINS")
     for origin in origins:
@@ -208,6 +215,11 @@ def _oidc(given: Mapping[str, str]) -> Oidc | None:
     by, _, claim = given.get("OIDC_STUDENT", "").partition("=")
     if by and (by not in STUDENT_KEYS or not claim):
         raise BadSetting(f"OIDC_STUDENT must be id, external_id or email, then = and a claim's name, not {by!r}.")
+    if by == "email" and claim != "email":
+        raise BadSetting(
+            "OIDC_STUDENT must be email=email, since email_verified speaks of that claim alone;"
+            f" or external_id={claim}, with the students' external ids to match."
+        )
     claim_of_scopes = given.get("OIDC_SCOPES_CLAIM", "scope")
     return Oidc(issuer, audience, algorithms, claim_of_scopes, tuple(grants), (by, claim) if by else None)
 

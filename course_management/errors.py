@@ -38,10 +38,10 @@ class ExternalIdTaken(Conflict):
 
 
 class Malformed(Error):
-    """The body is not a JSON text in UTF-8 (RFC 8259)."""
+    """The body is not a JSON text in UTF-8 (RFC 8259), or one of more parts, or deeper, than is read here (its section 9)."""
 
     code = "malformed-json"
-    title = "The body is not JSON."
+    title = "The body cannot be read as JSON."
     remedy = "Send one JSON value in UTF-8, without NaN, Infinity or a byte order mark, and check that it is complete."
 
 

@@ -19,6 +19,7 @@ from gunicorn.http import message, wsgi
 from gunicorn.http.errors import InvalidHeader
 from gunicorn.util import unquote_to_wsgi_str
 
+HEAD = 2**16  # bytes of a head, which gunicorn looks through anew whenever more of it comes
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 
 _HEAD = re.compile(
@@ -42,6 +43,7 @@ class Request(message.Request):  # type: ignore[misc]  # gunicorn has no types
 
     def _parse_python(self, unreader: Any, buf: bytearray) -> bytes:
         """Read the head; returns what follows it. Raises what gunicorn raises."""
+        self.max_buffer_headers = min(self.max_buffer_headers, HEAD)
         end = buf.find(b"\r\n\r\n") + 4
         if end <= min(self.limit_request_line, self.limit_request_field_size) and self._take(buf[:end].decode("latin-1")):
             return bytes(buf[end:])

@@ -47,3 +47,30 @@ def test_a_key_is_its_own_key_and_is_normal(value):
 @given(texts)
 def test_cleaning_twice_changes_nothing(value):
     assert text.clean(text.clean(value)) == text.clean(value)
+
+
+@given(st.text(st.sampled_from("aé\u0300\u0316\u0344\u0f73\u0958ΐẛ") | st.characters(exclude_categories=["Cs"]), max_size=150))
+def test_what_is_cleaned_is_normal_and_can_be_cleaned_again_or_is_refused(value):
+    try:
+        cleaned = text.clean(value)
+    except text.TooManyMarks as error:
+        assert "leave out" in str(error)
+        return
+    assert unicodedata.is_normalized("NFC", cleaned)
+    assert text.clean(cleaned) == cleaned
+    text.key(cleaned)
+
+
+@pytest.mark.parametrize("mark", ["\u0300", "\u0f73", "\u3099", "\U0001d165"])
+def test_more_marks_in_a_row_than_any_language_needs(mark):
+    assert text.clean("a" + mark * 10)
+    for many in ("a" + mark * 31, mark * 31, "b" * 900 + mark * 31 + "c"):
+        with pytest.raises(text.TooManyMarks):
+            text.clean(many)
+
+
+def test_a_text_too_long_for_any_field_is_not_looked_into():
+    assert len(text.clean("ö" * text.LONGEST)) == text.LONGEST
+    for long in ("a" * 1025, "ö" * 1025, "a\u0316\u0300" * 10**6):
+        with pytest.raises(text.TooLong):
+            text.clean(long)

@@ -19,7 +19,6 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 from sqlalchemy.orm import Session
 
-from course_management import text
 from course_management.callers import SCOPES, Caller, granted
 from course_management.errors import Conflict, NotFound
 from course_management.extensions import SQLITE_WAIT, now
@@ -48,8 +47,7 @@ def digest(token: str) -> bytes:
 
 
 def create_key(session: Session, name: str, scopes: Iterable[str], lifetime: timedelta | None) -> str:
-    """The token of a new key, which is nowhere kept. Raises Conflict where a key, revoked or not, has the name."""
-    name = text.clean(name)
+    """The token of a new key, which is nowhere kept. Raises Conflict where a key, revoked or not, has the (clean) name."""
     if session.scalar(sa.select(ApiKey.id).where(ApiKey.name == name)):
         raise Conflict(f'There is, or was, a key named "{name}". Choose another name, or rotate that key.')
     key = ApiKey(id=_random(12), name=name, scopes=" ".join(scope for scope in SCOPES if scope in set(scopes)))

@@ -48,16 +48,19 @@ class IdConverter(BaseConverter):
 
 
 class CourseConverter(BaseConverter):
-    """A path segment that names a course: ASCII digits are its id, anything else is its name, ignoring case."""
+    """A path segment that names a course, as it was sent: routing comes before access, and looks at no text of a stranger's."""
 
-    def to_python(self, value: str) -> int | str:
-        try:
-            name = unquote(value, errors="strict")
-        except UnicodeDecodeError:
-            return NO_ID
-        if re.fullmatch("[0-9]+", name):
-            return as_id(name)
-        return NO_ID if text.has_control(name) else text.key(name)
+
+def as_course(segment: str) -> int | str:
+    """The course that a path segment names: ASCII digits are its id, anything else is its name; NO_ID for what no course has."""
+    try:
+        name = unquote(segment, errors="strict")
+        cleaned = text.clean(name)
+    except (UnicodeDecodeError, text.TooLong, text.TooManyMarks):
+        return NO_ID
+    if re.fullmatch("[0-9]+", name):
+        return as_id(name)
+    return NO_ID if text.has_control(name) else cleaned
 
 
 def init_app(app: Flask) -> None:

@@ -17,6 +17,7 @@ from sqlalchemy.orm import Session
 
 from course_management.errors import Error
 from course_management.web import etags, idempotency, transaction
+from course_management.web.addresses import as_course
 from course_management.web.requests import current
 from course_management.web.responses import body as parse_body
 from course_management.web.responses import query as parse_query
@@ -67,6 +68,8 @@ def _endpoint(endpoint: Endpoint) -> Callable[[View], View]:
             given = parse_query(endpoint.query)
             if endpoint.body:
                 given |= parse_body(endpoint.body)
+            if "course" in path:
+                path["course"] = as_course(path["course"])
             given |= path
             if endpoint.alone:
                 return view(**given)

@@ -36,13 +36,18 @@ class Text(fields.String):
     }
 
     def __init__(self, low: int, high: int, **kwargs: Any) -> None:
-        length = validate.Length(low, high, error=f"Must have {low} to {high} characters.")
-        super().__init__(validate=[length, *kwargs.pop("also", ())], **kwargs)
+        self._length = f"Must have {low} to {high} characters."
+        super().__init__(validate=[validate.Length(low, high, error=self._length), *kwargs.pop("also", ())], **kwargs)
 
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> str:
         if type(value) is not str:
             raise self.make_error("invalid")
-        cleaned = text.clean(value)
+        try:
+            cleaned = text.clean(value)
+        except text.TooLong:
+            raise ValidationError(self._length) from None
+        except text.TooManyMarks as error:
+            raise ValidationError(str(error)) from None
         if text.is_blank(cleaned):
             raise self.make_error("blank")
         if text.has_control(cleaned):

@@ -1,0 +1,220 @@
+"""What a refused request costs: whatever it holds, no more than LIMIT of the interpreter's time."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from urllib.parse import quote
+
+import orjson
+import pytest
+from gunicorn.config import Config
+from gunicorn.http.errors import LimitRequestHeaders
+from gunicorn.http.unreader import IterUnreader
+
+from course_management import http1, text
+from course_management.web.responses import MOST
+from tests.conftest import bearer
+from tests.web.problems import problem
+
+LIMIT = 0.05  # seconds
+MARKS = "a" + "\u0300" * (MOST // 5) + "\u0316" * (MOST // 5)
+
+
+def filled(before: str | bytes, unit: str | bytes, after: str | bytes) -> bytes:
+    """As many of `unit` between the others as a body of 1 MiB holds."""
+    first, one, last = (part if isinstance(part, bytes) else part.encode() for part in (before, unit, after))
+    return first + one * ((MOST - len(first) - len(last)) // len(one)) + last
+
+
+def members(member: str) -> bytes:
+    """An object of 1 MiB whose members all have other names."""
+
+    def parts() -> Iterator[str]:
+        size = 2
+        for number in range(MOST):
+            part = member.replace("#", f"{number:x}")
+            size += len(part) + 1
+            if size > MOST:
+                return
+            yield part
+
+    return f"{{{','.join(parts())}}}".encode()
+
+
+def a(field: str, unit: str | bytes, after: str = "") -> bytes:
+    """An object whose `field` is as long as a body can be."""
+    return filled(f'{{"{field}":"', unit, f'{after}"}}')
+
+
+BODIES = {
+    "marks out of order in a name": ("/courses", orjson.dumps({"name": MARKS, "level": "x"})),
+    "marks in a level": ("/courses", a("level", "\u0300\u0316")),
+    "marks in an external id": ("/courses", a("external_id", "\u0f73")),
+    "marks in an e-mail address": ("/students", orjson.dumps({"name": "a", "email": f"{MARKS}@b.c"})),
+    "marks, written as escapes": ("/courses", a("name", b"\\u0300\\u0316")),
+    "nothing that shows": ("/courses", a("name", "\u200b")),
+    "a control character at the end": ("/courses", a("name", "a", "\\u0000")),
+    "spaces": ("/courses", a("name", " ", "a")),
+    "letters": ("/courses", a("name", "ß")),
+    "signs of an address": ("/students", a("email", "@")),
+    "no field there is": ("/courses", members('"#":1')),
+    "no field there is, with texts": ("/courses", members('"#":"#"')),
+    "no field there is, with names to escape": ("/courses", members('"~/#":null')),
+    "one field with a long name": ("/courses", filled('{"', "~", '":1}')),
+    "one field, again and again": ("/courses", filled("{", '"name":1,', '"a":1}')),
+    "fields that are objects": ("/courses", members('"#":{"a":[]}')),
+    "deep lists": ("/courses", b"[" * MOST),
+    "deep objects": ("/courses", filled("", '{"a":', "")),
+    "many lists": ("/courses", filled("[", "[],", "1]")),
+    "many objects": ("/courses", filled("[", '{"a":[]},', "1]")),
+    "many deep lists": ("/courses", filled("[", "[" * 400 + "]" * 400 + ",", "1]")),
+    "as many deep lists as are read": ("/courses", b"[" + b",".join([b"[" * 400 + b"]" * 400] * 24) + b"]"),
+    "lists in place of a name": ("/courses", filled('{"name":[', "[],", "1]}")),
+    "numbers": ("/courses", filled("[", "1.5,", "1]")),
+    "one number": ("/courses", filled('{"capacity":', "9", "}")),
+    "ids": ("/students/1/enroll", filled('{"course_ids":[', "0,", "0]}")),
+    "ids, each of them a fault": ("/courses/1/drop", orjson.dumps({"student_ids": ["x" * 1000] * 1000})),
+    "no UTF-8": ("/courses", b"\xff" * MOST),
+    "line ends": ("/courses", b"\n" * MOST),
+}
+
+
+def cost(ask):
+    """Seconds of this thread, the best of five, and the answer."""
+    best = float("inf")
+    for _ in range(5):
+        began = time.thread_time()
+        answer = ask()
+        best = min(best, time.thread_time() - began)
+    return best, answer
+
+
+@pytest.mark.parametrize("kind", BODIES)
+def test_a_refused_body_costs_little(client, kind):
+    """Many of them were seen to fail here: 31 s for marks out of order, 0.8 s for unknown fields and for lists in lists."""
+    path, body = BODIES[kind]
+    assert len(body) <= MOST
+    seconds, answer = cost(lambda: client.post(path, data=body, content_type="application/json"))
+    assert problem(answer)[0] in (400, 422)
+    assert seconds < LIMIT
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "q=" + quote("a" + "\u0300" * 670 + "\u0316" * 670),
+        "level=" + quote("\u0f73" * 800),
+        "cursor=" + "W" * 8000,
+        "a&" * 4000,
+        "&".join(f"{number:x}=" for number in range(1800)),
+        "%" * 8000,
+        "q=" * 4000,
+        "&q" * 4000,
+    ],
+)
+def test_a_refused_query_costs_little(client, query):
+    seconds, answer = cost(lambda: client.get("/courses", environ_overrides={"QUERY_STRING": query}))
+    assert problem(answer) == (422, "invalid")
+    assert seconds < LIMIT
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/courses/" + quote("a" + "\u0300" * 670 + "\u0316" * 670),
+        "/courses/" + "%41" * 2600,
+        "/courses/" + "%" * 8000,
+        "/courses/" + "a/" * 4000,
+        "/courses/" + "9" * 8000,
+        "/students/1/courses/" + "1/" * 3500,
+        "/problems/" + "a" * 8000,
+        "/courses" + "//" * 4000,
+    ],
+)
+def test_an_address_of_nothing_costs_little(client, path):
+    seconds, answer = cost(lambda: client.get("/", environ_overrides={"RAW_URI": path}))
+    assert problem(answer)[0] == 404
+    assert seconds < LIMIT
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("If-Match", '"a",' * 2000),
+        ("If-Match", '"' * 8000),
+        ("If-None-Match", "W/" * 4000),
+        ("Content-Type", "a;" * 4000),
+        ("Content-Type", 'a;b="' + "\\\\" * 4000),
+        ("Content-Type", "application/json;" + 'a*0="x";' * 900),
+        ("Idempotency-Key", "a" * 8000),
+        ("Traceparent", "0" * 8000),
+        ("X-Request-ID", "a" * 8000),
+        ("Authorization", "Bearer " + "a." * 4000),
+        ("Authorization", "Bearer eyJ" + "W1tb" * 2000 + ".e30.x"),
+        ("Origin", "http://" + "a" * 8000),
+    ],
+)
+def test_a_header_that_is_refused_costs_little(guarded, new_key, name, value):
+    client, headers = guarded.test_client(), bearer(new_key("courses:write")) | {name: value}
+    seconds, answer = cost(lambda: client.put("/courses/1", headers=headers))
+    assert problem(answer)[0] in (400, 401, 404, 412, 415, 422)
+    assert seconds < LIMIT
+
+
+def head(lines: Iterator[str]) -> list[bytes]:
+    """A head of 800 KiB in the pieces in which a socket gives it."""
+    sent = f"GET / HTTP/1.1\r\nHost: x\r\n{''.join(lines)}\r\n".encode()
+    return [sent[i : i + 4096] for i in range(0, len(sent), 4096)]
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        [f"X-{number}: {'a' * 8100}\r\n" for number in range(99)],
+        [f"X{number}:\r\n" for number in range(80_000)],
+        ["X" * 800_000],
+    ],
+)
+def test_a_head_of_many_headers_costs_little(lines):
+    """With the bound that gunicorn has by itself, 800 KiB are looked through from the start two hundred times."""
+    pieces = head(lines)
+    settings = Config()
+
+    def read():
+        with pytest.raises(LimitRequestHeaders):
+            http1.Request(settings, IterUnreader(pieces), ("127.0.0.1", 1))
+
+    assert cost(read)[0] < LIMIT
+
+
+def test_who_asks_is_decided_before_the_address_is_looked_at(guarded, new_key, monkeypatch):
+    """With a converter that normalises, an address costs milliseconds before the 401."""
+    stranger, client = bearer(new_key("students:read")), guarded.test_client()
+
+    def never(value):
+        raise AssertionError("looked at")
+
+    address = "/courses/" + quote("Ma\u0300the\u0301")
+    for name in ("clean", "key", "has_control", "is_blank"):
+        monkeypatch.setattr(text, name, never)
+    assert problem(client.get(address)) == (401, "not-authenticated")
+    assert problem(client.get(address, headers=stranger)) == (403, "scope-missing")
+    assert problem(client.put(address, json={}, headers=stranger)) == (403, "scope-missing")
+
+
+@pytest.mark.parametrize(("mark", "most"), [("\u0316", 30), ("\u0344", 15)])
+def test_too_many_marks_in_a_row_are_refused_with_the_way_out(client, mark, most):
+    """30 of them, as they are after normalisation; a name with as many is found at its address."""
+    course = client.post("/courses", json={"name": "Q" + mark * most, "level": "x"})
+    assert course.status_code == 201
+    assert client.get("/courses/" + quote(course.json["name"])).json["id"] == course.json["id"]
+    for path, field in (("/courses", "name"), ("/students", "name"), ("/students", "external_id"), ("/courses", "level")):
+        answer = client.post(path, json={"name": "a", "level": "b"} | {field: "Q" + mark * (most + 16)})
+        faults = {fault["pointer"]: fault["detail"] for fault in answer.json["errors"]}
+        assert faults[f"/{field}"] == (
+            "Must not have more than 30 combining marks in a row: leave out those that no letter needs."
+        )
+    answer = client.get("/courses", query_string={"q": "Q" + mark * 31})
+    assert [fault["parameter"] for fault in answer.json["errors"]] == ["q"]
+    assert problem(client.get("/courses/" + quote("Q" + mark * 31))) == (404, "course-not-found")
