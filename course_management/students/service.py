@@ -54,15 +54,23 @@ def get_student(session: Session, student_id: int, *, for_update: bool = False) 
 
 
 def find_student(connection: Connection, by: str, value: str) -> int | None:
-    """The id of the student known by an `id`, `external_id` or `email`; None where there is none."""
-    if by == "id" and not (value.isascii() and value.isdigit() and len(value) < 19):  # so it fits a bigint
+    """The id of the student known by an `id`, `external_id` or `email`; None where there is none.
+
+    Who somebody is goes by ASCII alone, and only the case of an address makes no difference: Unicode's folding and normalisation
+    take straße for strasse and the Kelvin sign for a K, which may be two people.
+    """
+    value = value.strip()
+    if not value.isascii() or (by == "id" and not (value.isdigit() and len(value) < 19)):  # so it fits a bigint
         return None
     conditions = {
         "id": lambda: _table.c.id == int(value),
-        "external_id": lambda: _table.c.external_id == text.clean(value),
-        "email": lambda: _table.c.email_key == text.key(value),
+        "external_id": lambda: _table.c.external_id == value,
+        "email": lambda: _table.c.email_key == value.lower(),
     }
-    return connection.execute(sa.select(_table.c.id).where(conditions[by]())).scalar()
+    found = connection.execute(sa.select(_table.c.id, _table.c.email).where(conditions[by]())).first()
+    if found is None or (by == "email" and not (found.email.isascii() and found.email.lower() == value.lower())):
+        return None
+    return int(found.id)
 
 
 def show_student(reader: Reader, student_id: int) -> dict[str, Any]:

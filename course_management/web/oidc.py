@@ -21,6 +21,7 @@ from course_management.callers import Caller, granted
 from course_management.config import Oidc
 from course_management.errors import TokenInvalid, Unavailable
 from course_management.web.issuer import Issuer
+from course_management.web.kinds import fault_of_kind
 
 LEEWAY = 30  # seconds by which clocks may differ
 REMEMBERED = 60.0  # seconds a verified token is believed without another look
@@ -88,9 +89,10 @@ class Tokens:
     def _verify(self, token: str) -> dict[str, Any]:
         try:
             try:
-                claims = jwt.decode(token, self._issuer.keys(), registry=self._registry).claims
+                known = jwt.decode(token, self._issuer.keys(), registry=self._registry)
             except InvalidKeyIdError:
-                claims = jwt.decode(token, self._issuer.keys(again=True), registry=self._registry).claims
+                known = jwt.decode(token, self._issuer.keys(again=True), registry=self._registry)
+            claims = known.claims
             self._rules.validate(claims)
         except Unavailable:
             raise
@@ -101,6 +103,8 @@ class Tokens:
             raise TokenInvalid(f"This token is refused: {reason}.") from None
         if not _plain(claims["sub"]):
             raise TokenInvalid("This token is refused for its claim sub: 1 to 255 characters, none of them a control character.")
+        if fault := fault_of_kind(known.header.get("typ", "JWT"), claims, self._settings.audience):
+            raise TokenInvalid(f"This token is refused for {fault}.")
         return claims
 
     def _caller_of(self, claims: dict[str, Any]) -> Caller:

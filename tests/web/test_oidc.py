@@ -41,7 +41,7 @@ def b64(value):
 
 def test_a_token_that_holds(ask, issuer):
     assert ask(issuer.token(**REGISTRAR)) == 200
-    assert ask(issuer.token(**REGISTRAR, aud=["another", AUDIENCE])) == 200
+    assert ask(issuer.token(**REGISTRAR, aud=["another", AUDIENCE], scope="openid")) == 200
     now = int(time.time())
     for claims in ({"exp": now - 20}, {"nbf": now + 20}, {"iat": now + 20}, {"nbf": None, "iat": None}):  # clocks differ
         assert ask(issuer.token(**REGISTRAR, **claims)) == 200, claims
