@@ -28,6 +28,7 @@ def create_app(config: Config | None = None) -> Flask:
         MAX_CONTENT_LENGTH=MOST + 1,
         COURSE_LEVELS=config.course_levels,
         AUTH=config.auth,
+        IDENTITY=_identity(config),
     )
     logs.configure(config.log_level)
     extensions.init_app(app, migrations=ROOT / "migrations", prepare=config.prepare)
@@ -50,6 +51,12 @@ def create_app(config: Config | None = None) -> Flask:
     cli.init_app(app)
     app.refuse_what_is_left_out()
     return app
+
+
+def _identity(config: Config) -> str | None:
+    """The attribute of a student that can be set, and by which a sign-in is recognised; None where there is none."""
+    by = config.oidc.student[0] if config.oidc and config.oidc.student and config.auth == access.REQUIRED else None
+    return by if by != "id" else None
 
 
 def _authenticate(config: Config) -> access.Authenticate:

@@ -6,10 +6,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 ADMIN = "admin"
+IDENTITIES = "identities:write"  # to say who a student is: whom a sign-in is taken for
 SCOPES = (
     *("courses:read", "courses:write"),
     *("students:read", "students:write"),
     *("enrollments:read", "enrollments:write"),
+    IDENTITIES,
     ADMIN,
 )
 
@@ -19,7 +21,7 @@ def granted(words: Iterable[str]) -> frozenset[str]:
     given = set(words) & set(SCOPES)
     if ADMIN in given:
         return frozenset(SCOPES)
-    return frozenset(given | {word.replace(":write", ":read") for word in given})
+    return frozenset(given | {word.replace(":write", ":read") for word in given} & set(SCOPES))
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from course_management.errors import ExternalIdTaken, Stale
 from course_management.students import service
 from course_management.students.models import StudentEmailTaken, StudentNotFound
 from course_management.students.schemas import StudentIn, StudentOut, StudentQuery
-from course_management.web import etags
+from course_management.web import access, etags
 from course_management.web.endpoint import reading, writing
 from course_management.web.responses import no_content, page, show
 
@@ -26,6 +26,7 @@ TAKEN = (StudentEmailTaken, ExternalIdTaken)
 @writing(scope="students:write", body=StudentIn(), answer=StudentOut, status=(201,), errors=TAKEN, etag=True)
 def create_student(session: Session, **given: Any) -> Response:
     """Create a student."""
+    access.refuse_new_identity(given)
     student = service.create_student(session, **given)
     return show(StudentOut, student, 201, location=f"/students/{student.id}")
 
@@ -53,6 +54,7 @@ def update_student(session: Session, student_id: int, **changes: Any) -> Respons
     """Change a student: what the body does not name stays, null clears."""
     student = service.get_student(session, student_id, for_update=True)
     etags.require(student)
+    access.refuse_new_identity(changes, student)
     return show(StudentOut, service.update_student(session, student, **changes))
 
 

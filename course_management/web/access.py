@@ -5,21 +5,21 @@ Every route declares the scope it needs, or that it is public; an app with a rou
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from flask import Flask, Request, Response, g
+from flask import Flask, Request, Response, current_app, g
 from werkzeug.routing import Rule
 
-from course_management.callers import SCOPES, Caller
-from course_management.errors import NotAuthenticated, ScopeMissing, TokenInvalid
+from course_management.callers import IDENTITIES, SCOPES, Caller
+from course_management.errors import Error, NotAuthenticated, ScopeMissing, TokenInvalid
 from course_management.logs import actor, info
 from course_management.web.requests import current
 
 PUBLIC = "public"
 OPEN, REQUIRED = "open", "required"
-INTERNAL = "course_management.caller"  # in the WSGI environment, where no header can put it: the caller of a command's request
+INTERNAL = "course_management.caller"  # in the WSGI environment, where no header can put it: the caller, a command's from the start
 
 View = TypeVar("View", bound=Callable[..., Any])
 Authenticate = Callable[[str], Caller]
@@ -56,6 +56,25 @@ def own_name() -> str | None:
     return getattr(g, "own_name", None)
 
 
+def refuse_new_identity(given: Mapping[str, Any], student: Any = None) -> None:
+    """Refuse to have a student recognised by something new, where the caller may not say who is who (`identities:write`).
+
+    `given` is what the request sets, and `student` what it is set of, if it exists. Who is signed in as a student goes by one of
+    its attributes: whoever may change that may become anybody. The same value again changes nothing. Raises ScopeMissing.
+    """
+    attribute = current_app.config["IDENTITY"]
+    if attribute is None or attribute not in given or given[attribute] == getattr(student, attribute, None):
+        return
+    if IDENTITIES not in current().environ[INTERNAL].scopes:
+        refusal = ScopeMissing(IDENTITIES)
+        _log(refusal)
+        raise refusal
+
+
+def _log(refusal: Error) -> None:
+    info("access refused", code=refusal.code, reason=refusal.detail)
+
+
 def init_app(app: Flask, authenticate: Authenticate | None) -> None:
     """Have every request of `app` judged; without `authenticate` every caller may do everything, and nobody is asked.
 
@@ -74,9 +93,10 @@ def init_app(app: Flask, authenticate: Authenticate | None) -> None:
         if need.scope == PUBLIC:
             return
         try:
-            _admit(need, request, request.environ.get(INTERNAL) or _caller(request, authenticate))
+            caller = request.environ[INTERNAL] = request.environ.get(INTERNAL) or _caller(request, authenticate)
+            _admit(need, request, caller)
         except (NotAuthenticated, TokenInvalid, ScopeMissing) as refusal:
-            info("access refused", code=refusal.code, reason=refusal.detail)
+            _log(refusal)
             raise
 
     def keep_private(answer: Response) -> Response:
