@@ -36,7 +36,8 @@ _in_hand: dict[int, tuple[float, Any]] = {}
 def in_hand() -> Iterator[Connection]:
     """This thread's connection; where it is in hand already, another. Whoever has it ends what transaction was begun.
 
-    After an error of the database it goes back to the pool. Raises sqlalchemy.exc.DBAPIError where there is no database to reach.
+    After an error of the database it is rolled back on the server, whatever SQLAlchemy thinks of it, and goes back to the
+    pool; where it cannot be, it is dropped. Raises sqlalchemy.exc.DBAPIError where there is no database to reach.
     """
     connection, _kept.connection = _kept.connection, None
     if connection is None or connection.engine is not db.engine:
@@ -57,10 +58,21 @@ def in_hand() -> Iterator[Connection]:
 
 def _put_back(connection: Connection, sound: bool) -> None:
     """Keep the connection for the thread's next request, unless it may be broken or the thread has one."""
-    if not sound or connection.invalidated or _kept.connection:
-        connection.close()
-    else:
+    if sound and not (connection.invalidated or _kept.connection):
         _kept.connection = connection
+        return
+    if not connection.invalidated:
+        _roll_back(connection)
+    connection.close()
+
+
+def _roll_back(connection: Connection) -> None:
+    """End the transaction that the server may still be in: after a COMMIT that failed SQLAlchemy thinks it is over."""
+    try:
+        dbapi: Any = connection.connection.dbapi_connection
+        dbapi.rollback()
+    except connection.dialect.loaded_dbapi.Error as error:
+        connection.invalidate(error)
 
 
 def begin(connection: Connection, mode: str = WRITING) -> None:

@@ -35,8 +35,8 @@ def reason(error: BaseException) -> str:
 def explain(error: BaseException) -> Error | None:
     """The error of ours that a failure of the database amounts to; None where it is a mistake of this service."""
     if not isinstance(error, sa_exc.DBAPIError):
-        # CommitUncertainError; the pool's TimeoutError. Any other SQLAlchemyError is a mistake in the code.
-        return Unavailable() if not isinstance(error, sa_exc.SQLAlchemyError) or isinstance(error, sa_exc.TimeoutError) else None
+        # The pool's TimeoutError. Any other SQLAlchemyError is a mistake in the code.
+        return Unavailable() if isinstance(error, sa_exc.TimeoutError) else None
     if isinstance(error, sa_exc.IntegrityError):
         constraint = _constraint(error.orig)
         kind = constraint.info.get("error") if constraint is not None else None

@@ -117,6 +117,26 @@ class Unavailable(Error):
     remedy = "Wait for the seconds that Retry-After names and send the request again; with an Idempotency-Key that is safe."
 
 
+class CommitUncertain(Unavailable):
+    """The database broke off, or its standby did not confirm, while the change was being committed.
+
+    The change may have been made or not, and nobody can tell now: the same request under the same `Idempotency-Key` finds out.
+    """
+
+    code = "commit-uncertain"
+    title = "It is not known whether the change was made."
+    remedy = (
+        "Wait for the seconds that Retry-After names and send the request again with the same Idempotency-Key: what was done is"
+        " answered and not done twice. Without a key, read first what is there."
+    )
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The change may have been made or not. The same request with the same Idempotency-Key decides: it is"
+            " answered with what was done, or done now."
+        )
+
+
 class Overloaded(Unavailable):
     """Every thread of the process has been busy for seconds: the request is refused rather than left to wait for ever."""
 

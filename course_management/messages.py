@@ -10,9 +10,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from psycopg2 import ProgrammingError, extensions
+from psycopg2 import Error, OperationalError, ProgrammingError, errors, extensions
 
 _NOT_BEGUN = (extensions.TRANSACTION_STATUS_IDLE, extensions.TRANSACTION_STATUS_UNKNOWN)  # unknown: the connection is gone
+
+
+class NotConfirmed(OperationalError):  # type: ignore[misc]  # psycopg2 has no types
+    """PostgreSQL has committed, but the wait for a synchronous standby was cancelled: a failover may undo it."""
 
 
 class Connection(extensions.connection):  # type: ignore[misc]  # psycopg2 has no types
@@ -40,10 +44,15 @@ class Connection(extensions.connection):  # type: ignore[misc]  # psycopg2 has n
         return waiting
 
     def commit(self) -> None:
-        """Commit what was begun, with what waits."""
-        if len(self._waiting) > 1 or self._has_begun():
-            self._send("COMMIT")
-        self._waiting = []
+        """Commit what was begun, with what waits; where only BEGIN waits, nothing has happened.
+
+        Raises what the statements that wait raise; InFailedSqlTransaction where one had failed before, which PostgreSQL answers
+        with ROLLBACK and no error; NotConfirmed. Whoever called rolls back.
+        """
+        if len(self._waiting) == 1 and self._waiting[0].startswith(b"BEGIN"):
+            self._waiting = []
+        elif self._waiting or self.get_transaction_status() != extensions.TRANSACTION_STATUS_IDLE:
+            self._send_commit()
 
     def rollback(self) -> None:
         """Undo what was begun, where the server knows of it."""
@@ -53,6 +62,28 @@ class Connection(extensions.connection):  # type: ignore[misc]  # psycopg2 has n
 
     def _has_begun(self) -> bool:
         return self.get_transaction_status() not in _NOT_BEGUN
+
+    def _send_commit(self) -> None:
+        del self.notices[:]
+        with self.cursor() as cursor:
+            cursor.execute("COMMIT")
+            if cursor.statusmessage != "COMMIT":
+                raise errors.InFailedSqlTransaction(f"COMMIT was answered with {cursor.statusmessage}.")
+        if self.notices and self._has_standbys():
+            raise NotConfirmed(*self.notices[-1:])
+
+    def _has_standbys(self) -> bool:
+        """Whether a commit waits for standbys at all, asked after a warning.
+
+        A cancelled wait is a warning without a code of its own, in the server's language, and a trigger may raise one too: only
+        where nothing is waited for can they be told apart.
+        """
+        try:
+            with self.cursor() as cursor:
+                cursor.execute("SHOW synchronous_standby_names")
+                return bool(cursor.fetchone()[0])
+        except Error:
+            return True
 
     def _send(self, text: str) -> None:
         with self.cursor() as cursor:

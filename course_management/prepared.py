@@ -10,17 +10,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from functools import cached_property
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import event
 from sqlalchemy.dialects.postgresql.psycopg2 import PGDialect_psycopg2
-from sqlalchemy.engine import Connection, Engine
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.engine import Connection, Engine, ExceptionContext
 
 _KNOWN = "prepared"  # key of a connection's info: the names of the statements it has prepared
+# The result type of a statement has changed ("cached plan must not change result type"), or the session has lost the statement.
+STALE = frozenset({"0A000", "26000"})
 _PARAMETER = re.compile(r"%\((\w+)\)s")
 _DIALECT: Any = PGDialect_psycopg2()  # type: ignore[no-untyped-call]  # SQLAlchemy gives no types here
 
@@ -88,6 +88,13 @@ Call = tuple[Statement, Mapping[str, Any] | Sequence[Mapping[str, Any]]]
 def init_engine(engine: Engine) -> None:
     """Have `engine` prepare statements."""
     event.listen(engine, "connect", _on_connect)
+    event.listen(engine, "handle_error", _drop_stale)
+
+
+def _drop_stale(context: ExceptionContext) -> None:
+    """Have SQLAlchemy drop a connection whose statements are dead, and all that the pool has: theirs died together."""
+    if getattr(context.original_exception, "pgcode", None) in STALE:
+        context.is_disconnect = True
 
 
 def _on_connect(dbapi: Any, record: Any) -> None:
@@ -158,11 +165,7 @@ def _execute(connection: Connection, text: str, given: list[Any]) -> Sequence[An
         connection.dialect.do_execute(cursor, text, given)  # where statements.py takes its time
         rows: Sequence[Any] = cursor.fetchall() if cursor.description else []
     except dbapi.Error as error:
-        gone = connection.dialect.is_disconnect(error, cursor.connection, cursor)
-        if gone:
-            with suppress(DBAPIError):  # fails likewise, and SQLAlchemy then drops all that the pool had: they died together
-                connection.exec_driver_sql("SELECT 1")
-        raise DBAPIError.instance(text, None, error, dbapi.Error, connection_invalidated=gone) from error
+        connection._handle_dbapi_exception(error, text, None, cursor, None)  # raises, as for SQLAlchemy's own statements
     finally:
         cursor.close()
     return rows

@@ -16,7 +16,6 @@ from course_management import constraints, errors, metrics
 from course_management.logs import log, request_id
 from course_management.web.access import PUBLIC, needs
 from course_management.web.responses import as_json, page_of
-from course_management.web.transaction import CommitUncertainError
 
 RETRY_AFTER = "2"  # seconds
 
@@ -135,8 +134,7 @@ def init_app(app: Flask) -> None:
     """Have every error of `app` answered as a problem document."""
     app.register_error_handler(errors.Error, from_error)
     app.register_error_handler(HTTPException, _from_http)
-    for kind in (sa_exc.SQLAlchemyError, CommitUncertainError):
-        app.register_error_handler(kind, _from_database)
+    app.register_error_handler(sa_exc.SQLAlchemyError, _from_database)
     app.register_error_handler(StaleDataError, lambda error: from_error(errors.Stale()))
     app.register_error_handler(Exception, _unforeseen)
     for code in catalogue():

@@ -12,9 +12,11 @@ from sqlalchemy.engine import Connection, RootTransaction
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
-from course_management import logs, metrics
+from course_management import logs, messages, metrics
 from course_management.connections import SNAPSHOT, WRITING, begin, in_hand, take_time
-from course_management.constraints import sqlstate
+from course_management.constraints import reason, sqlstate
+from course_management.errors import CommitUncertain
+from course_management.prepared import STALE
 
 T = TypeVar("T")
 
@@ -22,10 +24,6 @@ ATTEMPTS = 5
 PATIENCE = 4.0  # seconds after which nothing is begun anew: whoever asks has waited long enough
 # SQLSTATE: serialization_failure, deadlock_detected.
 _RETRY = frozenset({"40001", "40P01"})
-
-
-class CommitUncertainError(Exception):
-    """The connection broke while the commit was under way: it may or may not have happened."""
 
 
 class _Session(Session):
@@ -82,8 +80,11 @@ def _commit(begun: RootTransaction) -> None:
         begun.commit()
         metrics.time_statement("COMMIT", time.perf_counter() - began)
     except DBAPIError as error:
-        if error.connection_invalidated:
-            raise CommitUncertainError from error
+        broke_off = error.connection_invalidated and sqlstate(error) not in STALE
+        if broke_off or isinstance(error.orig, messages.NotConfirmed):
+            begun.connection.invalidate(error)
+            logs.log.warning("commit uncertain", extra={"reason": reason(error)})
+            raise CommitUncertain from error
         raise
 
 
@@ -128,22 +129,23 @@ def _alone(connection: Connection, work: Callable[[Connection], T]) -> T:
 def _repeated(once: Callable[[], T]) -> T:
     """Call `once` again where only bad luck made it fail.
 
-    Bad luck is a deadlock, a serialization failure, or a pooled connection that had died: nothing has been committed then.
-    A commit that broke off is not repeated, and nothing once PATIENCE has passed.
+    Bad luck is a deadlock, a serialization failure, or, once, a kept connection that had died or whose prepared statements had:
+    nothing has been committed then. A commit that broke off is not repeated, and nothing once PATIENCE has passed.
     """
-    end = time.monotonic() + PATIENCE
+    end, dropped = time.monotonic() + PATIENCE, False
     for attempt in range(1, ATTEMPTS + 1):
         try:
             return once()
         except DBAPIError as error:
-            if attempt == ATTEMPTS or time.monotonic() > end or not _worth_repeating(error, attempt):
+            if attempt == ATTEMPTS or time.monotonic() > end or not _worth_repeating(error, dropped):
                 raise
+            dropped = dropped or error.connection_invalidated
             logs.info("transaction repeated", attempt=attempt, reason=sqlstate(error))
         time.sleep(random.uniform(0, 0.01 * 2**attempt))
     raise AssertionError("unreachable")
 
 
-def _worth_repeating(error: DBAPIError, attempt: int) -> bool:
+def _worth_repeating(error: DBAPIError, dropped: bool) -> bool:
     if error.connection_invalidated:
-        return attempt == 1  # the pool has dropped its dead connections; a second failure means the server is away
+        return not dropped  # the pool has dropped its dead connections; a second failure means the server is away
     return sqlstate(error) in _RETRY
