@@ -36,7 +36,11 @@ class CourseOut(StrictSchema):
     external_id = fields.String(allow_none=True)
     capacity = fields.Integer(allow_none=True, metadata={"description": "How many seats there are; null is without limit."})
     seats_taken = fields.Integer(
-        allow_none=True, metadata={"description": "How many seats are taken; null in lists where they are without limit."}
+        allow_none=True,
+        metadata={
+            "description": "How many seats are taken; null where they are without limit: "
+            "`GET /courses/{course}/students` counts them with `Prefer: count=exact`."
+        },
     )
     waitlist_capacity = fields.Integer(allow_none=True, metadata={"description": "How many may wait; null is without limit."})
     waitlisted = fields.Integer(metadata={"description": "How many wait."})

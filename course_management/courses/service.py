@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session, aliased
 
 from course_management import text
 from course_management.courses.gate import close_gate
-from course_management.courses.models import Course, CourseNotFound
+from course_management.courses.models import Course, CourseNotFound, tag
 from course_management.extensions import Reader
 from course_management.logs import note
 from course_management.paging import Condition, Listing, Page
@@ -95,12 +95,12 @@ def get_course_id(reader: Reader, course: int | str) -> int:
 
 
 def show_course(reader: Reader, course: int | str) -> dict[str, Any]:
-    """The course, by its id or its name, as it is shown. Raises CourseNotFound."""
+    """The course, by its id or its name, as it is shown, with its `etag`. Raises CourseNotFound."""
     key = {"id": course} if isinstance(course, int) else {"name": text.key(course)}
     found = LISTING.one(reader, **key)
     if found is None:
         raise CourseNotFound
-    return found
+    return found | {"etag": tag(*(found[name] for name in ("id", "version", "seats_taken", "waitlisted")))}
 
 
 def list_courses(reader: Reader, **query: Any) -> Page:

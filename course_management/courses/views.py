@@ -34,7 +34,7 @@ TOO_SMALL = (CapacityBelowEnrolled, WaitlistCapacityBelowWaitlisted)
 def create_course(session: Session, **given: Any) -> Response:
     """Create a course."""
     course = service.create_course(session, **given)
-    return show(CourseOut, enrollments.count_seats(session, course), 201, location=f"/courses/{course.id}")
+    return show(CourseOut, course, 201, location=f"/courses/{course.id}")
 
 
 @bp.get("/courses")
@@ -48,7 +48,7 @@ def list_courses(connection: Connection, **query: Any) -> Response:
 @reading(scope="courses:read", answer=CourseOut, errors=(CourseNotFound,), etag=True)
 def get_course(connection: Connection, course: int | str) -> Response:
     """Read a course."""
-    return show(CourseOut, enrollments.show_course(connection, course))
+    return show(CourseOut, service.show_course(connection, course))
 
 
 @bp.put("/courses/<course:course>", endpoint="put_course")
@@ -65,7 +65,7 @@ def update_course(session: Session, course: int | str, **changes: Any) -> Respon
     found = service.get_course(session, course, for_update=True)
     etags.require(found)
     enrollments.resize(session, found, **changes)
-    return show(CourseOut, enrollments.count_seats(session, service.update_course(session, found, **changes)))
+    return show(CourseOut, service.update_course(session, found, **changes))
 
 
 @bp.delete("/courses/<course:course>")
