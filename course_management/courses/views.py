@@ -15,11 +15,12 @@ from course_management.courses.models import (
     CourseNotFound,
     WaitlistCapacityBelowWaitlisted,
 )
-from course_management.courses.schemas import CourseIn, CourseOut, CourseQuery
+from course_management.courses.schemas import CourseIn, CourseInChange, CourseOut, CourseQuery
 from course_management.enrollments import service as enrollments
 from course_management.enrollments.models import CourseHasStudents
 from course_management.errors import ExternalIdTaken, Stale
 from course_management.web import etags
+from course_management.web.changes import without_id
 from course_management.web.endpoint import reading, writing
 from course_management.web.responses import no_content, page, show
 
@@ -55,7 +56,7 @@ def get_course(connection: Connection, course: int | str) -> Response:
 @bp.patch("/courses/<course:course>")
 @writing(
     scope="courses:write",
-    body=CourseIn(partial=True),
+    body=CourseInChange(),
     answer=CourseOut,
     errors=(CourseNotFound, *TAKEN, *TOO_SMALL, Stale),
     etag=True,
@@ -63,6 +64,7 @@ def get_course(connection: Connection, course: int | str) -> Response:
 def update_course(session: Session, course: int | str, **changes: Any) -> Response:
     """Change a course: what the body does not name stays, null clears."""
     found = service.get_course(session, course, for_update=True)
+    changes = without_id(found.id, changes)
     etags.require(found)
     enrollments.resize(session, found, **changes)
     return show(CourseOut, service.update_course(session, found, **changes))

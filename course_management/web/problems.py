@@ -137,7 +137,7 @@ def init_app(app: Flask) -> None:
     app.register_error_handler(HTTPException, _from_http)
     for kind in (sa_exc.SQLAlchemyError, CommitUncertainError):
         app.register_error_handler(kind, _from_database)
-    app.register_error_handler(StaleDataError, lambda error: from_error(errors.Stale()))
+    app.register_error_handler(StaleDataError, lambda error: from_error(errors.Stale("Somebody has changed this meanwhile.")))
     app.register_error_handler(Exception, _unforeseen)
     for code in catalogue():
         metrics.refusals(code)
