@@ -100,13 +100,13 @@ class Config:
             env = dotenv_values(ROOT / ".env") | {k: v for k, v in os.environ.items() if v.strip()}
         given = Given({name: value.strip() for name, value in env.items() if value and value.strip()})
         host = _host(given.get("HOST", cls.host))
-        auth = _one_of(given, "AUTH", "", ("OPEN", "REQUIRED")).lower()
+        auth = _one_of(given, "AUTH", "", ("open", "required"))
         refuse_open_to_others(auth, host)
         return cls(
             database_url=database_url(given.get("DATABASE_URL", DEFAULT_DATABASE)),
             host=host,
             port=_integer(given, "PORT", 8000, 1, 65535),
-            proxy=_one_of(given, "PROXY", "ON" if host.startswith("unix:") else "OFF", ("ON", "OFF")) == "ON",
+            proxy=_one_of(given, "PROXY", "on" if host.startswith("unix:") else "off", ("on", "off")) == "on",
             workers=_integer(given, "WEB_CONCURRENCY", WORKERS, 1, 256),
             threads=_integer(given, "THREADS", 4, 1, 256),
             auth=auth,
@@ -114,7 +114,7 @@ class Config:
             cors_origins=_origins(given),
             keepalive=_integer(given, "KEEPALIVE", 75, 1, 3600),
             graceful_timeout=_integer(given, "GRACEFUL_TIMEOUT", 30, 1, 3600),
-            prepare=_one_of(given, "PREPARE", "ON", ("ON", "OFF")) == "ON",
+            prepare=_one_of(given, "PREPARE", "on", ("on", "off")) == "on",
             log_level=_one_of(given, "LOG_LEVEL", "INFO", ("DEBUG", "INFO", "WARNING", "ERROR")),
             slow_request_ms=_integer(given, "SLOW_REQUEST_MS", 1000, 0, 3_600_000),
             slow_statement_ms=_integer(given, "SLOW_STATEMENT_MS", 500, 0, 3_600_000),
@@ -164,10 +164,10 @@ def _integer(given: Mapping[str, str], name: str, default: int, low: int, high: 
 
 
 def _one_of(given: Mapping[str, str], name: str, default: str, choices: tuple[str, ...]) -> str:
-    value = given.get(name, default).upper()
-    if value not in (default, *choices):
+    value = given.get(name, default)
+    if value.lower() not in (choice.lower() for choice in (default, *choices)):
         raise BadSetting(f"{name} must be one of {', '.join(choices)}, not {value!r}.")
-    return value
+    return next(choice for choice in (default, *choices) if choice.lower() == value.lower())
 
 
 def _words(given: Mapping[str, str], name: str, default: str = "") -> tuple[str, ...]:

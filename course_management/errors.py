@@ -94,11 +94,14 @@ class ScopeMissing(Error):
 
 
 class Stale(Error):
-    """The request names a version (`If-Match`, RFC 9110 section 13.1.1) that is no longer the current one."""
+    """The version that `If-Match` names is not the current one, or the address has none (RFC 9110, section 13.1.1)."""
 
     code = "stale"
-    title = "Somebody has changed this since you read it."
-    remedy = "Read it again, apply your change to what you get, and send the new ETag in If-Match."
+    title = "A precondition of the request does not hold."
+    remedy = (
+        "Read it again, apply your change to what you get, and send the new ETag in If-Match; "
+        "where the address has no ETag, send no If-Match."
+    )
 
 
 class KeyReused(Error):

@@ -25,10 +25,11 @@ Condition = Callable[[sa.BindParameter[Any]], sa.ColumnElement[bool]]
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Items in order, and the cursor of the next page where there is one."""
+    """Items in order, the cursor of the next page where there is one, and the length of the list where it was counted."""
 
     items: list[dict[str, Any]]
     next_cursor: str | None
+    total: int | None = None
 
 
 @dataclass(frozen=True)
@@ -74,6 +75,12 @@ class Listing:
         """The item with these keys; None where there is none."""
         rows = self._rows(reader, ("one", *filters), filters, lambda: self._select(filters))
         return dict(zip(self.columns, rows[0], strict=True)) if rows else None
+
+    def count(self, reader: Reader, **filters: Any) -> int:
+        """How many items the list has: reads them all. One statement."""
+        count = sa.select(sa.func.count()).select_from(self.source)
+        conditions = (self.filters[name](sa.bindparam(name)) for name in filters)
+        return int(self._rows(reader, ("count", *filters), filters, lambda: count.where(*conditions))[0][0])
 
     def _rows(
         self, reader: Reader, shape: tuple[Any, ...], params: dict[str, Any], build: Callable[[], sa.Select[Any]]

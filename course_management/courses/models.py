@@ -118,5 +118,5 @@ class Course(Versioned, Model):
 
 
 def tag(id: int, version: int, seats_taken: int | None, waitlisted: int) -> str:  # noqa: A002 - the columns' names
-    """What identifies a state of a course (`ETag`): its version, then the counts it shows."""
-    return f"{id}-{version}.{seats_taken}.{waitlisted}"
+    """What identifies a state of a course (`ETag`): its version, then the counts it shows, if it has a capacity."""
+    return f"{id}-{version}" if seats_taken is None else f"{id}-{version}.{seats_taken}.{waitlisted}"

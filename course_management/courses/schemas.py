@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from marshmallow import ValidationError, fields
 
+from course_management.web.changes import ChangeSchema
 from course_management.web.fields import Count, FlagParameter, Level, PageQuery, Sort, StrictSchema, Text
 
 
@@ -18,13 +19,20 @@ def addressable(name: str) -> None:
 
 
 class CourseIn(StrictSchema):
-    """A course to create; every field is optional where one is changed."""
+    """A course to create."""
 
     name = Text(1, 200, also=[addressable], required=True, metadata={"example": "Linear Algebra"})
     level = Level(required=True, metadata={"example": "sophomore"})
     external_id = Text(1, 255, allow_none=True, metadata={"description": "The number another system knows the course by."})
     capacity = Count(metadata={"description": "How many seats there are: null (the default) is without limit, 0 is none."})
     waitlist_capacity = Count(metadata={"description": "How many may wait in line: 0 (the default) is none, null without limit."})
+
+
+class CourseInChange(ChangeSchema, CourseIn):
+    """A change of a course."""
+
+    seats_taken = fields.Integer(dump_only=True, allow_none=True)
+    waitlisted = fields.Integer(dump_only=True)
 
 
 class CourseOut(StrictSchema):
@@ -36,7 +44,11 @@ class CourseOut(StrictSchema):
     external_id = fields.String(allow_none=True)
     capacity = fields.Integer(allow_none=True, metadata={"description": "How many seats there are; null is without limit."})
     seats_taken = fields.Integer(
-        allow_none=True, metadata={"description": "How many seats are taken; null in lists where they are without limit."}
+        allow_none=True,
+        metadata={
+            "description": "How many seats are taken; null where they are without limit: "
+            "`GET /courses/{course}/students` counts them with `Prefer: count=exact`."
+        },
     )
     waitlist_capacity = fields.Integer(allow_none=True, metadata={"description": "How many may wait; null is without limit."})
     waitlisted = fields.Integer(metadata={"description": "How many wait."})

@@ -6,10 +6,11 @@ import re
 from typing import Any, cast
 
 import sqlalchemy as sa
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, aliased
 
 from course_management import text
-from course_management.courses.models import Course, CourseNotFound
+from course_management.courses.gate import close_gate
+from course_management.courses.models import Course, CourseNotFound, tag
 from course_management.extensions import Reader
 from course_management.logs import note
 from course_management.paging import Condition, Listing, Page
@@ -56,17 +57,26 @@ def create_course(session: Session, *, waitlist_capacity: int | None = 0, **give
 
 
 def get_course_by_id(session: Session, course_id: int, *, for_update: bool = False) -> Course:
-    """The course; locked until the transaction ends where it is to be changed. Raises CourseNotFound."""
-    course = session.get(Course, course_id, with_for_update=for_update or None)
-    if course is None:
-        raise CourseNotFound
-    return course
+    """The course; where it is to be changed, locked until the transaction ends. Raises CourseNotFound."""
+    return _locked(session, "id", course_id) if for_update else _found(session.get(Course, course_id))
 
 
 def get_course_by_name(session: Session, name: str, *, for_update: bool = False) -> Course:
     """The course with this name, ignoring case; locked likewise. Raises CourseNotFound."""
-    wanted = sa.select(Course).where(Course.name_key == text.key(name))
-    course = session.scalars(wanted.with_for_update() if for_update else wanted).one_or_none()
+    if for_update:
+        return _locked(session, "name_key", text.key(name))
+    return _found(session.scalars(sa.select(Course).where(Course.name_key == text.key(name))).one_or_none())
+
+
+def _locked(session: Session, by: str, value: int | str) -> Course:
+    """The course with this key, locked against everybody: first its gate, so that those who enroll queue behind, then its row."""
+    other = aliased(Course)
+    behind = sa.select(close_gate(other.id)).where(getattr(other, by) == value).scalar_subquery()
+    wanted = sa.select(Course).where(Course.id == behind, getattr(Course, by) == value).with_for_update()
+    return _found(session.scalars(wanted.execution_options(populate_existing=True)).one_or_none())
+
+
+def _found(course: Course | None) -> Course:
     if course is None:
         raise CourseNotFound
     return course
@@ -85,12 +95,12 @@ def get_course_id(reader: Reader, course: int | str) -> int:
 
 
 def show_course(reader: Reader, course: int | str) -> dict[str, Any]:
-    """The course, by its id or its name, as it is shown. Raises CourseNotFound."""
+    """The course, by its id or its name, as it is shown, with its `etag`. Raises CourseNotFound."""
     key = {"id": course} if isinstance(course, int) else {"name": text.key(course)}
     found = LISTING.one(reader, **key)
     if found is None:
         raise CourseNotFound
-    return found
+    return found | {"etag": tag(*(found[name] for name in ("id", "version", "seats_taken", "waitlisted")))}
 
 
 def list_courses(reader: Reader, **query: Any) -> Page:

@@ -15,11 +15,12 @@ from course_management.courses.models import (
     CourseNotFound,
     WaitlistCapacityBelowWaitlisted,
 )
-from course_management.courses.schemas import CourseIn, CourseOut, CourseQuery
+from course_management.courses.schemas import CourseIn, CourseInChange, CourseOut, CourseQuery
 from course_management.enrollments import service as enrollments
 from course_management.enrollments.models import CourseHasStudents
 from course_management.errors import ExternalIdTaken, Stale
 from course_management.web import etags
+from course_management.web.changes import without_id
 from course_management.web.endpoint import reading, writing
 from course_management.web.responses import no_content, page, show
 
@@ -34,7 +35,7 @@ TOO_SMALL = (CapacityBelowEnrolled, WaitlistCapacityBelowWaitlisted)
 def create_course(session: Session, **given: Any) -> Response:
     """Create a course."""
     course = service.create_course(session, **given)
-    return show(CourseOut, enrollments.count_seats(session, course), 201, location=f"/courses/{course.id}")
+    return show(CourseOut, course, 201, location=f"/courses/{course.id}")
 
 
 @bp.get("/courses")
@@ -48,14 +49,14 @@ def list_courses(connection: Connection, **query: Any) -> Response:
 @reading(scope="courses:read", answer=CourseOut, errors=(CourseNotFound,), etag=True)
 def get_course(connection: Connection, course: int | str) -> Response:
     """Read a course."""
-    return show(CourseOut, enrollments.show_course(connection, course))
+    return show(CourseOut, service.show_course(connection, course))
 
 
 @bp.put("/courses/<course:course>", endpoint="put_course")
 @bp.patch("/courses/<course:course>")
 @writing(
     scope="courses:write",
-    body=CourseIn(partial=True),
+    body=CourseInChange(),
     answer=CourseOut,
     errors=(CourseNotFound, *TAKEN, *TOO_SMALL, Stale),
     etag=True,
@@ -63,9 +64,10 @@ def get_course(connection: Connection, course: int | str) -> Response:
 def update_course(session: Session, course: int | str, **changes: Any) -> Response:
     """Change a course: what the body does not name stays, null clears."""
     found = service.get_course(session, course, for_update=True)
+    changes = without_id(found.id, changes)
     etags.require(found)
     enrollments.resize(session, found, **changes)
-    return show(CourseOut, enrollments.count_seats(session, service.update_course(session, found, **changes)))
+    return show(CourseOut, service.update_course(session, found, **changes))
 
 
 @bp.delete("/courses/<course:course>")

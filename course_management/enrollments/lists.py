@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, cast
 
 import sqlalchemy as sa
@@ -84,10 +85,17 @@ def list_courses_of(reader: Reader, student_id: int, **query: Any) -> Page:
     return page
 
 
-def list_students_of(reader: Reader, course: int | str, **query: Any) -> Page:
-    """A page of the students who take a course or wait for it. Raises CourseNotFound."""
+def list_students_of(reader: Reader, course: int | str, *, counted: bool = False, **query: Any) -> Page:
+    """A page of the students who take a course or wait for it; `counted`, with how many the filters leave.
+
+    Raises CourseNotFound.
+    """
     course_id = courses.get_course_id(reader, course)
-    page = ROSTER.page(reader, **students.folded(query), course_id=course_id)
+    filters = students.folded(query) | {"course_id": course_id}
+    page = ROSTER.page(reader, **filters)
+    if counted:
+        wanted = {name: value for name, value in filters.items() if name in ROSTER.filters}
+        page = replace(page, total=ROSTER.count(reader, **wanted))
     if not page.items:
         courses.show_course(reader, course_id)
     _add_positions(reader, page, "student_id", course_id=course_id)

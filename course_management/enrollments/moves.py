@@ -17,6 +17,7 @@ from sqlalchemy.engine import Connection
 from sqlalchemy.orm import Session
 
 from course_management import logs
+from course_management.courses.gate import pass_gates
 from course_management.courses.models import Course
 from course_management.enrollments.models import ENROLLED, WAITLISTED, EnrollmentEvent, StudentCourse
 from course_management.enrollments.rules import Pair, Placement, Seats
@@ -59,8 +60,10 @@ _READ = (
 )
 _LOOK = Statement("look_at_courses", _READ)
 _SHARE_COURSES = Statement("share_courses", _READ.with_for_update(read=True, key_share=True, of=_courses))
-_LOCK_COURSES = Statement("lock_courses", _READ.with_for_update(key_share=True, of=_courses))
-_STATES = sa.select(table.c.student_id, table.c.course_id, table.c.state).where(_of_students, among(table.c.course_id, "ids"))
+_LOCK_COURSES = Statement(
+    "lock_courses",
+    sa.select(_courses.c.id).where(among(_courses.c.id, "ids")).order_by(_courses.c.id).with_for_update(key_share=True),
+)
 _INSERT = Insert(table)
 _INSERT_EVENT = Insert(_events)
 _UNEDITED = {"updated_at": _courses.c.updated_at}  # enrolling is no edit
@@ -217,23 +220,21 @@ def lock(
 ) -> Standing:
     """Lock the students, where they are not `locked` already, then the courses; what is read then.
 
-    The courses not known to be `limited` are locked against resizing (FOR KEY SHARE against the resizer's FOR UPDATE), so that
-    what is read as unlimited stays so; then those with a capacity against everybody, in one statement, and what was read of them
-    is read again. A wrong `limited` costs a stronger lock, or a statement, and nothing else. A course that does not exist is left
-    out.
+    The courses not known to be `limited` are locked against editing (their gates, then FOR KEY SHARE), so that what is read as
+    unlimited stays so; then those with a capacity against everybody, in one statement. What they have to give and how the
+    students stand in them is read by a statement that begins after the lock is had: one that waits for a lock returns what the
+    other tables held before it waited. A wrong `limited` costs a stronger lock, or a statement, and nothing else. A course that
+    does not exist is left out.
     """
     connection, standing = session.connection(), Standing()
     before: list[Call] = [] if locked else [(_LOCK_STUDENTS, {"students": students})]
     rest = [i for i in ids if i not in limited]
     if rest:
-        standing.read(connection, students, rest, _SHARE_COURSES, *before)
+        standing.read(connection, students, rest, _SHARE_COURSES, *before, *pass_gates(connection, rest))
         before = []
     ours = [i for i in ids if i in limited] + [c.id for c in standing.courses.values() if c.capacity is not None]
     if ours:
-        standing.read(connection, students, ours, _LOCK_COURSES, *before)
-    if WAITLISTED in standing.states.values():  # read before the lock was had: it may have been promoted in the meantime
-        states = connection.execute(_STATES, {"students": students, "ids": ids})
-        standing.states = {(row.student_id, row.course_id): row.state for row in states}
+        standing.read(connection, students, ours, _LOOK, *before, (_LOCK_COURSES, {"ids": ours}))
     return standing
 
 

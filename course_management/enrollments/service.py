@@ -12,7 +12,7 @@ from sqlalchemy.engine import Connection
 from sqlalchemy.orm import Session
 
 from course_management.courses import service as courses
-from course_management.courses.models import CapacityBelowEnrolled, Course, CourseNotFound, WaitlistCapacityBelowWaitlisted, tag
+from course_management.courses.models import CapacityBelowEnrolled, Course, CourseNotFound, WaitlistCapacityBelowWaitlisted
 from course_management.enrollments import moves as moving
 from course_management.enrollments import rules
 from course_management.enrollments.models import WAITLISTED, CourseHasStudents, EnrollmentNotFound
@@ -30,7 +30,6 @@ _ONE = Statement(
         table.c.student_id == sa.bindparam("student_id"), table.c.course_id == sa.bindparam("course_id")
     ),
 )
-_COUNT = Statement("count_students", sa.select(sa.func.count()).where(table.c.course_id == sa.bindparam("course_id")))
 _POSITION = Statement(
     "position",
     sa.select(sa.func.count()).where(
@@ -150,14 +149,6 @@ def get_enrollment(reader: Reader, student_id: int, course_id: int) -> Enrollmen
     return Enrollment(student_id, course_id, enrolled_at, state, ticket, position)
 
 
-def show_course(reader: Reader, course: int | str) -> dict[str, Any]:
-    """The course as it is shown, with its `etag`; its seats are counted where they are unlimited. Raises CourseNotFound."""
-    found = courses.show_course(reader, course)
-    if found["capacity"] is None:
-        found["seats_taken"] = send(connection_of(reader), (_COUNT, {"course_id": found["id"]}))[0][0]
-    return found | {"etag": tag(*(found[name] for name in ("id", "version", "seats_taken", "waitlisted")))}
-
-
 def delete_student(session: Session, student: Student) -> None:
     """Remove a student, locked by the caller, end its enrollments and leave its lines."""
     ids = _others(session, student.id, [])
@@ -176,14 +167,6 @@ def delete_course(session: Session, course: Course) -> None:
     session.delete(course)
     session.flush()
     note(session, "course deleted", course_id=course.id)
-
-
-def count_seats(session: Session, course: Course) -> Course:
-    """The course with its seats taken counted where they are unlimited; for showing, it is not written."""
-    if course.capacity is None:
-        taken = session.scalar(sa.select(sa.func.count()).where(table.c.course_id == course.id))
-        sa.orm.attributes.set_committed_value(course, "seats_taken", taken)
-    return course
 
 
 def resize(session: Session, course: Course, **changes: Any) -> None:

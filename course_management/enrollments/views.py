@@ -17,7 +17,7 @@ from course_management.errors import Stale
 from course_management.students.models import StudentNotFound
 from course_management.web import access, etags
 from course_management.web.endpoint import reading, writing
-from course_management.web.responses import no_content, page, show
+from course_management.web.responses import no_content, page, prefers_count, show
 
 bp = Blueprint("enrollments", __name__)
 
@@ -138,11 +138,18 @@ def student_history(connection: Connection, student_id: int, **query: Any) -> Re
 
 @bp.get("/courses/<course:course>/students")
 @reading(
-    scope="enrollments:read", query=schemas.RosterQuery(), answer=schemas.StudentEnrolled, many=True, errors=(CourseNotFound,)
+    scope="enrollments:read",
+    query=schemas.RosterQuery(),
+    answer=schemas.StudentEnrolled,
+    many=True,
+    counts=True,
+    errors=(CourseNotFound,),
 )
 def list_students_of(connection: Connection, course: int | str, **query: Any) -> Response:
     """List the students who take a course or wait for it: its roster."""
-    return page(lists.list_students_of(connection, course, **query))
+    answer = page(lists.list_students_of(connection, course, counted=prefers_count(), **query))
+    answer.vary.add("Prefer")
+    return answer
 
 
 @bp.post("/courses/<course:course>/students")

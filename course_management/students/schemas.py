@@ -4,17 +4,22 @@ from __future__ import annotations
 
 from marshmallow import fields, validate
 
+from course_management.web.changes import ChangeSchema
 from course_management.web.fields import PageQuery, Sort, StrictSchema, Text
 
 _email = validate.Regexp(r"^[^@\s]+@[^@\s]+$", error="Must be one address: something, an @, something, without spaces.")
 
 
 class StudentIn(StrictSchema):
-    """A student to create; every field is optional where one is changed."""
+    """A student to create."""
 
     name = Text(1, 200, required=True, metadata={"example": "Ada Lovelace"})
     email = Text(3, 254, also=[_email], allow_none=True, metadata={"example": "ada@example.edu"})
     external_id = Text(1, 255, allow_none=True, metadata={"description": "The number another system knows the student by."})
+
+
+class StudentInChange(ChangeSchema, StudentIn):
+    """A change of a student."""
 
 
 class StudentOut(StrictSchema):

@@ -12,8 +12,9 @@ from course_management.enrollments import service as enrollments
 from course_management.errors import ExternalIdTaken, Stale
 from course_management.students import service
 from course_management.students.models import StudentEmailTaken, StudentNotFound
-from course_management.students.schemas import StudentIn, StudentOut, StudentQuery
+from course_management.students.schemas import StudentIn, StudentInChange, StudentOut, StudentQuery
 from course_management.web import access, etags
+from course_management.web.changes import without_id
 from course_management.web.endpoint import reading, writing
 from course_management.web.responses import no_content, page, show
 
@@ -48,11 +49,12 @@ def get_student(connection: Connection, student_id: int) -> Response:
 @bp.put("/students/<id:student_id>", endpoint="put_student")
 @bp.patch("/students/<id:student_id>")
 @writing(
-    scope="students:write", body=StudentIn(partial=True), answer=StudentOut, errors=(StudentNotFound, *TAKEN, Stale), etag=True
+    scope="students:write", body=StudentInChange(), answer=StudentOut, errors=(StudentNotFound, *TAKEN, Stale), etag=True
 )
 def update_student(session: Session, student_id: int, **changes: Any) -> Response:
     """Change a student: what the body does not name stays, null clears."""
     student = service.get_student(session, student_id, for_update=True)
+    changes = without_id(student.id, changes)
     etags.require(student)
     access.refuse_new_identity(changes, student)
     return show(StudentOut, service.update_student(session, student, **changes))

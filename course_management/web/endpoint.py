@@ -30,7 +30,7 @@ class Endpoint:
     """A view's contract.
 
     `scope` is what a caller needs; with `own`, the student that the path's `student_id` names needs none (access.py). `many` says
-    that it answers a page of `answer`; `etag`, that preconditions apply. `first` is called like the view, before a transaction is
+    that it answers a page of `answer`, `counts` that it tells the length of the list to whoever prefers that; `etag`, that preconditions apply. `first` is called like the view, before a transaction is
     begun or a lock taken, with a connection; it may refuse, and what it returns joins what the view gets. `alone` says that the
     view answers without a database.
     """
@@ -42,6 +42,7 @@ class Endpoint:
     body: Schema | None = None
     answer: type[Schema] | None = None
     many: bool = False
+    counts: bool = False
     status: tuple[int, ...] = (200,)
     errors: tuple[type[Error], ...] = ()
     etag: bool = False

@@ -32,9 +32,9 @@ def require(row: Tagged) -> None:
     version = row.etag.partition(".")[0]
     wanted, unwanted = (_versions(header) for header in ("If-Match", "If-None-Match"))
     if wanted is not None and not {"*", version} & wanted:
-        raise Stale
+        raise Stale("If-Match does not name the current version: somebody may have changed it since you read it.")
     if unwanted is not None and {"*", version} & unwanted:
-        raise Stale("If-None-Match names the version that stands.")
+        raise Stale("If-None-Match names the current version.")
 
 
 def refuse_if_match() -> None:

@@ -1,4 +1,4 @@
-"""Idempotency-Key on every POST (draft-ietf-httpapi-idempotency-key-header-07): the same request again, the same answer.
+"""Idempotency-Key on every write (draft-ietf-httpapi-idempotency-key-header-07): the same request again, the same answer.
 
 The key is claimed in the transaction of the effect and the answer stored in it, so that both stand or neither does. A second
 request under a claimed key waits for the first to commit (PostgreSQL: on the unique index; SQLite: on the write lock). A refusal
@@ -48,7 +48,7 @@ class IdempotencyKey(Model):
 def key_of_request() -> str | None:
     """The request's key, as its caller's own. Raises Invalid for what is no key: with a comma, it would be two headers joined."""
     request = current()
-    key = request.environ.get("HTTP_IDEMPOTENCY_KEY") if request.method == "POST" else None
+    key = request.environ.get("HTTP_IDEMPOTENCY_KEY")
     if key is not None and not re.fullmatch("[!-+.-~-]{1,255}", key):
         raise Invalid(
             [{"header": HEADER, "detail": "Must be one key of 1 to 255 visible ASCII characters, without spaces or commas."}]
@@ -57,11 +57,15 @@ def key_of_request() -> str | None:
 
 
 def fingerprint() -> str:
-    """What makes two requests the same: the address, whichever mount it came by, and the value of the body."""
+    """What makes two requests the same: method, address, whichever mount it came by, and the value of the body, if it has one.
+
+    A POST is known by address and body alone, as it was when only a POST took a key: what is stored then still stands.
+    """
     request = current()
+    method = [] if request.method == "POST" else [request.method.encode()]
     path = request.path.removeprefix("/api/v1")
-    body = orjson.dumps(orjson.loads(request.environ[BODY]), option=orjson.OPT_SORT_KEYS)
-    return hashlib.sha256(b"\0".join((path.encode(), request.query_string, body))).hexdigest()
+    body = orjson.dumps(orjson.loads(request.environ.get(BODY, b"null")), option=orjson.OPT_SORT_KEYS)
+    return hashlib.sha256(b"\0".join((*method, path.encode(), request.query_string, body))).hexdigest()
 
 
 def claim(session: Session, key: str, print_: str) -> Response | None:

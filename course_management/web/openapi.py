@@ -26,7 +26,7 @@ bp = Blueprint("docs", __name__, template_folder="templates")
 
 ABOUT = """Students, courses and enrollments.
 
-Every refusal is a problem document (RFC 9457); its `type` leads to a page that explains it. Every POST takes an
+Every refusal is a problem document (RFC 9457); its `type` leads to a page that explains it. Every write takes an
 `Idempotency-Key`; single resources have an `ETag`; lists are paged by the `Link` header.
 
 Where the service asks who you are, press Authorize and give an API key or a token."""
@@ -63,6 +63,12 @@ _IF_NONE_MATCH = {
     "schema": {"type": "string"},
     "description": "An ETag: the answer is 304 where it still is the current one.",
 }
+_PREFER = {
+    "name": "Prefer",
+    "in": "header",
+    "schema": {"type": "string", "examples": ["count=exact"]},
+    "description": "`count=exact` has the list counted, by its filters: the answer has `Total-Count` (RFC 7240).",
+}
 _PROBLEM = {
     "type": "object",
     "required": ["type", "title", "status", "detail", "instance", "request_id"],
@@ -79,7 +85,10 @@ _PROBLEM = {
             "items": {
                 "type": "object",
                 "required": ["detail"],
-                "properties": {name: {"type": "string"} for name in ("pointer", "parameter", "header", "detail")},
+                "properties": {
+                    **{name: {"type": "string"} for name in ("pointer", "parameter", "header", "code", "detail")},
+                    "id": {"type": "integer", "format": "int64", "description": "The id of who has what was asked for."},
+                },
             },
         },
     },
@@ -123,9 +132,11 @@ def _operation(rule: Rule, method: str, endpoint: Endpoint, about: str) -> dict[
     parameters = [{"name": name, "in": "path", "required": True, **_PARAMETERS[name]} for name in sorted(rule.arguments)]
     if endpoint.query:
         parameters.append({"in": "query", "schema": endpoint.query})
-    if method == "POST":
+    if endpoint.counts:
+        parameters.append(_PREFER)
+    if endpoint.writes:
         parameters.append(_KEY)
-    elif endpoint.etag:
+    if endpoint.etag and method != "POST":
         parameters.append(_IF_NONE_MATCH if method == "GET" else _IF_MATCH)
     operation: dict[str, Any] = {
         "operationId": f"{method.lower()}_{rule.endpoint.rpartition('.')[2].removeprefix('put_')}",
@@ -174,6 +185,8 @@ def _headers(endpoint: Endpoint, status: int) -> dict[str, Any]:
     headers: dict[str, Any] = {name: {"required": True, "schema": {"type": "string"}} for name in names}
     if endpoint.many:
         headers["Link"] = {"schema": {"type": "string"}, "description": 'The next page: `<address>; rel="next"`.'}
+    if endpoint.counts:
+        headers |= {name: {"schema": {"type": "string"}} for name in ("Total-Count", "Preference-Applied")}
     return headers
 
 
@@ -186,7 +199,7 @@ def _refusals(method: str, endpoint: Endpoint) -> dict[int, list[str]]:
         kinds.append(errors.Stale)
     if endpoint.body:
         found |= {400: ["malformed-json"], 413: ["content-too-large"], 415: ["unsupported-media-type"]}
-    if method == "POST":
+    if endpoint.writes:
         kinds.append(errors.KeyReused)
     for kind in kinds:
         found.setdefault(status_of(kind), []).append(kind.code)

@@ -135,7 +135,7 @@ def init_app(app: Flask) -> None:
     app.register_error_handler(errors.Error, from_error)
     app.register_error_handler(HTTPException, _from_http)
     app.register_error_handler(sa_exc.SQLAlchemyError, _from_database)
-    app.register_error_handler(StaleDataError, lambda error: from_error(errors.Stale()))
+    app.register_error_handler(StaleDataError, lambda error: from_error(errors.Stale("Somebody has changed this meanwhile.")))
     app.register_error_handler(Exception, _unforeseen)
     for code in catalogue():
         metrics.refusals(code)

@@ -14,6 +14,7 @@ from flask import Request, Response
 from marshmallow import Schema, ValidationError
 from werkzeug.datastructures import MultiDict
 from werkzeug.exceptions import BadRequest, HTTPException, RequestEntityTooLarge, UnsupportedMediaType
+from werkzeug.http import parse_list_header
 
 from course_management.errors import Invalid, Malformed
 from course_management.paging import Page
@@ -155,14 +156,26 @@ def show(schema: type[Schema], thing: Any, status: int = 200, location: str | No
 
 
 def page(found: Page) -> Response:
-    """A page of a list as a JSON array; the address of the next one in `Link` (RFC 8288)."""
+    """A page of a list as a JSON array; the address of the next one in `Link` (RFC 8288), its length in `Total-Count`."""
     answer = as_json(found.items)
     if found.next_cursor:
         request = current()
         query = "&".join(filter(None, (_without_cursor(request.query_string), f"cursor={found.next_cursor}")))
         address = f"{API}{request.path.removeprefix(API)}?{query}"
         answer.headers["Link"] = f'<{address}>; rel="next"'
+    if found.total is not None:
+        answer.headers["Total-Count"] = str(found.total)
+        answer.headers["Preference-Applied"] = "count=exact"
     return answer
+
+
+def prefers_count() -> bool:
+    """Whether the request prefers `count=exact`: a name ignores case, and the first of a name counts (RFC 7240, section 2)."""
+    for preference in parse_list_header(current().environ.get("HTTP_PREFER", "")):
+        name, _, value = preference.partition(";")[0].partition("=")
+        if name.strip().lower() == "count":
+            return value.strip(' "').lower() == "exact"
+    return False
 
 
 class _Whole(Response):
