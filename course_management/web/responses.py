@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from functools import cache, lru_cache
 from typing import Any, cast
-from urllib.parse import parse_qsl, urlencode
+from urllib.parse import parse_qsl, quote, urlencode
 from wsgiref.types import StartResponse, WSGIEnvironment
 
 import orjson
@@ -22,6 +22,7 @@ from course_management.web.requests import BODY, current
 API = "/api/v1"
 MOST = 2**20  # bytes of a body
 
+_PATH = "/%:@!$&'()*+,;="  # what a path may have beside letters, digits and -._~ (RFC 3986 section 3.3), encoded ones included
 _OPTIONS = orjson.OPT_UTC_Z
 _PATCH_TYPES = ("application/json", "application/merge-patch+json")
 
@@ -151,7 +152,7 @@ def page(found: Page) -> Response:
     if found.next_cursor:
         request = current()
         query = "&".join(filter(None, (_without_cursor(request.query_string), f"cursor={found.next_cursor}")))
-        address = f"{API}{request.path.removeprefix(API)}?{query}"
+        address = f"{API}{quote(request.path.removeprefix(API), safe=_PATH)}?{query}"
         answer.headers["Link"] = f'<{address}>; rel="next"'
     return answer
 
@@ -179,4 +180,6 @@ def page_of(text: str, policy: str) -> Response:
 
 def no_content() -> Response:
     """204."""
-    return Response(status=204)
+    answer = Response(status=204)
+    del answer.headers["Content-Type"]
+    return answer
