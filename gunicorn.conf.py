@@ -37,6 +37,7 @@ keepalive = settings.keepalive
 graceful_timeout = settings.graceful_timeout
 limit_request_line = 8190  # bytes: a name of 200 characters, percent-encoded, and a cursor beside it
 forwarder_headers = ""  # no header moves the routes
+secure_scheme_headers = {"X-FORWARDED-PROTO": "https"}  # the one that nginx sets; another of a client's would be a 400
 worker_tmp_dir = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # nosec B108 - touched at every turn: not on a disk
 control_socket_disable = True  # it would stand in a home directory
 loglevel = "warning"  # requests and events are logged by the service itself
@@ -56,6 +57,8 @@ CONNECTIONS = (
 
 def on_starting(server):
     """End with one line where the address cannot be had; gunicorn would print tracebacks, or take a socket from who uses it."""
+    if server.cfg.is_ssl:
+        sys.exit("TLS is nginx's: start gunicorn without --certfile and --keyfile (deploy/nginx-tls.conf).")
     # With LISTEN_FDS systemd has made the socket already.
     if "LISTEN_FDS" not in os.environ and (fault := socket_fault() if is_unix else port_fault()):
         sys.exit(f"Cannot listen on {bind}: {fault}. Set HOST or PORT to another address.")

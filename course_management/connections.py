@@ -100,7 +100,9 @@ def break_off(seconds: float) -> int:
     since, broken = time.monotonic() - seconds, 0
     for began, dbapi in list(_in_hand.values()):
         if began < since and hasattr(dbapi, "server_version") and not dbapi.closed:
-            with suppress(OSError), socket.socket(fileno=os.dup(dbapi.fileno())) as wire:
-                wire.shutdown(socket.SHUT_RDWR)
-                broken += 1
+            # It may be closed at any moment: then it has no number, or another has it.
+            with suppress(OSError, dbapi.InterfaceError), socket.socket(fileno=os.dup(dbapi.fileno())) as wire:
+                if not dbapi.closed:
+                    wire.shutdown(socket.SHUT_RDWR)
+                    broken += 1
     return broken

@@ -55,7 +55,7 @@ class Request(message.Request):  # type: ignore[misc]  # gunicorn has no types
     def should_close(self) -> bool:
         """Whether no other request follows (RFC 9112 section 9.3); where this one ends may not be known."""
         options = {word.strip(" \t").lower() for name, value in self.headers if name == "CONNECTION" for word in value.split(",")}
-        if self.must_close or self.method == "CONNECT" or self.body.failed or "close" in options:
+        if self.must_close or self.method == "CONNECT" or "close" in options:
             return True
         return self.version < (1, 1) and "keep-alive" not in options
 
@@ -132,7 +132,7 @@ def answer(request: Any, status: str, headers: list[tuple[str, str]], parts: Ite
         f"HTTP/1.1 {status}",
         f"Date: {_date(int(time.time()))}",
         "Connection: close" if close else "Connection: keep-alive",
-        *[f"{name}: {value}" for name, value in headers],
+        *[f"{name}: {value}" for name, value in headers if name != "Date"],
         "\r\n",
     ]
     head = "\r\n".join(lines)

@@ -13,34 +13,31 @@ import contextlib
 import select
 import selectors
 import socket
-import struct
 import threading
 import time
 from collections.abc import Callable
 from typing import Any
 
 from gunicorn.http.errors import NoMoreData
-from gunicorn.workers.gthread import STOP_KEEPALIVE_LINGER, TConn, ThreadWorker
+from gunicorn.workers.gthread import STOP_KEEPALIVE_LINGER, ThreadWorker
 
 from course_management import http1
 from course_management.config import SERVING
 from course_management.connections import break_off
 from course_management.errors import Overloaded
+from course_management.inbox import ANSWER, BODY, DRAIN, HEAD, HELD, IDLE, LITTLE, TIMES, Connection, beyond
 from course_management.logs import log
 from course_management.shared import connections
 from course_management.web import wire
 
-READ_WAIT = 10  # seconds a thread waits for the rest of a request that has begun, or for a client to take its answer
-DRAIN = 2  # seconds a closed connection may stay half open, so that its last answer is not cut off (RFC 9112 section 9.6)
 HOLD = 12.0  # seconds a request may hold its connection to the database: more than a statement may take, or a wait for locks
-UNREAD = 2**21  # bytes of an unwanted body that are read all the same, so that the connection goes on; nginx lets in less
 GIVE_WAY = 0.001  # seconds in which a worker with fewer connections may take a new one first
 HELD_UP = 0.25  # seconds a thread may take for a request before others step in, and between looking whether one does
-IDLE = 0.15  # of a core: where all that serve are busy and use less, they wait, and others may serve
+WAITING = 0.15  # of a core: where all that serve are busy and use less, they wait, and others may serve
+ACCEPTING = 0.5  # seconds in which a stopping worker lets in those who have dialled already
 STUCK = 2.0  # seconds without any thread coming free, after which the requests that wait are refused
 
-_READY = getattr(select, "EPOLLIN", 0) | getattr(select, "EPOLLONESHOT", 0)
-_TIMEOUT = struct.pack("ll", READ_WAIT, 0)  # struct timeval
+_ONCE, _IN, _OUT = (getattr(select, name, 0) for name in ("EPOLLONESHOT", "EPOLLIN", "EPOLLOUT"))
 
 
 class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
@@ -50,13 +47,14 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
 
     def init_process(self) -> None:
         self.epoll = select.epoll()
-        self.conns: dict[int, TConn] = {}
+        self.conns: dict[int, Connection] = {}
         # The connections nobody serves: whoever pops one owns it (a dict's pop is atomic).
-        self.waiting: dict[int, TConn] = {}
+        self.waiting: dict[int, Connection] = {}
         self.busy: dict[int, float] = {}  # by number of a thread: when it took what it serves
         self.relief = threading.Event()  # set while those beyond SERVING shall serve
         self.taken = self.swept = time.monotonic()
         self.used = time.process_time()
+        self.times = TIMES | {IDLE: self.cfg.keepalive}
         # gunicorn asks for some twenty settings a request, and finds each in three steps: as attributes they are found in one.
         self.cfg.__dict__.update({name: setting.get() for name, setting in self.cfg.settings.items()})
         super().init_process()
@@ -72,10 +70,10 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
             self._look_after(every=HELD_UP)
         self.set_accept_enabled(False)
         self._tell()
-        for listener in self.sockets:  # who has been let in already is served
-            while self.accept(listener):
-                pass
         now = time.monotonic()
+        for listener in self.sockets:  # who has been let in already is served, but for a flood
+            while len(self.conns) < self.worker_connections and time.monotonic() < now + ACCEPTING and self.accept(listener):
+                pass
         # Who has a connection open may be sending a request just now: it is answered, and told that the connection ends.
         linger, end = now + STOP_KEEPALIVE_LINGER, now + self.cfg.graceful_timeout
         while self.conns and time.monotonic() < end:
@@ -94,39 +92,19 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
             sock, address = listener.accept()
         except OSError:  # another worker took it, or the client has left
             return False
-        for option in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
-            sock.setsockopt(socket.SOL_SOCKET, option, _TIMEOUT)
-        conn = TConn(self.cfg, sock, address, listener.getsockname())
-        conn.fd, conn.draining = sock.fileno(), False
-        conn.environ = http1.environ_of(self.cfg, address, conn.server)
+        conn = Connection(self.cfg, sock, address, listener.getsockname())
         self.conns[conn.fd] = conn
         self._tell()
-        self._wait(conn, self.cfg.keepalive, self.epoll.register)
+        # Not armed before it waits: a thread may yet have in hand an event of the one that had this number before.
+        self.epoll.register(conn.fd, _ONCE)
+        self._wait(conn)
         return True
 
-    def handle(self, conn: TConn) -> bool:
-        """Serve one request; whether the connection goes on."""
-        request = None
-        try:
-            conn.init()
-            conn.parser.mesg_class = http1.Request
-            request = next(conn.parser)
-            return bool(request) and self._keepalive_after(conn, self.handle_request(request, conn))
-        except (NoMoreData, StopIteration):
-            return False
-        except OSError as error:  # the client has left, or let READ_WAIT pass
-            if isinstance(error, BlockingIOError) and request is None:
-                wire.write_error(conn.sock, 408, "Request Timeout", "")
-        except Exception as error:
-            self.handle_error(request, conn.sock, conn.client, error)
-        return False
-
-    def handle_request(self, request: http1.Request, conn: TConn) -> bool:
-        """Send the answer of the application, in one packet; whether the connection may go on."""
+    def handle_request(self, request: http1.Request, conn: Connection) -> None:
+        """Send the answer of the application, in one packet; whether the connection may go on is told in it and in `conn`."""
         self.nr += 1
-        self.alive = self.alive and self.nr < self.max_requests
-        if request.awaits_continue:
-            conn.sock.sendall(http1.CONTINUE)
+        if self.nr >= self.max_requests:
+            self.alive = False  # and never True: the main thread may have been told to stop meanwhile
         begun: list[Any] = []
         parts = self.wsgi(http1.environ(conn.environ, request), lambda *head: begun.extend(head))
         close = not self.alive or len(self.conns) > self.max_keepalived or request.should_close()
@@ -135,15 +113,8 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
         finally:
             if hasattr(parts, "close"):
                 parts.close()
-        conn.sock.sendall(message)
-        return not close
-
-    def _keepalive_after(self, conn: TConn, keepalive: bool) -> bool:
-        """Whether the connection goes on; gunicorn ends it after 64 KiB, though it has just told the client that it does."""
-        if keepalive and getattr(conn.parser.mesg.body.reader, "length", None) == 0:
-            conn.parser.mesg = None  # read to its end, or there was none: gunicorn need not look for the rest, twice
-            return True
-        return keepalive and conn.parser.finish_body(deadline=time.monotonic() + READ_WAIT, max_bytes=UNREAD)
+        conn.closing = close
+        conn.answer(message)
 
     def _serve(self, number: int) -> None:
         steps_in = number >= SERVING
@@ -152,56 +123,98 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
                 self.relief.wait()
             for fd, _ in self.epoll.poll(HELD_UP if steps_in else None, 1):
                 self.taken = self.busy[number] = time.monotonic()
-                conn = self.waiting.pop(fd, None)
-                try:
-                    if conn:  # the main thread may have been faster
-                        self._take(conn)
-                finally:
-                    del self.busy[number]
+                if conn := self.waiting.pop(fd, None):  # the main thread may have been faster
+                    self._take(conn)
+                del self.busy[number]
 
-    def _take(self, conn: TConn) -> None:
+    def _take(self, conn: Connection) -> None:
+        """Serve the requests of `conn` that are there whole, one after the other."""
         try:
-            if conn.draining:
-                self._drain(conn)
-                return
-            keep = self.handle(conn)
-            while keep and conn.parser.unreader.buf.getvalue():  # the next request came with this one
-                keep = self.handle(conn)
-            self._wait(conn, self.cfg.keepalive, self.epoll.modify) if keep else self._finish(conn)
+            request = self._next(conn, conn.receive)
+            while request and self._answer(conn, request):
+                request = self._next(conn, conn.pipelined)
         except Exception:
             self.log.exception("A connection is given up.")
             self._close(conn)
 
-    def _wait(self, conn: TConn, seconds: float, arm: Callable[[int, int], None]) -> None:
-        """Leave `conn` to whoever finds it readable."""
-        conn.timeout = time.monotonic() + seconds
-        self.waiting[conn.fd] = conn
-        arm(conn.fd, _READY)
+    def _answer(self, conn: Connection, request: http1.Request) -> bool:
+        """Whether there may be another one behind it."""
+        conn.enter(IDLE)
+        try:
+            self.handle_request(request, conn)
+        except OSError:  # the client has left
+            self._close(conn)
+        except Exception as error:  # nothing of the answer is sent yet
+            self._give_up(conn, request, error)
+        else:
+            return True
+        return False
 
-    def _finish(self, conn: TConn) -> None:
+    def _next(self, conn: Connection, read: Callable[[], http1.Request | None]) -> http1.Request | None:
+        """The next request of `conn`, where it is there whole; where it is not, `conn` waits for it, or has ended."""
+        try:
+            if conn.stage == ANSWER and conn.flush():
+                conn.enter(IDLE)
+                read = conn.pipelined
+            if conn.stage == DRAIN:
+                self._drain(conn)
+            elif conn.stage == ANSWER:
+                self._wait(conn)
+            elif conn.closing:
+                self._finish(conn)
+            elif request := read():
+                return request
+            else:
+                self._wait(conn)
+        except NoMoreData:
+            if conn.request:  # its body breaks off
+                wire.write_error(conn, 400, "", "")
+            self._finish(conn)
+        except OSError:
+            self._close(conn)
+        except Exception as error:
+            self._give_up(conn, None, error)
+        return None
+
+    def _give_up(self, conn: Connection, request: http1.Request | None, error: Exception) -> None:
+        """Refuse what cannot be read or answered, and end the connection."""
+        self.handle_error(request, conn, conn.client, error)
+        self._finish(conn)
+
+    def _wait(self, conn: Connection) -> None:
+        """Leave `conn` to whoever finds that it can go on."""
+        large, what = conn.held > LITTLE, _OUT if conn.stage == ANSWER else _IN
+        self.waiting[conn.fd] = conn
+        with contextlib.suppress(OSError):  # who had an event of another in hand, which had its number, took it and closed it
+            self.epoll.modify(conn.fd, _ONCE | what)
+        for slow in beyond(self.waiting.copy().values(), HELD) if large else ():
+            if (found := self.waiting.pop(slow.fd, None)) is slow:
+                self._close(slow)
+            elif found:  # another has its number now
+                self._wait(found)
+
+    def _finish(self, conn: Connection) -> None:
         """Say that no answer follows, and close when the client has heard it."""
         try:
             conn.sock.shutdown(socket.SHUT_WR)
-            conn.sock.setblocking(False)
         except OSError:
             self._close(conn)
             return
-        conn.draining = True
-        self._wait(conn, DRAIN, self.epoll.modify)
+        conn.enter(DRAIN)
+        self._wait(conn)
 
-    def _drain(self, conn: TConn) -> None:
+    def _drain(self, conn: Connection) -> None:
         with contextlib.suppress(OSError):
             if conn.sock.recv(65536):
-                self._wait(conn, conn.timeout - time.monotonic(), self.epoll.modify)
+                self._wait(conn)
                 return
         self._close(conn)
 
-    def _close(self, conn: TConn) -> None:
-        fd = conn.fd
-        if self.conns.get(fd) is conn:  # gunicorn may have closed the socket, and somebody else have its number
-            del self.conns[fd]
+    def _close(self, conn: Connection) -> None:
+        if self.conns.get(conn.fd) is conn:
+            del self.conns[conn.fd]
             self._tell()
-        conn.close()
+        conn.sock.close()
 
     def _tell(self) -> None:
         """Have the other workers know how many connections there are here, while new ones are welcome."""
@@ -216,21 +229,35 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
             return
         self._relieve(now)
         self.swept = now
-        for fd, conn in self.waiting.copy().items():
-            if min(conn.timeout, latest) <= now and self.waiting.pop(fd, None):
-                # Out of the threads' reach now, so what is true of it stays true.
-                idle = min(conn.timeout, latest) <= now and not _has_spoken(conn)
-                self._close(conn) if idle else self._wait(conn, self.cfg.keepalive, self.epoll.modify)
+        for conn in self.waiting.copy().values():
+            self._end_in_time(conn, now, latest)
         if broken := break_off(HOLD):
             log.warning("database said nothing", extra={"connections": broken, "seconds": HOLD})
         if len(self.busy) == self.cfg.threads and now - self.taken > STUCK:
             self._refuse()
 
+    def _end_in_time(self, conn: Connection, now: float, latest: float) -> None:
+        """End `conn` where its time is over; one that is idle, where it is the `latest` at all."""
+        end, over = conn.since + self.times[conn.stage], conn.stage == IDLE and latest <= now
+        if (end > now and not over) or not self.waiting.pop(conn.fd, None):
+            return
+        # Out of the threads' reach now, so what is true of it stays true; what was said of its stage may not.
+        end = conn.since + self.times[conn.stage]
+        if end > now and not (conn.stage == IDLE and latest <= now):
+            self._wait(conn)
+        elif conn.stage in (HEAD, BODY):
+            wire.write_error(conn, 408, "", "")
+            self._finish(conn)
+        elif conn.stage == IDLE and _has_spoken(conn):
+            self._wait(conn)
+        else:
+            self._close(conn)
+
     def _relieve(self, now: float) -> None:
         """Have others step in where one of the threads that serve is held up, or all of them wait more than they work."""
         serving = [since for number, since in self.busy.copy().items() if number < SERVING]
         used, self.used = self.used, time.process_time()
-        waiting = len(serving) == SERVING and self.used - used < IDLE * (now - self.swept)
+        waiting = len(serving) == SERVING and self.used - used < WAITING * (now - self.swept)
         held_up = waiting or any(now - since > HELD_UP for since in serving)
         self.relief.set() if held_up else self.relief.clear()
 
@@ -238,14 +265,12 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
         """Refuse the requests that wait: no thread has come free for STUCK seconds."""
         for fd, _ in self.epoll.poll(0):
             conn = self.waiting.pop(fd, None)
-            if conn and conn.draining:
-                self._drain(conn)
-            elif conn:
-                wire.refuse(conn.sock, Overloaded())
+            if conn and self._next(conn, conn.receive):
+                wire.refuse(conn, Overloaded())
                 self._finish(conn)
 
 
-def _has_spoken(conn: TConn) -> bool:
+def _has_spoken(conn: Connection) -> bool:
     """Whether a request waits in `conn` for a thread to come free."""
     try:
         return bool(conn.sock.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeVar
 
 from flask import Flask, Request, Response, current_app, g
@@ -81,6 +82,7 @@ def init_app(app: Flask, authenticate: Authenticate | None) -> None:
     Called when all routes are there. Raises RuntimeError where one of them declares no scope.
     """
     table = {rule.endpoint: need_of(app, rule) for rule in app.url_map.iter_rules()}
+    app.after_request(partial(_say_who_may_keep, table))
     if authenticate is None:
         return
 
@@ -99,14 +101,17 @@ def init_app(app: Flask, authenticate: Authenticate | None) -> None:
             _log(refusal)
             raise
 
-    def keep_private(answer: Response) -> Response:
-        rule = current().url_rule
-        if rule is not None and table[rule.endpoint].scope != PUBLIC:
-            answer.headers.add("Cache-Control", "private, no-cache")
-        return answer
-
     app.before_request(decide)
-    app.after_request(keep_private)
+
+
+def _say_who_may_keep(table: dict[str, Need], answer: Response) -> Response:
+    """Have every answer asked for again before it is used again (RFC 9111), and kept by nobody between where it is for one."""
+    rule = current().url_rule
+    if rule is not None and table[rule.endpoint].scope != PUBLIC:
+        answer.headers.add("Cache-Control", "private, no-cache")
+    elif "Cache-Control" not in answer.headers:  # the files of /docs say how long they may be kept
+        answer.headers.add("Cache-Control", "no-cache")
+    return answer
 
 
 def _caller(request: Request, authenticate: Authenticate) -> Caller:

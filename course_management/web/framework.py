@@ -27,6 +27,12 @@ class Service(Flask):
 
     session_interface = _NoSession()
 
+    def make_default_options_response(self) -> Response:
+        """What an address takes is in Allow; there is no body, and so no type of one."""
+        answer = super().make_default_options_response()
+        del answer.headers["Content-Type"]
+        return answer
+
     def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
         """No view is a coroutine."""
         return func

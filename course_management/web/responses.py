@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from functools import cache, lru_cache
 from itertools import islice
 from typing import Any, cast
-from urllib.parse import parse_qsl, urlencode
+from urllib.parse import parse_qsl, quote, urlencode
 from wsgiref.types import StartResponse, WSGIEnvironment
 
 import orjson
@@ -26,6 +26,7 @@ MOST = 2**20  # bytes of a body
 # How often these signs may stand in a body, many times what any request needs: with more of them, reading it takes long.
 SIGNS = {b"[": 10_000, b"{": 10_000, b":": 60_000}
 
+_PATH = "/%:@!$&'()*+,;="  # what a path may have beside letters, digits and -._~ (RFC 3986 section 3.3), encoded ones included
 _OPTIONS = orjson.OPT_UTC_Z
 _PATCH_TYPES = ("application/json", "application/merge-patch+json")
 
@@ -161,7 +162,7 @@ def page(found: Page) -> Response:
     if found.next_cursor:
         request = current()
         query = "&".join(filter(None, (_without_cursor(request.query_string), f"cursor={found.next_cursor}")))
-        address = f"{API}{request.path.removeprefix(API)}?{query}"
+        address = f"{API}{quote(request.path.removeprefix(API), safe=_PATH)}?{query}"
         answer.headers["Link"] = f'<{address}>; rel="next"'
     if found.total is not None:
         answer.headers["Total-Count"] = str(found.total)
@@ -201,4 +202,6 @@ def page_of(text: str, policy: str) -> Response:
 
 def no_content() -> Response:
     """204."""
-    return Response(status=204)
+    answer = Response(status=204)
+    del answer.headers["Content-Type"]
+    return answer

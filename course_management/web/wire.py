@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import uuid
+from typing import Protocol
 
 import orjson
 from werkzeug.http import HTTP_STATUS_CODES
@@ -14,22 +15,29 @@ from course_management.logs import NO_TRACE, info, log, trace
 from course_management.web.problems import RETRY_AFTER, status_of, words
 
 
-def write_error(sock: socket.socket, status: int, reason: str, detail: str) -> None:
+class Client(Protocol):
+    """A socket, or what sends on one."""
+
+    def send(self, message: bytes, flags: int = ..., /) -> int:
+        """Send what goes out at once."""
+
+
+def write_error(client: Client, status: int, reason: str, detail: str) -> None:
     """Answer a request that is no HTTP (RFC 9112), or more of it than the server takes; takes the place of gunicorn's own.
 
     A header by which a client tries to steer the server (SCRIPT_NAME) is refused as a 500 there; it is a bad request.
     """
     status = 400 if status == 500 and detail else status
     code, title, remedy = words(status)
-    _send(sock, status, code, title, f"{title} {remedy}")
+    _send(client, status, code, title, f"{title} {remedy}")
 
 
-def refuse(sock: socket.socket, error: Error) -> None:
+def refuse(client: Client, error: Error) -> None:
     """Answer a request that nobody has read with one of our own errors."""
-    _send(sock, status_of(type(error)), error.code, error.title, error.detail)
+    _send(client, status_of(type(error)), error.code, error.title, error.detail)
 
 
-def _send(sock: socket.socket, status: int, code: str, title: str, detail: str) -> None:
+def _send(client: Client, status: int, code: str, title: str, detail: str) -> None:
     request_id = uuid.uuid4().hex
     document = {"type": f"/problems/{code}", "title": title, "status": status, "detail": detail, "instance": ""}
     body = orjson.dumps(document | {"request_id": request_id})
@@ -42,8 +50,7 @@ def _send(sock: socket.socket, status: int, code: str, title: str, detail: str) 
         f"HTTP/1.1 {status} {HTTP_STATUS_CODES[status]}\r\nConnection: close\r\nContent-Type: application/problem+json\r\n"
         f"Content-Length: {len(body)}\r\nX-Request-ID: {request_id}\r\n{retry}\r\n"
     )
-    sock.setblocking(False)
     try:
-        sock.sendall(head.encode("latin-1") + body)
+        client.send(head.encode("latin-1") + body, socket.MSG_DONTWAIT)
     except OSError:
         log.debug("the client did not wait for its refusal")
