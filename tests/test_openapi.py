@@ -152,10 +152,10 @@ def test_every_integer_says_how_wide_it_is(document):
 
 def test_a_default_makes_no_field_of_a_body_mandatory(document):
     for name, required in {
-        "CourseIds": ["course_ids"],
-        "CourseSet": ["course_ids"],
-        "OneCourse": ["course_id"],
-        "StudentIdsToEnroll": ["student_ids"],
+        "CourseIdsRequest": ["course_ids"],
+        "CourseSetRequest": ["course_ids"],
+        "OneCourseRequest": ["course_id"],
+        "StudentIdsToEnrollRequest": ["student_ids"],
         "StudentIn": ["name"],
         "CourseIn": ["level", "name"],
     }.items():

@@ -193,8 +193,11 @@ class Sort(fields.String):
 
     def __init__(self, *names: str) -> None:
         choices = [sign + name for name in names for sign in ("", "-")]
+        # The names of the choices in generated clients: ID and ID_DESCENDING rather than VALUE_0 and VALUE_1.
+        labels = [name.upper() + end for name in names for end in ("", "_DESCENDING")]
+        described = {"default": "id", "x-enum-varnames": labels}
         rule = validate.OneOf(choices, error=f"Must be one of: {', '.join(choices)}.")
-        super().__init__(load_default="id", metadata={"default": "id"}, validate=rule)
+        super().__init__(load_default="id", metadata=described, validate=rule)
 
 
 class PageQuery(StrictSchema):

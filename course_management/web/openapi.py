@@ -19,7 +19,7 @@ from course_management.extensions import MAX_ID
 from course_management.web import etags, refusals
 from course_management.web.access import PUBLIC, REQUIRED, needs
 from course_management.web.endpoint import Endpoint
-from course_management.web.fields import TEXT, Count, Id, Level, Text, Total
+from course_management.web.fields import TEXT, Count, Id, Level, StrictSchema, Text, Total
 from course_management.web.requests import template
 from course_management.web.responses import API, as_json, page_of
 
@@ -123,8 +123,11 @@ def build(app: Flask) -> dict[str, Any]:
 
 def _schema_name(schema: Any) -> str:
     kind = schema if isinstance(schema, type) else type(schema)
-    partial = isinstance(schema, Schema) and schema.partial
-    return kind.__name__ + ("Change" if partial else "")
+    if isinstance(schema, Schema) and schema.partial:
+        return f"{kind.__name__}Change"
+    # A model `CourseIds` with a field `course_ids` breaks Python clients: the two have the same name in lower case.
+    is_body = issubclass(kind, StrictSchema) and not kind.__name__.endswith(("In", "Change"))
+    return f"{kind.__name__}Request" if is_body else str(kind.__name__)
 
 
 def _operation(rule: Rule, method: str, endpoint: Endpoint, about: str) -> dict[str, Any]:
