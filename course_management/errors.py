@@ -2,18 +2,50 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, ClassVar
+
+Fields = Mapping[str, Mapping[str, Any]]  # the fields of a problem document: names and JSON schemas
+
+ID = {"type": "integer", "format": "int64", "minimum": 1, "example": 7}
+COUNT = {"type": "integer", "format": "int32", "minimum": 0}
+
+
+def list_of(*required: str, **properties: Any) -> dict[str, Any]:
+    """The JSON schema of a list of objects; more properties may be added later."""
+    return {"type": "array", "items": {"type": "object", "required": list(required), "properties": properties}}
+
+
+MISSING: Fields = {
+    "missing": {"type": "array", "items": ID, "description": "The ids of the body that do not exist.", "example": [77]},
+}
+CLASHES: Fields = {
+    "errors": {
+        **list_of(
+            *("pointer", "code", "detail"),
+            pointer={"type": "string", "description": "The field of the body (RFC 6901).", "example": "/email"},
+            code={"type": "string", "description": "The problem code of this conflict.", "example": "student-email-taken"},
+            detail={"type": "string", "example": "Another student has this e-mail address."},
+            id={**ID, "description": "The row that has the value already; only for callers who may read it."},
+        ),
+        "description": "Every conflict of the request.",
+        "example": [{"pointer": "/email", "code": "student-email-taken", "detail": "Another student has this e-mail address."}],
+    },
+}
 
 
 class Error(Exception):
     """A refusal with a published code (never renamed), a title, a detail for a person and the remedy.
 
-    `fields` join the answer, for example `missing=[7, 8]`.
+    `fields` join the answer, for example `missing=[7, 8]`. The class declares their JSON schemas, which OpenAPI shows: every
+    answer of this code has the fields of `always` and may have those of `sometimes`. Both include the fields of the base classes.
     """
 
     code: ClassVar[str]
     title: ClassVar[str]
     remedy: ClassVar[str]
+    always: ClassVar[Fields] = {}
+    sometimes: ClassVar[Fields] = {}
 
     def __init__(self, detail: str | None = None, **fields: Any) -> None:
         super().__init__(detail or self.title)
@@ -27,6 +59,8 @@ class NotFound(Error):
 
 class Conflict(Error):
     """The request is sound, but what stands in the database forbids it."""
+
+    sometimes = CLASHES
 
 
 class ExternalIdTaken(Conflict):
@@ -54,6 +88,19 @@ class Invalid(Error):
     code = "invalid"
     title = "The request does not have the form this address asks for."
     remedy = "Mend each fault that `errors` lists, then send the request again. /docs shows the form of every request."
+    always = {
+        "errors": {
+            **list_of(
+                "detail",
+                pointer={"type": "string", "description": "The place in the body (RFC 6901).", "example": "/course_ids/1"},
+                parameter={"type": "string", "description": "The query parameter.", "example": "limit"},
+                header={"type": "string", "description": "The header.", "example": "Idempotency-Key"},
+                detail={"type": "string", "description": "What is wrong there.", "example": "This field is required."},
+            ),
+            "description": "Every fault of the request, each with one of `pointer`, `parameter` and `header`.",
+            "example": [{"pointer": "/name", "detail": "This field is required."}],
+        },
+    }
 
     MOST = 1000
 
@@ -88,6 +135,7 @@ class ScopeMissing(Error):
     code = "scope-missing"
     title = "You may not do this."
     remedy = "Ask the operator for a key, or a role, with the scope that `scope` names."
+    always = {"scope": {"type": "string", "description": "The scope that the caller lacks.", "example": "courses:write"}}
 
     def __init__(self, scope: str) -> None:
         super().__init__(f"This needs the scope {scope}.", scope=scope)

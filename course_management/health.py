@@ -9,7 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 from alembic.script import ScriptDirectory
 from flask import Blueprint, Response, current_app
-from marshmallow import Schema, fields
+from marshmallow import fields
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -19,28 +19,40 @@ from course_management.logs import log
 from course_management.web import transaction
 from course_management.web.access import PUBLIC
 from course_management.web.endpoint import reading
+from course_management.web.fields import Answer
 from course_management.web.problems import RETRY_AFTER
 from course_management.web.responses import as_json
 
 bp = Blueprint("health", __name__)
 
 
-class HealthOut(Schema):
+class CheckOut(Answer):
+    """Whether a check passed, and what it found."""
+
+    ok = fields.Boolean(metadata={"example": True})
+    detail = fields.String(metadata={"example": "reachable"})
+
+
+class HealthOut(Answer):
     """Whether the service can serve: `ok` or `unavailable`, and each check with what it found."""
 
-    status = fields.String()
-    checks = fields.Dict(keys=fields.String(), values=fields.Dict())
+    status = fields.String(metadata={"example": "ok"})
+    checks = fields.Dict(
+        keys=fields.String(),
+        values=fields.Nested(CheckOut),
+        metadata={"example": {"database": {"ok": True, "detail": "reachable"}}},
+    )
 
 
-@bp.get("/health/live")
+@bp.get("/health/live", endpoint="checkLiveness")
 @reading(scope=PUBLIC, answer=HealthOut, alone=True)
 def live() -> Response:
     """Whether the process answers; asks nothing else."""
     return as_json({"status": "ok", "checks": {"process": {"ok": True, "detail": "answers"}}})
 
 
-@bp.get("/health", endpoint="health")
-@bp.get("/health/ready")
+@bp.get("/health", endpoint="checkHealth")
+@bp.get("/health/ready", endpoint="checkReadiness")
 @reading(scope=PUBLIC, answer=HealthOut, status=(200, 503), alone=True)
 def ready() -> Response:
     """Whether the service can serve: the database is reachable and its schema has what this release needs."""

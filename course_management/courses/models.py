@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column, validates
 
 from course_management import text
-from course_management.errors import Conflict, ExternalIdTaken, NotFound
+from course_management.errors import COUNT, ID, MISSING, Conflict, ExternalIdTaken, NotFound, list_of
 from course_management.extensions import KeyText, Model, Versioned
 
 
@@ -16,6 +16,7 @@ class CourseNotFound(NotFound):
     code = "course-not-found"
     title = "There is no such course."
     remedy = "Look it up with GET /courses (q= searches names), and percent-encode its name in the address."
+    sometimes = MISSING
 
 
 class CourseNameTaken(Conflict):
@@ -26,6 +27,21 @@ class CourseNameTaken(Conflict):
     remedy = "Read that course with GET /courses/{name}, or choose another name."
 
 
+FULL_COURSES = {
+    "courses": {
+        **list_of(
+            *("id", "waitlist_open"),
+            id=ID,
+            waitlist_open={"type": "boolean", "description": "Whether the waitlist has room.", "example": True},
+            seats_free={**COUNT, "description": "How many seats are free.", "example": 2},
+            asked={**COUNT, "description": "How many seats the request asks for.", "example": 5},
+        ),
+        "description": "Every course of the request without enough room.",
+        "example": [{"id": 7, "waitlist_open": True}],
+    },
+}
+
+
 class CourseFull(Conflict):
     """Every seat is taken; `courses` names every full course of the request, and whether its waitlist has room."""
 
@@ -34,6 +50,7 @@ class CourseFull(Conflict):
     remedy = (
         'Choose another course, or send the request again with "waitlist": true to join the line where waitlist_open is true.'
     )
+    always = FULL_COURSES
 
 
 class WaitlistFull(Conflict):
@@ -42,6 +59,7 @@ class WaitlistFull(Conflict):
     code = "waitlist-full"
     title = "The waitlist of this course is full."
     remedy = "Choose another course (GET /courses?open=true lists those with a free seat), or try again later."
+    always = FULL_COURSES
 
 
 class CapacityBelowEnrolled(Conflict):
@@ -50,6 +68,10 @@ class CapacityBelowEnrolled(Conflict):
     code = "capacity-below-enrolled"
     title = "More seats are taken than that."
     remedy = "Drop students first with POST /courses/{course}/drop, or choose a capacity of at least seats_taken."
+    always = {
+        "capacity": {**COUNT, "description": "The capacity that the request asks for.", "example": 10},
+        "seats_taken": {**COUNT, "description": "How many seats are taken.", "example": 12},
+    }
 
 
 class WaitlistCapacityBelowWaitlisted(Conflict):
@@ -58,6 +80,10 @@ class WaitlistCapacityBelowWaitlisted(Conflict):
     code = "waitlist-capacity-below-waitlisted"
     title = "More students are in line than that."
     remedy = "Drop students from the line first, or choose a waitlist_capacity of at least waitlisted."
+    always = {
+        "waitlist_capacity": {**COUNT, "description": "The limit that the request asks for.", "example": 3},
+        "waitlisted": {**COUNT, "description": "How many students wait.", "example": 5},
+    }
 
 
 class Course(Versioned, Model):

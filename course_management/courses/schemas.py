@@ -5,7 +5,24 @@ from __future__ import annotations
 from marshmallow import ValidationError, fields
 
 from course_management.web.changes import ChangeSchema
-from course_management.web.fields import Count, FlagParameter, Level, PageQuery, Sort, StrictSchema, Text
+from course_management.web.fields import (
+    TEXT,
+    Answer,
+    Count,
+    FlagParameter,
+    Id,
+    Level,
+    Moment,
+    PageQuery,
+    Sort,
+    StrictSchema,
+    Text,
+    Total,
+)
+
+# The same as `addressable`, for OpenAPI: neither digits alone or before a slash, nor "." or ".." alone between slashes.
+_ADDRESSABLE = r"^(?!\s*[0-9]+(?:/|\s*$))(?!\s*(?:.*/)?\.{1,2}(?:/|\s*$))" + TEXT.removeprefix("^")
+_NUMBER = {"description": "The number another system knows the course by.", "example": "MATH-204"}
 
 
 def addressable(name: str) -> None:
@@ -21,11 +38,15 @@ def addressable(name: str) -> None:
 class CourseIn(StrictSchema):
     """A course to create."""
 
-    name = Text(1, 200, also=[addressable], required=True, metadata={"example": "Linear Algebra"})
+    name = Text(1, 200, also=[addressable], required=True, metadata={"example": "Linear Algebra", "pattern": _ADDRESSABLE})
     level = Level(required=True, metadata={"example": "sophomore"})
-    external_id = Text(1, 255, allow_none=True, metadata={"description": "The number another system knows the course by."})
-    capacity = Count(metadata={"description": "How many seats there are: null (the default) is without limit, 0 is none."})
-    waitlist_capacity = Count(metadata={"description": "How many may wait in line: 0 (the default) is none, null without limit."})
+    external_id = Text(1, 255, allow_none=True, metadata=_NUMBER)
+    capacity = Count(
+        metadata={"description": "How many seats there are: null (the default) is without limit, 0 is none.", "example": 30}
+    )
+    waitlist_capacity = Count(
+        metadata={"description": "How many may wait in line: 0 (the default) is none, null without limit.", "example": 10}
+    )
 
 
 class CourseInChange(ChangeSchema, CourseIn):
@@ -35,26 +56,29 @@ class CourseInChange(ChangeSchema, CourseIn):
     waitlisted = fields.Integer(dump_only=True)
 
 
-class CourseOut(StrictSchema):
+class CourseOut(Answer):
     """A course."""
 
-    id = fields.Integer(metadata={"example": 1})
+    id = Id(metadata={"example": 1})
     name = fields.String(metadata={"example": "Linear Algebra"})
     level = fields.String(metadata={"example": "sophomore"})
-    external_id = fields.String(allow_none=True)
-    capacity = fields.Integer(allow_none=True, metadata={"description": "How many seats there are; null is without limit."})
-    seats_taken = fields.Integer(
+    external_id = fields.String(allow_none=True, metadata=_NUMBER)
+    capacity = Total(allow_none=True, metadata={"description": "How many seats there are; null is without limit.", "example": 30})
+    seats_taken = Total(
         allow_none=True,
         metadata={
             "description": "How many seats are taken; null where they are without limit: "
-            "`GET /courses/{course}/students` counts them with `Prefer: count=exact`."
+            "`GET /courses/{course}/students` counts them with `Prefer: count=exact`.",
+            "example": 12,
         },
     )
-    waitlist_capacity = fields.Integer(allow_none=True, metadata={"description": "How many may wait; null is without limit."})
-    waitlisted = fields.Integer(metadata={"description": "How many wait."})
-    created_at = fields.DateTime()
-    updated_at = fields.DateTime()
-    version = fields.Integer(metadata={"description": "Counts the edits; enrolling is none."})
+    waitlist_capacity = Total(
+        allow_none=True, metadata={"description": "How many may wait; null is without limit.", "example": 10}
+    )
+    waitlisted = Total(metadata={"description": "How many wait.", "example": 0})
+    created_at = Moment()
+    updated_at = Moment()
+    version = Id(metadata={"description": "Counts the edits; enrolling is none.", "example": 1})
 
 
 class CourseQuery(PageQuery):

@@ -30,7 +30,7 @@ TAKEN = (CourseNameTaken, ExternalIdTaken)
 TOO_SMALL = (CapacityBelowEnrolled, WaitlistCapacityBelowWaitlisted)
 
 
-@bp.post("/courses")
+@bp.post("/courses", endpoint="createCourse")
 @writing(scope="courses:write", body=CourseIn(), answer=CourseOut, status=(201,), errors=TAKEN, etag=True)
 def create_course(session: Session, **given: Any) -> Response:
     """Create a course."""
@@ -38,22 +38,22 @@ def create_course(session: Session, **given: Any) -> Response:
     return show(CourseOut, course, 201, location=f"/courses/{course.id}")
 
 
-@bp.get("/courses")
+@bp.get("/courses", endpoint="listCourses")
 @reading(scope="courses:read", query=CourseQuery(), answer=CourseOut, many=True)
 def list_courses(connection: Connection, **query: Any) -> Response:
     """List the courses."""
     return page(service.list_courses(connection, **query))
 
 
-@bp.get("/courses/<course:course>")
+@bp.get("/courses/<course:course>", endpoint="getCourse")
 @reading(scope="courses:read", answer=CourseOut, errors=(CourseNotFound,), etag=True)
 def get_course(connection: Connection, course: int | str) -> Response:
     """Read a course."""
     return show(CourseOut, service.show_course(connection, course))
 
 
-@bp.put("/courses/<course:course>", endpoint="put_course")
-@bp.patch("/courses/<course:course>")
+@bp.put("/courses/<course:course>", endpoint="updateCourse")
+@bp.patch("/courses/<course:course>", endpoint="patchCourse")
 @writing(
     scope="courses:write",
     body=CourseInChange(),
@@ -70,7 +70,7 @@ def update_course(session: Session, course: int | str, **changes: Any) -> Respon
     return show(CourseOut, service.update_course(session, found, **changes))
 
 
-@bp.delete("/courses/<course:course>")
+@bp.delete("/courses/<course:course>", endpoint="deleteCourse")
 @writing(scope="courses:write", status=(204,), errors=(CourseNotFound, CourseHasStudents, Stale), etag=True)
 def delete_course(session: Session, course: int | str) -> Response:
     """Delete a course that nobody takes."""

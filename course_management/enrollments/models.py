@@ -7,7 +7,7 @@ from datetime import datetime
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column
 
-from course_management.errors import Conflict, NotFound
+from course_management.errors import MISSING, Conflict, NotFound
 from course_management.extensions import BigId, Model, UTCDateTime
 
 ENROLLED = "enrolled"
@@ -21,6 +21,7 @@ class EnrollmentNotFound(NotFound):
     code = "enrollment-not-found"
     title = "The student does not take this course."
     remedy = "See what the student takes with GET /students/{id}/courses; enroll with POST /students/{id}/courses."
+    sometimes = MISSING
 
 
 class CourseHasStudents(Conflict):

@@ -5,25 +5,31 @@ from __future__ import annotations
 from marshmallow import fields, validate
 
 from course_management.courses.schemas import CourseOut, CourseQuery
-from course_management.enrollments.models import STATES
+from course_management.enrollments.models import ENROLLED, STATES
 from course_management.students.schemas import StudentOut, StudentQuery
-from course_management.web.fields import Flag, Id, Ids, PageQuery, StrictSchema
+from course_management.web.fields import Answer, Flag, Id, Ids, Moment, PageQuery, StrictSchema, Total
 
 _one_state = validate.OneOf(STATES, error=f"Must be one of: {', '.join(STATES)}.")
+
+
+_WAITLIST = {"description": "Join the line of a course whose seats are gone; false by default.", "example": False}
+_STATE = {"example": ENROLLED}
 
 
 class Waiting(StrictSchema):
     """Whether a place in line will do where the seats are gone."""
 
-    waitlist = Flag(load_default=False, metadata={"description": "Join the line of a course whose seats are gone."})
+    waitlist = Flag(load_default=False, metadata=_WAITLIST)
 
 
-class Standing(StrictSchema):
+class Standing(Answer):
     """Since when a student has a seat; or that it waits for one, and where in line."""
 
-    enrolled_at = fields.DateTime(allow_none=True, metadata={"description": "Since when it has the seat; null while it waits."})
-    state = fields.String(validate=_one_state)
-    position = fields.Integer(allow_none=True, metadata={"description": "Its place in line right now: 1 is next."})
+    enrolled_at = Moment(allow_none=True, metadata={"description": "Since when it has the seat; null while it waits."})
+    state = fields.String(validate=_one_state, metadata=_STATE)
+    position = Total(
+        allow_none=True, metadata={"description": "Its place in line right now: 1 is next; null with a seat.", "example": None}
+    )
 
 
 class TakenQuery(CourseQuery):
@@ -73,55 +79,67 @@ class StudentIdsToEnroll(StudentIds, Waiting):
 class EnrollmentOut(Standing):
     """One student takes one course, or waits for a seat in it."""
 
-    student_id = fields.Integer(required=True)
-    course_id = fields.Integer(required=True)
+    student_id = Id(metadata={"example": 1})
+    course_id = Id(metadata={"example": 7})
 
 
-class CourseResult(StrictSchema):
+class CourseResult(Answer):
     """What a request changed for a course, in the order of its ids; each is in one list."""
 
-    course_id = fields.Integer(required=True)
-    added = fields.List(fields.Integer(), required=True)
-    kept = fields.List(fields.Integer(), required=True)
-    waitlisted = fields.List(fields.Integer(), metadata={"description": "Who is in line; only where `waitlist` was asked for."})
-
-
-class StudentResult(StrictSchema):
-    """What a request changed for a student, in the order of its ids; each is in one list."""
-
-    student_id = fields.Integer(required=True)
-    added = fields.List(fields.Integer(), required=True)
-    kept = fields.List(fields.Integer(), required=True)
-    removed = fields.List(fields.Integer(), required=True)
+    course_id = Id(metadata={"example": 7})
+    added = fields.List(Id(), metadata={"description": "Who has a seat now and had none before.", "example": [1]})
+    kept = fields.List(Id(), metadata={"description": "Who had a seat already.", "example": [2]})
     waitlisted = fields.List(
-        fields.Integer(), metadata={"description": "Where it is in line; only where `waitlist` was asked for."}
+        Id(),
+        metadata={"description": "Who is in line; only where `waitlist` was asked for.", "example": [3], "sometimes": True},
     )
 
 
-class DropResult(StrictSchema):
+class StudentResult(Answer):
+    """What a request changed for a student, in the order of its ids; each is in one list."""
+
+    student_id = Id(metadata={"example": 1})
+    added = fields.List(Id(), metadata={"description": "The courses with a new seat.", "example": [2]})
+    kept = fields.List(Id(), metadata={"description": "The courses with a seat as before.", "example": [3]})
+    removed = fields.List(Id(), metadata={"description": "The courses dropped.", "example": []})
+    waitlisted = fields.List(
+        Id(),
+        metadata={"description": "Where it is in line; only where `waitlist` was asked for.", "example": [7], "sometimes": True},
+    )
+
+
+class DropResult(Answer):
     """Whom a request dropped from a course, in the order of its ids."""
 
-    course_id = fields.Integer(required=True)
-    removed = fields.List(fields.Integer(), required=True)
+    course_id = Id(metadata={"example": 7})
+    removed = fields.List(Id(), metadata={"example": [1, 2]})
 
 
-_Moves = StrictSchema.from_dict({"from": fields.String(allow_none=True, validate=_one_state)})
+_Moves = Answer.from_dict({"from": fields.String(allow_none=True, validate=_one_state, metadata={"example": None})})
 
 
 class EventOut(_Moves):  # type: ignore[misc,valid-type]  # `from` is a keyword: no class body can say it
     """One move: from one state (null: none) to another (null: none), and why."""
 
-    id = fields.Integer()
-    at = fields.DateTime()
-    student_id = fields.Integer()
-    course_id = fields.Integer()
-    to = fields.String(allow_none=True, validate=_one_state)
-    why = fields.String(metadata={"description": "requested, promoted, dropped, student-deleted, migrated, loaded …"})
-    request_id = fields.String(allow_none=True, metadata={"description": "The request that made the move."})
+    id = Id(metadata={"example": 42})
+    at = Moment()
+    student_id = Id(metadata={"example": 1})
+    course_id = Id(metadata={"example": 7})
+    to = fields.String(allow_none=True, validate=_one_state, metadata=_STATE)
+    why = fields.String(
+        metadata={
+            "description": "requested, promoted, dropped, student-deleted, migrated, loaded …",
+            "example": "requested",
+        }
+    )
+    request_id = fields.String(
+        allow_none=True, metadata={"description": "The request that made the move.", "example": "6f1c0a52"}
+    )
     actor = fields.String(
         allow_none=True,
         metadata={
-            "description": "Who sent that request: `key:` and a name, or `oidc:` and a subject; null where nobody had to say."
+            "description": "Who sent that request: `key:` and a name, or `oidc:` and a subject; null where nobody had to say.",
+            "example": "key:SIS sync",
         },
     )
 

@@ -43,7 +43,7 @@ def look_at_students(connection: Connection, course: int | str, student_ids: lis
     return {"course": course_id, "limited": service.look(connection, student_ids, [course_id], waitlist=waitlist)}
 
 
-@bp.post("/students/<id:student_id>/enroll")
+@bp.post("/students/<id:student_id>/enroll", endpoint="enrollStudent")
 @writing(
     scope="enrollments:write",
     own=True,
@@ -59,7 +59,7 @@ def enroll(session: Session, student_id: int, course_ids: list[int], waitlist: b
     return show(schemas.StudentResult, result, 201 if result["new"] else 200)
 
 
-@bp.put("/students/<id:student_id>/enroll")
+@bp.put("/students/<id:student_id>/enroll", endpoint="replaceStudentCourses")
 @writing(
     scope="enrollments:write",
     own=True,
@@ -73,7 +73,7 @@ def replace(session: Session, student_id: int, course_ids: list[int], waitlist: 
     return show(schemas.StudentResult, service.replace(session, student_id, course_ids, waitlist=waitlist, limited=limited))
 
 
-@bp.get("/students/<id:student_id>/courses")
+@bp.get("/students/<id:student_id>/courses", endpoint="listStudentCourses")
 @reading(
     scope="enrollments:read",
     own=True,
@@ -87,7 +87,7 @@ def list_courses_of(connection: Connection, student_id: int, **query: Any) -> Re
     return page(lists.list_courses_of(connection, student_id, **query))
 
 
-@bp.post("/students/<id:student_id>/courses")
+@bp.post("/students/<id:student_id>/courses", endpoint="enrollStudentInCourse")
 @writing(
     scope="enrollments:write",
     own=True,
@@ -105,14 +105,14 @@ def enroll_in_one(session: Session, student_id: int, course_id: int, waitlist: b
     return show(schemas.EnrollmentOut, enrollment, status, location=f"/students/{student_id}/courses/{course_id}")
 
 
-@bp.get("/students/<id:student_id>/courses/<id:course_id>")
+@bp.get("/students/<id:student_id>/courses/<id:course_id>", endpoint="getEnrollment")
 @reading(scope="enrollments:read", own=True, answer=schemas.EnrollmentOut, errors=(*NEITHER, EnrollmentNotFound), etag=True)
 def get_enrollment(connection: Connection, student_id: int, course_id: int) -> Response:
     """Read one enrollment."""
     return show(schemas.EnrollmentOut, service.get_enrollment(connection, student_id, course_id))
 
 
-@bp.delete("/students/<id:student_id>/courses/<id:course_id>")
+@bp.delete("/students/<id:student_id>/courses/<id:course_id>", endpoint="deleteEnrollment")
 @writing(scope="enrollments:write", own=True, status=(204,), errors=(*NEITHER, EnrollmentNotFound, Stale), etag=True)
 def drop(session: Session, student_id: int, course_id: int) -> Response:
     """Drop one course, or leave its line; a freed seat goes to the first in line."""
@@ -122,7 +122,7 @@ def drop(session: Session, student_id: int, course_id: int) -> Response:
     return no_content()
 
 
-@bp.get("/students/<id:student_id>/history")
+@bp.get("/students/<id:student_id>/history", endpoint="listStudentHistory")
 @reading(
     scope="enrollments:read",
     own=True,
@@ -136,7 +136,7 @@ def student_history(connection: Connection, student_id: int, **query: Any) -> Re
     return page(lists.student_history(connection, student_id, seen_by=access.own_name(), **query))
 
 
-@bp.get("/courses/<course:course>/students")
+@bp.get("/courses/<course:course>/students", endpoint="listCourseStudents")
 @reading(
     scope="enrollments:read",
     query=schemas.RosterQuery(),
@@ -152,7 +152,7 @@ def list_students_of(connection: Connection, course: int | str, **query: Any) ->
     return answer
 
 
-@bp.post("/courses/<course:course>/students")
+@bp.post("/courses/<course:course>/students", endpoint="enrollStudents")
 @writing(
     scope="enrollments:write",
     first=look_at_students,
@@ -167,14 +167,14 @@ def enroll_many(session: Session, course: int | str, student_ids: list[int], wai
     return show(schemas.CourseResult, result, 201 if result["new"] else 200)
 
 
-@bp.post("/courses/<course:course>/drop")
+@bp.post("/courses/<course:course>/drop", endpoint="dropStudents")
 @writing(scope="enrollments:write", body=schemas.StudentIds(), answer=schemas.DropResult, errors=(*NEITHER, EnrollmentNotFound))
 def drop_many(session: Session, course: int | str, student_ids: list[int]) -> Response:
     """Drop many students from one course, seat or place in line, all or none; freed seats go to the first in line."""
     return show(schemas.DropResult, service.drop_many(session, course, student_ids))
 
 
-@bp.get("/courses/<course:course>/history")
+@bp.get("/courses/<course:course>/history", endpoint="listCourseHistory")
 @reading(scope="enrollments:read", query=schemas.HistoryQuery(), answer=schemas.EventOut, many=True, errors=(CourseNotFound,))
 def course_history(connection: Connection, course: int | str, **query: Any) -> Response:
     """List the moves in a course, the newest first; by its id, a deleted course's too."""

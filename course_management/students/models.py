@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column, relationship, validates
 
 from course_management import text
-from course_management.errors import Conflict, ExternalIdTaken, NotFound
+from course_management.errors import MISSING, Conflict, ExternalIdTaken, NotFound
 from course_management.extensions import KeyText, Model, Versioned
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ class StudentNotFound(NotFound):
     code = "student-not-found"
     title = "There is no such student."
     remedy = "Look the id up with GET /students (external_id= and email= find one), or create the student with POST /students."
+    sometimes = MISSING
 
 
 class StudentEmailTaken(Conflict):

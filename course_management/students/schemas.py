@@ -5,33 +5,35 @@ from __future__ import annotations
 from marshmallow import fields, validate
 
 from course_management.web.changes import ChangeSchema
-from course_management.web.fields import PageQuery, Sort, StrictSchema, Text
+from course_management.web.fields import CONTROLS, Answer, Id, Moment, PageQuery, Sort, StrictSchema, Text
 
 _email = validate.Regexp(r"^[^@\s]+@[^@\s]+$", error="Must be one address: something, an @, something, without spaces.")
+_EMAIL = rf"^\s*[^@\s{CONTROLS}]+@[^@\s{CONTROLS}]+\s*$"
+_NUMBER = {"description": "The number another system knows the student by.", "example": "S-2026-0042"}
 
 
 class StudentIn(StrictSchema):
     """A student to create."""
 
     name = Text(1, 200, required=True, metadata={"example": "Ada Lovelace"})
-    email = Text(3, 254, also=[_email], allow_none=True, metadata={"example": "ada@example.edu"})
-    external_id = Text(1, 255, allow_none=True, metadata={"description": "The number another system knows the student by."})
+    email = Text(3, 254, also=[_email], allow_none=True, metadata={"example": "ada@example.edu", "pattern": _EMAIL})
+    external_id = Text(1, 255, allow_none=True, metadata=_NUMBER)
 
 
 class StudentInChange(ChangeSchema, StudentIn):
     """A change of a student."""
 
 
-class StudentOut(StrictSchema):
+class StudentOut(Answer):
     """A student."""
 
-    id = fields.Integer(metadata={"example": 1})
+    id = Id(metadata={"example": 1})
     name = fields.String(metadata={"example": "Ada Lovelace"})
     email = fields.String(allow_none=True, metadata={"example": "ada@example.edu"})
-    external_id = fields.String(allow_none=True)
-    created_at = fields.DateTime()
-    updated_at = fields.DateTime()
-    version = fields.Integer(metadata={"description": "Counts the changes; the ETag is made from it."})
+    external_id = fields.String(allow_none=True, metadata=_NUMBER)
+    created_at = Moment()
+    updated_at = Moment()
+    version = Id(metadata={"description": "Counts the changes; the ETag is made from it.", "example": 1})
 
 
 class StudentQuery(PageQuery):

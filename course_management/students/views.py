@@ -23,7 +23,7 @@ bp = Blueprint("students", __name__)
 TAKEN = (StudentEmailTaken, ExternalIdTaken)
 
 
-@bp.post("/students")
+@bp.post("/students", endpoint="createStudent")
 @writing(scope="students:write", body=StudentIn(), answer=StudentOut, status=(201,), errors=TAKEN, etag=True)
 def create_student(session: Session, **given: Any) -> Response:
     """Create a student."""
@@ -32,22 +32,22 @@ def create_student(session: Session, **given: Any) -> Response:
     return show(StudentOut, student, 201, location=f"/students/{student.id}")
 
 
-@bp.get("/students")
+@bp.get("/students", endpoint="listStudents")
 @reading(scope="students:read", query=StudentQuery(), answer=StudentOut, many=True)
 def list_students(connection: Connection, **query: Any) -> Response:
     """List the students."""
     return page(service.list_students(connection, **query))
 
 
-@bp.get("/students/<id:student_id>")
+@bp.get("/students/<id:student_id>", endpoint="getStudent")
 @reading(scope="students:read", own=True, answer=StudentOut, errors=(StudentNotFound,), etag=True)
 def get_student(connection: Connection, student_id: int) -> Response:
     """Read a student."""
     return show(StudentOut, service.show_student(connection, student_id))
 
 
-@bp.put("/students/<id:student_id>", endpoint="put_student")
-@bp.patch("/students/<id:student_id>")
+@bp.put("/students/<id:student_id>", endpoint="updateStudent")
+@bp.patch("/students/<id:student_id>", endpoint="patchStudent")
 @writing(
     scope="students:write", body=StudentInChange(), answer=StudentOut, errors=(StudentNotFound, *TAKEN, Stale), etag=True
 )
@@ -60,7 +60,7 @@ def update_student(session: Session, student_id: int, **changes: Any) -> Respons
     return show(StudentOut, service.update_student(session, student, **changes))
 
 
-@bp.delete("/students/<id:student_id>")
+@bp.delete("/students/<id:student_id>", endpoint="deleteStudent")
 @writing(scope="students:write", status=(204,), errors=(StudentNotFound, Stale), etag=True)
 def delete_student(session: Session, student_id: int) -> Response:
     """Delete a student and end its enrollments."""

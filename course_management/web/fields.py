@@ -8,7 +8,7 @@ from typing import Any
 
 from flask import current_app
 from marshmallow import Schema, ValidationError, fields, validate
-from marshmallow.constants import RAISE
+from marshmallow.constants import EXCLUDE, RAISE
 
 from course_management import text
 from course_management.extensions import MAX_ID
@@ -22,6 +22,23 @@ class StrictSchema(Schema):
         unknown = RAISE
 
     error_messages: dict[str, Any] = {"type": "Send a JSON object.", "unknown": "There is no such field here."}
+
+
+class Answer(Schema):
+    """The form of an answer. Every field is always there unless its metadata say `sometimes`; later releases may add fields."""
+
+    class Meta:
+        unknown = EXCLUDE
+
+    def on_bind_field(self, field_name: str, field_obj: fields.Field[Any]) -> None:
+        """Tell OpenAPI which fields are always there."""
+        field_obj.required = not field_obj.metadata.get("sometimes", False)
+
+
+CONTROLS = r"\x00-\x1f\x7f-\x9f"
+# Portable regular expressions for OpenAPI. White space at both ends is trimmed, so control characters may stand in it.
+TEXT = rf"^\s*[^\s{CONTROLS}][^{CONTROLS}]*\s*$"
+CURSOR = "^[A-Za-z0-9_-]+$"
 
 
 class Text(fields.String):
@@ -76,6 +93,18 @@ def whole(value: object) -> int | None:
     if type(value) is int:
         return value
     return int(value) if type(value) is float and value.is_integer() and abs(value) <= 2**53 else None
+
+
+class Moment(fields.DateTime):
+    """A moment in UTC, in an answer."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        metadata = {"example": "2026-09-01T08:00:00.000000Z", **kwargs.pop("metadata", {})}
+        super().__init__(metadata=metadata, **kwargs)
+
+
+class Total(fields.Integer):
+    """A count, in an answer."""
 
 
 class Ids(fields.List[int]):
@@ -154,7 +183,9 @@ class Limit(fields.Integer):
     RULE = f"Must be a whole number from 1 to {MAX_LIMIT}."
 
     def __init__(self) -> None:
-        super().__init__(load_default=MAX_LIMIT, validate=validate.Range(1, MAX_LIMIT))
+        super().__init__(
+            load_default=MAX_LIMIT, metadata={"default": MAX_LIMIT, "format": "int32"}, validate=validate.Range(1, MAX_LIMIT)
+        )
 
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> int:
         if not re.fullmatch("[0-9]{1,3}", value) or not 1 <= int(value) <= MAX_LIMIT:
@@ -167,12 +198,21 @@ class Sort(fields.String):
 
     def __init__(self, *names: str) -> None:
         choices = [sign + name for name in names for sign in ("", "-")]
+        # The names of the choices in generated clients: ID and ID_DESCENDING rather than VALUE_0 and VALUE_1.
+        labels = [name.upper() + end for name in names for end in ("", "_DESCENDING")]
+        described = {"default": "id", "x-enum-varnames": labels}
         rule = validate.OneOf(choices, error=f"Must be one of: {', '.join(choices)}.")
-        super().__init__(load_default="id", validate=rule)
+        super().__init__(load_default="id", metadata=described, validate=rule)
 
 
 class PageQuery(StrictSchema):
     """What every list takes."""
 
     limit = Limit()
-    cursor = fields.String(metadata={"description": "Where the page starts: taken from the `Link` of the page before."})
+    cursor = fields.String(
+        metadata={
+            "description": "Where the page starts: taken from the `Link` of the page before.",
+            "minLength": 1,
+            "pattern": CURSOR,
+        }
+    )

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+import orjson
 from apispec import APISpec
 from apispec.ext.marshmallow import MarshmallowPlugin
 from flask import Blueprint, Flask, Response, current_app, render_template, request, send_from_directory
@@ -13,12 +15,11 @@ from marshmallow import Schema
 from werkzeug.http import HTTP_STATUS_CODES
 from werkzeug.routing import Rule
 
-from course_management import errors
 from course_management.extensions import MAX_ID
+from course_management.web import etags, refusals
 from course_management.web.access import PUBLIC, REQUIRED, needs
 from course_management.web.endpoint import Endpoint
-from course_management.web.fields import Id, Level, Text
-from course_management.web.problems import status_of
+from course_management.web.fields import TEXT, Count, Id, Level, StrictSchema, Text, Total
 from course_management.web.requests import template
 from course_management.web.responses import API, as_json, page_of
 
@@ -27,17 +28,18 @@ bp = Blueprint("docs", __name__, template_folder="templates")
 ABOUT = """Students, courses and enrollments.
 
 Every refusal is a problem document (RFC 9457); its `type` leads to a page that explains it. Every write takes an
-`Idempotency-Key`; single resources have an `ETag`; lists are paged by the `Link` header.
+`Idempotency-Key`; single resources have an `ETag`; lists are paged by the `Link` header."""
+AUTHORIZE = "\n\nPress Authorize and give an API key or a token; a padlock marks the operations that need one."
 
-Where the service asks who you are, press Authorize and give an API key or a token."""
-
+_ID = {"type": "integer", "format": "int64", "minimum": 1, "maximum": MAX_ID}
+# Without examples: /docs would fill them in, and a try of DELETE would delete the first course.
 _PARAMETERS: dict[str, dict[str, Any]] = {
     "course": {
-        "schema": {"type": "string", "minLength": 1, "examples": ["1"]},
-        "description": "The course's id, or its percent-encoded name, ignoring case.",
+        "schema": {"type": "string", "minLength": 1},
+        "description": "The course's id, such as `7`, or its percent-encoded name, ignoring case.",
     },
-    "course_id": {"schema": {"type": "integer", "minimum": 1, "maximum": MAX_ID}},
-    "student_id": {"schema": {"type": "integer", "minimum": 1, "maximum": MAX_ID}},
+    "course_id": {"schema": _ID, "description": "The course's id, such as `7`."},
+    "student_id": {"schema": _ID, "description": "The student's id, such as `1`."},
 }
 _BEARER = {
     "type": "http",
@@ -69,29 +71,22 @@ _PREFER = {
     "schema": {"type": "string", "examples": ["count=exact"]},
     "description": "`count=exact` has the list counted, by its filters: the answer has `Total-Count` (RFC 7240).",
 }
-_PROBLEM = {
-    "type": "object",
-    "required": ["type", "title", "status", "detail", "instance", "request_id"],
-    "properties": {
-        "type": {"type": "string", "description": "The address of a page that explains the problem."},
-        "title": {"type": "string"},
-        "status": {"type": "integer"},
-        "detail": {"type": "string", "description": "What is wrong, for a person."},
-        "instance": {"type": "string"},
-        "request_id": {"type": "string", "description": "Names the request in the service's log."},
-        "missing": {"type": "array", "items": {"type": "integer"}, "description": "The ids of the body that do not exist."},
-        "errors": {
-            "type": "array",
-            "items": {
-                "type": "object",
-                "required": ["detail"],
-                "properties": {
-                    **{name: {"type": "string"} for name in ("pointer", "parameter", "header", "code", "detail")},
-                    "id": {"type": "integer", "format": "int64", "description": "The id of who has what was asked for."},
-                },
-            },
-        },
-    },
+_HEADERS: dict[str, dict[str, Any]] = {
+    "X-Request-ID": {"required": True, "description": "Names the request in the service's log."},
+    "ETag": {"required": True, "description": "The version of the resource, for If-Match and If-None-Match."},
+    "Location": {"required": True, "description": "The address of the new resource."},
+    "Link": {"description": 'The next page: `<address>; rel="next"`; absent on the last page.'},
+    "Total-Count": {"description": "How many items the whole list has; sent where `Prefer: count=exact` was."},
+    "Preference-Applied": {"description": "The preference that was followed (RFC 7240)."},
+    "Idempotent-Replayed": {"description": "`true`: the answer to an earlier request with the same Idempotency-Key."},
+    "WWW-Authenticate": {"required": True, "description": "How to authenticate (RFC 6750)."},
+    "RateLimit-Policy": {"description": "The limits on requests; sent by the proxy in front of the service."},
+    "RateLimit": {"description": "What is left of them; sent by the proxy in front of the service."},
+}
+_RETRY_AFTER = {
+    "required": True,
+    "schema": {"type": "integer", "format": "int32", "minimum": 0},
+    "description": "Seconds to wait before the next try.",
 }
 
 
@@ -100,32 +95,47 @@ def _bounds(self: Any, field: Any, **_: Any) -> dict[str, Any]:
     if isinstance(field, Level) and current_app.config["COURSE_LEVELS"]:
         return {"enum": list(current_app.config["COURSE_LEVELS"])}
     if isinstance(field, Text):
-        return {"type": ["string", "null"] if field.allow_none else "string"}
+        return {"type": ["string", "null"] if field.allow_none else "string", "pattern": field.metadata.get("pattern", TEXT)}
+    if isinstance(field, (Count, Total)):
+        return {"format": "int32"}
     return {"format": "int64"} if isinstance(field, Id) else {}
 
 
 def build(app: Flask) -> dict[str, Any]:
     """The OpenAPI document of `app`."""
     marshmallow = MarshmallowPlugin(schema_name_resolver=_schema_name)
-    spec = APISpec("Course Management", "1.0.0", "3.1.0", [marshmallow], info={"description": ABOUT}, servers=[{"url": API}])
-    assert marshmallow.converter is not None  # made by APISpec
-    marshmallow.converter.add_attribute_function(_bounds)  # type: ignore[no-untyped-call]  # apispec gives no types here
-    spec.components.schema("Problem", _PROBLEM)
-    spec.components.security_scheme("bearer", _BEARER)
+    asks = app.config["AUTH"] == REQUIRED
+    info = {"description": ABOUT + AUTHORIZE * asks}
+    spec = APISpec("Course Management", "1.0.0", "3.1.0", [marshmallow], info=info, servers=[{"url": API}])
+    converter = marshmallow.converter
+    assert converter is not None  # made by APISpec
+    # Generators make a field with a default mandatory in requests: a field that has one says so in its metadata, or in words.
+    converter.attribute_functions = [f for f in converter.attribute_functions if f != converter.field2default]
+    converter.add_attribute_function(_bounds)  # type: ignore[no-untyped-call]  # apispec gives no types here
+    refusals.declare(spec)
+    for name, header in _HEADERS.items():
+        spec.components.header(name, {"schema": {"type": "string"}, **header})
+    spec.components.header("Retry-After", _RETRY_AFTER)
+    if asks:
+        spec.components.security_scheme("bearer", _BEARER)
     for rule in sorted(app.url_map.iter_rules(), key=lambda r: r.rule):
         endpoint = getattr(app.view_functions[rule.endpoint], "endpoint", None)
         if isinstance(endpoint, Endpoint) and rule.rule.startswith(API):
             for method in sorted((rule.methods or set()) - {"HEAD", "OPTIONS"}):
                 operation = _operation(rule, method, endpoint, app.view_functions[rule.endpoint].__doc__ or "")
-                operation["security"] = _security(endpoint, required=app.config["AUTH"] == REQUIRED)
+                operation["responses"] = _responses(spec, method, endpoint)
+                operation["security"] = [{"bearer": [endpoint.scope]}] if asks and endpoint.scope != PUBLIC else []
                 spec.path(template(rule.rule), operations={method.lower(): operation})
     return spec.to_dict()
 
 
 def _schema_name(schema: Any) -> str:
     kind = schema if isinstance(schema, type) else type(schema)
-    partial = isinstance(schema, Schema) and schema.partial
-    return kind.__name__ + ("Change" if partial else "")
+    if isinstance(schema, Schema) and schema.partial:
+        return f"{kind.__name__}Change"
+    # A model `CourseIds` with a field `course_ids` breaks Python clients: the two have the same name in lower case.
+    is_body = issubclass(kind, StrictSchema) and not kind.__name__.endswith(("In", "Change"))
+    return f"{kind.__name__}Request" if is_body else str(kind.__name__)
 
 
 def _operation(rule: Rule, method: str, endpoint: Endpoint, about: str) -> dict[str, Any]:
@@ -138,84 +148,71 @@ def _operation(rule: Rule, method: str, endpoint: Endpoint, about: str) -> dict[
         parameters.append(_KEY)
     if endpoint.etag and method != "POST":
         parameters.append(_IF_NONE_MATCH if method == "GET" else _IF_MATCH)
+    blueprint, _, name = rule.endpoint.partition(".")
     operation: dict[str, Any] = {
-        "operationId": f"{method.lower()}_{rule.endpoint.rpartition('.')[2].removeprefix('put_')}",
-        "tags": [rule.endpoint.split(".")[0]],
+        "operationId": name,
+        "tags": [blueprint],
         "summary": about.strip().rstrip("."),
         "parameters": parameters,
-        "responses": _responses(method, endpoint),
     }
+    if endpoint.scope != PUBLIC:
+        own = ", or a token of the student themselves" if endpoint.own else ""
+        operation["description"] = f"Needs the scope `{endpoint.scope}`{own}, where the service runs with `AUTH=required`."
     if endpoint.body:
         types = ["application/json"] + ["application/merge-patch+json"] * (method == "PATCH")
         operation["requestBody"] = {"required": True, "content": {t: {"schema": endpoint.body} for t in types}}
     return operation
 
 
-def _security(endpoint: Endpoint, *, required: bool) -> list[dict[str, Any]]:
-    if endpoint.scope == PUBLIC:
-        return []
-    return [{"bearer": [endpoint.scope]}, *[{}] * (not required)]
-
-
-def _responses(method: str, endpoint: Endpoint) -> dict[str, Any]:
-    responses: dict[str, Any] = {}
+def _responses(spec: APISpec, method: str, endpoint: Endpoint) -> dict[str, Any]:
+    refused = refusals.codes_by_status(method, endpoint)
+    responses: dict[str, Any] = {str(status): refusals.response(spec, status, codes) for status, codes in refused.items()}
+    schema: Any = {"type": "array", "items": endpoint.answer} if endpoint.many else endpoint.answer
     for status in endpoint.status:
-        responses[str(status)] = {"description": HTTP_STATUS_CODES[status], "headers": _headers(endpoint, status)}
-        if endpoint.answer:
-            schema: Any = endpoint.answer
-            if endpoint.many:
-                schema = {"type": "array", "items": schema}
-            responses[str(status)]["content"] = {"application/json": {"schema": schema}}
+        text, headers = HTTP_STATUS_CODES[status], _headers(method, endpoint, status)
+        content = {"application/json": {"schema": schema}} if schema else {}
+        if status in refused:  # a check that failed, or a request that was not answered: their media types tell
+            text += f", {refusals.describe(refused[status])}"
+            headers += refusals.headers(status)
+            content |= refusals.content(refused[status])
+        responses[str(status)] = {"description": text, "headers": {name: name for name in headers}}
+        if content:
+            responses[str(status)]["content"] = content
     if endpoint.etag and method == "GET":
-        responses["304"] = {"description": "Not Modified", "headers": {"ETag": {"schema": {"type": "string"}}}}
-    for status, codes in sorted(_refusals(method, endpoint).items()):
-        if status in endpoint.status:
-            continue
-        problem = {"application/problem+json": {"schema": "Problem"}}
-        responses[str(status)] = {"description": ", ".join(f"`{code}`" for code in codes), "content": problem}
+        responses["304"] = {"description": "Not Modified", "headers": {"ETag": "ETag"}}
     return responses
 
 
-def _headers(endpoint: Endpoint, status: int) -> dict[str, Any]:
-    names = ["X-Request-ID"]
+def _headers(method: str, endpoint: Endpoint, status: int) -> list[str]:
+    names = ["X-Request-ID", "RateLimit-Policy"]
     if endpoint.etag and endpoint.answer:
         names.append("ETag")
     if status == 201 and endpoint.etag:
         names.append("Location")
-    headers: dict[str, Any] = {name: {"required": True, "schema": {"type": "string"}} for name in names}
     if endpoint.many:
-        headers["Link"] = {"schema": {"type": "string"}, "description": 'The next page: `<address>; rel="next"`.'}
+        names.append("Link")
     if endpoint.counts:
-        headers |= {name: {"schema": {"type": "string"}} for name in ("Total-Count", "Preference-Applied")}
-    return headers
-
-
-def _refusals(method: str, endpoint: Endpoint) -> dict[int, list[str]]:
-    kinds: list[type[errors.Error]] = [*endpoint.errors, errors.Invalid, errors.Unavailable]
-    if endpoint.scope != PUBLIC:
-        kinds += [errors.NotAuthenticated, errors.TokenInvalid, errors.ScopeMissing]
-    found: dict[int, list[str]] = {500: ["internal-error"]}
-    if endpoint.writes and (method == "POST" or not endpoint.etag):
-        kinds.append(errors.Stale)
-    if endpoint.body:
-        found |= {400: ["malformed-json"], 413: ["content-too-large"], 415: ["unsupported-media-type"]}
+        names += ["Total-Count", "Preference-Applied"]
     if endpoint.writes:
-        kinds.append(errors.KeyReused)
-    for kind in kinds:
-        found.setdefault(status_of(kind), []).append(kind.code)
-    return found
+        names.append("Idempotent-Replayed")
+    return names
 
 
 @cache
-def _document(app: Flask) -> dict[str, Any]:
-    return build(app)
+def _document(app: Flask) -> tuple[dict[str, Any], str]:
+    """The document and its entity tag."""
+    document = build(app)
+    return document, hashlib.sha256(orjson.dumps(document)).hexdigest()[:32]
 
 
 @bp.get("/openapi.json")
 @needs(PUBLIC)
 def openapi() -> Response:
-    """The OpenAPI 3.1 document."""
-    return as_json(_document(current_app._get_current_object()))  # type: ignore[attr-defined]  # the app behind the proxy
+    """The OpenAPI 3.1 document; 304 where the client has it already."""
+    document, tag = _document(current_app._get_current_object())  # type: ignore[attr-defined]  # the app behind the proxy
+    answer = Response(status=304) if etags.unchanged(tag) else as_json(document)
+    answer.headers["ETag"] = f'"{tag}"'
+    return answer
 
 
 @bp.get("/docs")

@@ -142,16 +142,18 @@ def init_app(app: Flask) -> None:
 
 
 def catalogue() -> dict[str, dict[str, Any]]:
-    """Every code with its status, title, explanation and remedy, sorted by code."""
+    """Every code with its status, title, explanation, remedy and error class, sorted by code."""
     found = {
-        code: {"status": status, "title": title, "about": "", "remedy": remedy} for status, (code, title, remedy) in PLAIN.items()
+        code: {"status": status, "title": title, "about": "", "remedy": remedy, "kind": errors.Error}
+        for status, (code, title, remedy) in PLAIN.items()
     }
     kinds = [errors.Error]
     for kind in kinds:
         kinds += kind.__subclasses__()
         if hasattr(kind, "code"):
             about = (kind.__doc__ or "").strip()
-            found[kind.code] = {"status": status_of(kind), "title": kind.title, "about": about, "remedy": kind.remedy}
+            described = {"title": kind.title, "about": about, "remedy": kind.remedy}
+            found[kind.code] = {"status": status_of(kind), **described, "kind": kind}
     return dict(sorted(found.items()))
 
 
