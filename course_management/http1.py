@@ -36,6 +36,8 @@ CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 class Request(message.Request):  # type: ignore[misc]  # gunicorn has no types
     """A request as gunicorn has it."""
 
+    max_buffer_headers: int
+
     @property
     def awaits_continue(self) -> bool:
         """Whether the client sends its body when it hears that somebody wants it (RFC 9110 section 10.1.1)."""

@@ -60,7 +60,11 @@ PLAIN: dict[int, tuple[str, str, str]] = {
         "You send more requests than your share.",
         "Wait for the seconds that Retry-After names, then go on more slowly: many ids fit into one request.",
     ),
-    431: ("request-header-fields-too-large", "A header is longer than 8 KiB.", "Send fewer and shorter headers."),
+    431: (
+        "request-header-fields-too-large",
+        "The headers are too long.",
+        "Send fewer and shorter headers: at most 8 KiB each, and 64 KiB together.",
+    ),
     500: ("internal-error", "The service made a mistake.", "Tell the operator the request_id: the log has the rest under it."),
     501: (
         "not-implemented",

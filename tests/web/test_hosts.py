@@ -29,7 +29,13 @@ def test_the_names_of_this_machine_are_answered(client, host):
 def test_other_names_are_not(client, make, host):
     """Without the check every name is answered, and a page of evil.example reads and writes: seen to fail so."""
     make.student(name="Ada")
-    for method, path in (("GET", "/students"), ("GET", "/docs"), ("GET", "/nowhere"), ("GET", "/metrics"), ("OPTIONS", "/courses")):
+    for method, path in (
+        ("GET", "/students"),
+        ("GET", "/docs"),
+        ("GET", "/nowhere"),
+        ("GET", "/metrics"),
+        ("OPTIONS", "/courses"),
+    ):
         answer = client.open(path, method=method, headers={"Host": host})
         assert problem(answer) == (421, "misdirected-request")
         assert "AUTH=open" in answer.json["detail"]
@@ -75,4 +81,6 @@ def test_over_the_wire(new_database, tmp_path):
         assert status(b"GET http://evil.example/health/live HTTP/1.1\r\nConnection: close\r\nHost: localhost") == 421
         assert status(b"GET /health/live HTTP/1.1\r\nHost: localhost\r\nHost: evil.example\r\nConnection: close") in (400, 421)
         assert status(b"nonsense") == 400
-    assert "AUTH is not set: everybody on this machine may do everything, by its loopback names." in (tmp_path / "log").read_text()
+    assert (
+        "AUTH is not set: everybody on this machine may do everything, by its loopback names." in (tmp_path / "log").read_text()
+    )
