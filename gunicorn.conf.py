@@ -111,10 +111,9 @@ def when_ready(server):
     docs = "" if is_unix else f" (docs: {where}/docs)"
     print(f"Course Management listens on {where}{docs}. Stop it with Ctrl-C.", file=sys.stderr)
     if settings.auth != "required":
-        print(
-            "AUTH=open: whoever reaches this address may do everything. docs/access.md says how to ask who it is.",
-            file=sys.stderr,
-        )
+        who = {"open": "AUTH=open: whoever reaches this address", "": "AUTH is not set: everybody on this machine"}[settings.auth]
+        how = " may do everything" + ("" if settings.auth else ", by its loopback names")
+        print(f"{who}{how}. docs/access.md says how to ask who it is.", file=sys.stderr)
 
 
 def pre_fork(server, worker):

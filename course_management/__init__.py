@@ -11,7 +11,7 @@ from course_management.courses.views import bp as courses_bp
 from course_management.enrollments.views import bp as enrollments_bp
 from course_management.students import service as students
 from course_management.students.views import bp as students_bp
-from course_management.web import access, addresses, cors, openapi, problems, requests, transaction
+from course_management.web import access, addresses, cors, hosts, openapi, problems, requests, transaction
 from course_management.web.framework import Service
 from course_management.web.keyring import Keyring
 from course_management.web.oidc import Tokens
@@ -39,6 +39,8 @@ def create_app(config: Config | None = None) -> Flask:
     addresses.init_app(app)
     requests.init_app(app, config.slow_request_ms, proxy=config.proxy)
     problems.init_app(app)
+    if not config.auth:
+        hosts.init_app(app)
 
     for blueprint in (students_bp, courses_bp, enrollments_bp, health.bp, openapi.bp, problems.bp):
         app.register_blueprint(blueprint, url_prefix=API)

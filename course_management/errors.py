@@ -141,6 +141,14 @@ class ScopeMissing(Error):
         super().__init__(f"This needs the scope {scope}.", scope=scope)
 
 
+class Misdirected(Error):
+    """The request names a host that is not this machine, and nobody has said that others may use the service (`AUTH`)."""
+
+    code = "misdirected-request"
+    title = "This service answers only to names of its own machine."
+    remedy = "Ask for it at localhost or 127.0.0.1; or set AUTH=required, or AUTH=open to let in everybody by any name."
+
+
 class Stale(Error):
     """The version that `If-Match` names is not the current one, or the address has none (RFC 9110, section 13.1.1)."""
 

@@ -16,10 +16,12 @@ from functools import lru_cache
 from typing import Any
 
 from gunicorn.http import message, wsgi
-from gunicorn.http.errors import InvalidHeader
+from gunicorn.http.body import ChunkedReader
+from gunicorn.http.errors import InvalidChunkSize, InvalidHeader
 from gunicorn.util import unquote_to_wsgi_str
 
 HEAD = 2**16  # bytes of a head, which gunicorn looks through anew whenever more of it comes
+CHUNKS = 4_096  # of a body, which each take gunicorn two microseconds: a mebibyte of them would take seconds
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 
 _HEAD = re.compile(
@@ -33,13 +35,34 @@ _BODILESS = ("204", "304")
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
+class _Chunks(ChunkedReader):  # type: ignore[misc]  # gunicorn has no types
+    """A body in chunks (RFC 9112 section 7.1), in no more than CHUNKS of them."""
+
+    count = 0
+
+    def parse_chunk_size(self, unreader: Any, data: bytes | None = None) -> Any:
+        """What gunicorn returns; raises InvalidChunkSize for one chunk too many."""
+        self.count += 1
+        if self.count > CHUNKS:
+            raise InvalidChunkSize(b"one chunk too many")
+        return super().parse_chunk_size(unreader, data)
+
+
 class Request(message.Request):  # type: ignore[misc]  # gunicorn has no types
     """A request as gunicorn has it."""
+
+    max_buffer_headers: int
 
     @property
     def awaits_continue(self) -> bool:
         """Whether the client sends its body when it hears that somebody wants it (RFC 9110 section 10.1.1)."""
         return bool(self._expected_100_continue)
+
+    def set_body_reader(self) -> None:
+        """Read the body as gunicorn does, but for the bound on its chunks."""
+        super().set_body_reader()
+        if isinstance(self.body.reader, ChunkedReader):
+            self.body.reader = _Chunks(self, self.unreader)
 
     def _parse_python(self, unreader: Any, buf: bytearray) -> bytes:
         """Read the head; returns what follows it. Raises what gunicorn raises."""

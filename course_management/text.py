@@ -63,7 +63,8 @@ def _refuse_many_marks(value: str) -> None:
 def key(value: str) -> str:
     """The form in which two texts that differ only in case are equal, alike on every database.
 
-    NFC(casefold(NFC(trim(value)))): Unicode's canonical caseless match (D145) with NFC in place of NFD. Raises what `clean` raises.
+    NFC(casefold(NFC(trim(value)))): Unicode's canonical caseless match (D145) with NFC in place of NFD.
+    Raises what `clean` raises.
     """
     return unicodedata.normalize("NFC", clean(value).casefold())
 

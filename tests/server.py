@@ -39,7 +39,7 @@ class Gunicorn:
     def __init__(self, env: dict[str, str], log: Path) -> None:
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
-        self.env = {**os.environ, "HOST": "127.0.0.1", "PORT": str(self.port), **env}
+        self.env = {**os.environ, "HOST": "127.0.0.1", "PORT": str(self.port), "AUTH": "open", **env}
         self.log = log
 
     def __enter__(self) -> Gunicorn:

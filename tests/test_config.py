@@ -54,7 +54,11 @@ def test_every_spelling_of_postgresql_means_psycopg2(scheme):
         ("OIDC_ISSUER", "http://localhost.evil.example", "OIDC_ISSUER must be an address that begins with https://"),
         ("OIDC_ISSUER", "https://id.example.edu", "OIDC_AUDIENCE must be set with OIDC_ISSUER"),
         ("DATABASE_URL_FILE", "/nowhere/secret", "DATABASE_URL_FILE names /nowhere/secret, which cannot be read: No such file"),
-        ("COURSE_LEVELS", "senior, Q" + "\u0300" * 31, "COURSE_LEVELS has a word .* more than 30 combining marks in a row: leave out"),
+        (
+            "COURSE_LEVELS",
+            "senior, Q" + "\u0300" * 31,
+            "COURSE_LEVELS has a word .* more than 30 combining marks in a row: leave out",
+        ),
         ("COURSE_LEVELS", "senior, " + "a" * 1025, "COURSE_LEVELS has a word that no course can have as its level"),
         ("DATABASE_URL", "school.db", "DATABASE_URL is not an address"),
         ("DATABASE_URL", "postgresql://u@h:port/d", "DATABASE_URL is not an address"),
@@ -83,7 +87,11 @@ OIDC = {"OIDC_ISSUER": "https://id.example.edu", "OIDC_AUDIENCE": "courses"}
         ("OIDC_STUDENT", "email", "OIDC_STUDENT must be id, external_id or email, then ="),
         ("OIDC_STUDENT", "name=nickname", "OIDC_STUDENT must be id, external_id or email, then ="),
         ("OIDC_STUDENT", "email=preferred_username", "OIDC_STUDENT must be email=email, .* or external_id=preferred_username"),
-        ("OIDC_STUDENT", "email=profile.email", "OIDC_STUDENT must be email=email, since email_verified speaks of that claim alone"),
+        (
+            "OIDC_STUDENT",
+            "email=profile.email",
+            "OIDC_STUDENT must be email=email, since email_verified speaks of that claim alone",
+        ),
     ],
 )
 def test_a_provider_that_is_set_up_wrongly_is_one_line(name, value, says):

@@ -54,7 +54,7 @@ def test_it_comes_up_and_says_where(tmp_path):
     finally:
         out, err = stop(process)
     assert f"http://127.0.0.1:{port} (docs: http://127.0.0.1:{port}/docs)" in err
-    assert "AUTH=open: whoever reaches this address may do everything." in err
+    assert "AUTH is not set: everybody on this machine may do everything, by its loopback names." in err
     assert '"route":"/health"' in out
     assert "Traceback" not in out + err
     assert took < 10  # seconds; benchmarks measure it, this only finds a hang

@@ -53,8 +53,7 @@ def test_cleaning_twice_changes_nothing(value):
 def test_what_is_cleaned_is_normal_and_can_be_cleaned_again_or_is_refused(value):
     try:
         cleaned = text.clean(value)
-    except text.TooManyMarks as error:
-        assert "leave out" in str(error)
+    except text.TooManyMarks:
         return
     assert unicodedata.is_normalized("NFC", cleaned)
     assert text.clean(cleaned) == cleaned

@@ -20,7 +20,9 @@ from course_management.web.requests import current
 
 PUBLIC = "public"
 OPEN, REQUIRED = "open", "required"
-INTERNAL = "course_management.caller"  # in the WSGI environment, where no header can put it: the caller, a command's from the start
+INTERNAL = (
+    "course_management.caller"  # in the WSGI environment, where no header can put it: the caller, a command's from the start
+)
 
 View = TypeVar("View", bound=Callable[..., Any])
 Authenticate = Callable[[str], Caller]

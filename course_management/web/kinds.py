@@ -1,4 +1,4 @@
-"""Of the tokens that an issuer signs, those that speak for their bearer here: access tokens, and ID tokens of our own audience."""
+"""Which of the tokens that an issuer signs are taken here: access tokens, and ID tokens that were issued to our audience."""
 
 from __future__ import annotations
 

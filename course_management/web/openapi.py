@@ -45,7 +45,7 @@ _BEARER = {
     "type": "http",
     "scheme": "bearer",
     "description": "An API key (`cm_…`) or a token of the school's sign-in. Each operation names the scope it needs; `admin` has "
-    "all of them, and `:write` includes `:read`.",
+    "all of them, and `:write` includes `:read`. Setting what sign-ins recognise a student by takes `identities:write` too.",
 }
 _KEY = {
     "name": "Idempotency-Key",

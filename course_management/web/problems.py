@@ -27,6 +27,7 @@ STATUS: dict[type[errors.Error], int] = {
     errors.NotFound: 404,
     errors.Conflict: 409,
     errors.Stale: 412,
+    errors.Misdirected: 421,
     errors.Invalid: 422,
     errors.KeyReused: 422,
     errors.Unavailable: 503,
@@ -58,7 +59,11 @@ PLAIN: dict[int, tuple[str, str, str]] = {
         "You send more requests than your share.",
         "Wait for the seconds that Retry-After names, then go on more slowly: many ids fit into one request.",
     ),
-    431: ("request-header-fields-too-large", "A header is longer than 8 KiB.", "Send fewer and shorter headers."),
+    431: (
+        "request-header-fields-too-large",
+        "The headers are too long.",
+        "Send fewer and shorter headers: at most 8 KiB each, and 64 KiB together.",
+    ),
     500: ("internal-error", "The service made a mistake.", "Tell the operator the request_id: the log has the rest under it."),
     501: (
         "not-implemented",
