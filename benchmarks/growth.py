@@ -18,7 +18,7 @@ from benchmarks import lists, routes
 from benchmarks.inside import Sent, call, environ
 from benchmarks.lists import Case
 from benchmarks.plans import scanned
-from benchmarks.side import Side
+from benchmarks.side import EACH, LINE, Side
 from benchmarks.stage import postgres
 
 SIZE, PART, TIMES = (
@@ -95,6 +95,8 @@ def database(url: str, name: str) -> str:
 
 
 def main() -> int:
+    if SIZE // PART < (least := 2 * EACH * (WARM + AGAIN * TIMES + LINE + 2)):
+        sys.exit(f"A PART of SIZE must be at least {least} enrollments: requests of a kind, {TIMES} a round, have a student each.")
     # Memory for all of it: what is compared is the work, not how much of a database is on the disk.
     with postgres(f"shared_buffers={max(128, SIZE // 1600)}MB", "max_wal_size=8GB") as server:
         sides = []

@@ -31,12 +31,14 @@ class Fresh:
     def course(self, what: int) -> int:
         """The next of some courses in one quarter of those that nobody takes."""
         quarter = (self.side.courses - self.side.half) // 4
-        return self.side.half + 1 + what * quarter + self.number(f"course {what}") % POOL * (quarter // POOL)
+        pool = min(POOL, quarter)
+        return self.side.half + 1 + what * quarter + self.number(f"course {what}") % pool * (quarter // pool)
 
 
 def others(side: Side) -> Iterator[Case]:
     """Cases whose requests each find what they need, and leave nothing that makes the next one dearer."""
     fresh = Fresh(side)
+    in_many: list[tuple[int, list[int]]] = []  # whom the request before enrolled, and in which course
     for what in range(4):
         for _ in range(POOL):
             side.ask("POST", "/students/1/enroll", {"course_ids": [fresh.course(what)]})
@@ -67,8 +69,12 @@ def others(side: Side) -> Iterator[Case]:
         return "GET", f"/students/{student}/courses/{1 + student * 7 % side.half}", None
 
     def many() -> Asked:
-        students = [fresh.student("many") for _ in range(MANY)]
-        return "POST", f"/courses/{fresh.course(3)}/students", {"student_ids": students}
+        """They leave again: on a small database the students would not suffice."""
+        for course, students in in_many:
+            side.ask("POST", f"/courses/{course}/drop", {"student_ids": students})
+        in_many[:] = [(fresh.course(3), [fresh.student("many") for _ in range(MANY)])]
+        ((course, students),) = in_many
+        return "POST", f"/courses/{course}/students", {"student_ids": students}
 
     def left() -> Asked:
         return "POST", f"/courses/{side.emptied}/drop", {"student_ids": members(MANY)}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -24,6 +26,9 @@ from course_management.web.problems import RETRY_AFTER
 from course_management.web.responses import as_json
 
 bp = Blueprint("health", __name__)
+
+AGAIN = 10.0  # seconds after which a newer schema that lacked something is read again
+_reading = threading.Lock()
 
 
 class CheckOut(Answer):
@@ -94,8 +99,23 @@ def schema_fault(connection: Connection) -> str | None:
         return None
     if revision is None or revision in {known.revision for known in script.walk_revisions()}:
         return f"at revision {revision}, behind this release: run `flask --app wsgi db upgrade`"
-    lacking = missing_from(connection)
-    return f"at revision {revision}, unknown to this release, and without {', '.join(lacking)}" if lacking else None
+    if lacking := _lacking_at(revision, connection):
+        return f"at revision {revision}, unknown to this release, and without {', '.join(lacking)}"
+    return None
+
+
+def _lacking_at(revision: str, connection: Connection) -> list[str]:
+    """What a schema newer than this release lacks, read once for each revision: a schema changes only with its revision.
+
+    Reading it takes 93 ms, and anybody may ask. Where something is missing, it is read again after AGAIN seconds, since an
+    operator may have restored it by hand. One thread reads at a time.
+    """
+    kept: dict[str, tuple[float, list[str]]] = current_app.extensions.setdefault("newer schemas", {})
+    with _reading:
+        if revision in kept and (not kept[revision][1] or time.monotonic() - kept[revision][0] < AGAIN):
+            return kept[revision][1]
+        kept[revision] = time.monotonic(), missing_from(connection)
+        return kept[revision][1]
 
 
 @cache

