@@ -29,7 +29,7 @@ from course_management.web.responses import MOST
 
 # What a connection is waited for, in the order of its life; only what is idle may be closed without a word.
 IDLE, HEAD, BODY, ANSWER, DRAIN = "idle", "head", "body", "answer", "drain"
-# Seconds that each may take. A connection is half open before it is closed: its last answer is not cut off (RFC 9112 section 9.6).
+# Seconds that each may take. DRAIN: closed by half, so that the last answer is not cut off (RFC 9112 section 9.6).
 TIMES = {HEAD: 10, BODY: 20, ANSWER: 20, DRAIN: 2}
 HELD = 2**26  # bytes that all connections of a worker may hold together, of requests to come and of answers not taken
 LITTLE = 2**16  # bytes that a connection may hold without being counted

@@ -18,12 +18,13 @@ HOST = b"Host: x\r\n"
 BODY = b"Content-Type: application/json\r\nContent-Length: 1000\r\n\r\n" + b" " * 900
 CHUNKS = b"Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n" + b"1\r\n \r\n" * 150
 TAKE = b"GET /docs/swagger-ui-bundle.js HTTP/1.1\r\n" + HOST + b"\r\n"
+MANY = 20  # answers of 1.4 MB, more than the kernel takes off our hands
 # By what is slow: what is sent at once, and what follows byte by byte; the last sends it all, and takes its answer so.
 SLOW = {
     "head": (b"GET /health/live HTTP/1.1\r\n", b"X-Slow: slow\r\n" * 100),
     "body": (b"POST /courses HTTP/1.1\r\n" + HOST + BODY[:-900], BODY[-900:]),
     "chunks": (b"POST /courses HTTP/1.1\r\n" + HOST + CHUNKS[:-900], CHUNKS[-900:]),
-    "answer": (TAKE, b""),
+    "answer": (TAKE * MANY, b""),
 }
 
 
@@ -88,7 +89,7 @@ def test_slow_clients_take_no_thread(small, count):
                 began = time.monotonic()
                 assert small.request("POST", "/students", {"name": "Ada"}).status == 201
                 slowest = max(slowest, time.monotonic() - began)
-    assert slowest < 2
+    assert slowest < 5  # seconds; a thread that waits for a client is held for twice as long
 
 
 def test_a_slow_client_has_its_time_and_no_more(small):
@@ -112,23 +113,25 @@ def test_a_slow_client_has_its_time_and_no_more(small):
                 taken += part
     assert {kind: text[9:12] for kind, text in said.items()} == dict.fromkeys(("head", "body", "chunks"), b"408")
     assert 9 < ended["head"] < 12 and 19 < ended["body"] < 22 and 19 < ended["chunks"] < 22
-    assert len(taken) < 1_000_000
+    assert taken.count(b"HTTP/1.1 200") < MANY
 
 
 def test_one_who_takes_its_answer_slowly_gets_all_of_it(small):
     """In pieces, and the answers to what it asked meanwhile after it, in order."""
     with dial(small, taking=2048) as wire:
-        wire.sendall(TAKE + b"GET /health/live HTTP/1.1\r\n" + HOST + b"Connection: close\r\n\r\n")
+        wire.sendall(TAKE * MANY + b"GET /health/live HTTP/1.1\r\n" + HOST + b"Connection: close\r\n\r\n")
         parts = []
-        while part := wire.recv(30_000):
+        while part := wire.recv(100_000):
             parts.append(part)
             if len(parts) < 20:
                 time.sleep(0.05)  # the slowness itself
     said = b"".join(parts)
-    first, _, rest = said.partition(b"\r\n\r\n")
-    length = int(first.lower().partition(b"content-length: ")[2].split(b"\r\n")[0])
-    assert rest[length:].startswith(b"HTTP/1.1 200 OK\r\n")
-    assert b"Connection: close" in rest[length:]
+    for _ in range(MANY):
+        head, _, said = said.partition(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 200 OK\r\n")
+        said = said[int(head.lower().partition(b"content-length: ")[2].split(b"\r\n")[0]) :]
+    assert said.startswith(b"HTTP/1.1 200 OK\r\n")
+    assert b"Connection: close" in said
 
 
 @pytest.mark.parametrize("kind", ["body", "chunks"])

@@ -142,3 +142,15 @@ def test_the_image_has_all_that_the_service_needs(tmp_path):
     env = {**os.environ, "DATABASE_URL": f"sqlite:///{tmp_path / 'a.db'}"}
     for command in (["flask", "--app", "wsgi", "db", "upgrade"], ["flask", "--app", "wsgi", "check"]):
         subprocess.run([BIN / command[0], *command[1:]], cwd=tmp_path / "srv", env=env, check=True, capture_output=True)
+
+
+@pytest.mark.parametrize("worker_class", [[], ["-k", "gthread"]], ids=["ours", "gthread"])
+def test_tls_is_left_to_nginx_in_one_line(tmp_path, worker_class):
+    """A worker of ours died of its first idle connection: a TLS socket cannot be looked into."""
+    env = {**os.environ, "DATABASE_URL": f"sqlite:///{tmp_path / 'a.db'}", "PORT": str(free_port())}
+    program = [BIN / "gunicorn", "--certfile", "cert.pem", "--keyfile", "key.pem", *worker_class, "wsgi:app"]
+    done = subprocess.run(program, cwd=ROOT, env=env, check=False, capture_output=True, text=True, timeout=60)
+    assert done.returncode != 0
+    assert (done.stdout + done.stderr).splitlines() == [
+        "TLS is nginx's: start gunicorn without --certfile and --keyfile (deploy/nginx-tls.conf)."
+    ]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from tests.web.problems import problem
@@ -57,3 +59,33 @@ def test_a_server_does_not_say_what_it_is(gunicorn):
         assert answer.headers["Server"] is None
         assert b"gunicorn" not in answer.body
     assert gunicorn.request("GET", "/courses").headers["X-Content-Type-Options"] == "nosniff"
+
+
+@pytest.mark.parametrize("auth", ["open", "required"])
+def test_every_answer_says_who_may_keep_it(app, make_app, auth):
+    """Seen to fail: with AUTH=open, and for what is public, nothing was said."""
+    url = app.config["SQLALCHEMY_DATABASE_URI"].render_as_string(hide_password=False)
+    client = make_app(url, auth=auth).test_client()
+    said = {path: client.get(path).headers["Cache-Control"] for path in ("/courses", "/students/1", "/metrics")}
+    assert set(said.values()) == {"private, no-cache"}
+    for path in ("/health/live", "/openapi.json", "/docs", "/problems", "/nowhere"):
+        assert client.get(path).headers["Cache-Control"] == "no-cache"
+    with client.get("/docs/start.js") as answer:
+        assert "max-age=86400" in answer.headers["Cache-Control"]
+
+
+def test_no_body_has_no_type(client, make):
+    for answer in (client.options("/courses"), client.delete(f"/students/{make.student()['id']}")):
+        assert (answer.data, answer.headers.get("Content-Type")) == (b"", None)
+
+
+def test_the_address_of_the_next_page_is_one(client, make):
+    """RFC 8288 section 3 has a URI-Reference between < and >, and RFC 3986 has neither in one. Seen to fail: both stood in it."""
+    course = make.course(name='a<b>"c d%|é')["id"]
+    students = [make.student()["id"] for _ in range(2)]
+    assert client.post(f"/courses/{course}/students", json={"student_ids": students}).status_code == 200
+    path = '/courses/a<b>"c%20d%25|%C3%A9/students'
+    first = client.get("/", environ_overrides={"RAW_URI": f"{path}?limit=1", "PATH_INFO": path, "QUERY_STRING": "limit=1"})
+    (address,) = re.fullmatch(r'<([!-~]+)>; rel="next"', first.headers["Link"]).groups()
+    assert re.fullmatch(r"/api/v1/[A-Za-z0-9._~/%:@!$&'()*+,;=-]+\?[A-Za-z0-9._~/%:@!$&'()*+,;=?-]+", address)
+    assert len({one["id"] for one in first.json + client.get(address).json}) == 2
