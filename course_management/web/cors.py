@@ -8,7 +8,7 @@ from __future__ import annotations
 from flask import Flask, Response, request
 
 SENT = "Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, X-Request-ID, traceparent"
-SHOWN = "ETag, Idempotent-Replayed, Link, Location, Retry-After, WWW-Authenticate, X-Request-ID"
+SHOWN = "ETag, Idempotent-Replayed, Link, Location, RateLimit, RateLimit-Policy, Retry-After, WWW-Authenticate, X-Request-ID"
 
 
 def init_app(app: Flask, origins: tuple[str, ...]) -> None:
