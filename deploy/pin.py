@@ -1,4 +1,4 @@
-"""Write the digest of each image beside its tag, in compose.yaml and the Dockerfile: `make pin`. It asks the registries by docker."""
+"""Write the digest of each image beside its tag, in compose.yaml and the Dockerfile: `make pin`. docker asks the registries."""
 
 from __future__ import annotations
 
