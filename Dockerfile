@@ -1,10 +1,10 @@
 # The service: gunicorn on a unix socket that nginx shares (compose.yaml), or on TCP with HOST=0.0.0.0.
-FROM python:3.13-slim-trixie AS build
+FROM python:3.13.15-slim-trixie AS build
 WORKDIR /srv
 COPY requirements.txt .
-RUN python -m venv .venv && .venv/bin/pip install --no-cache-dir -r requirements.txt
+RUN python -m venv .venv && .venv/bin/pip install --no-cache-dir --require-hashes -r requirements.txt
 
-FROM python:3.13-slim-trixie
+FROM python:3.13.15-slim-trixie
 RUN useradd --system --uid 10001 --no-create-home course-management \
     && install -d -o course-management /run/course-management
 WORKDIR /srv

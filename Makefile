@@ -3,7 +3,12 @@ PYTHON ?= python3
 export STUDENTS COURSES SEATS CONNECTIONS SECONDS PICTURE SIZE PART TIMES ONLY WORK
 BIN := .venv/bin
 
-.PHONY: run up test drill check format storm bench bench-growth profile
+# What pip cannot install and tests marked `debian` ask: programs, and the packages of Debian that have them.
+PROGRAMS := systemd-analyze promtool
+PACKAGES := systemd prometheus
+LOCK := --quiet --universal --python-version 3.11 --generate-hashes --no-config --custom-compile-command "make lock"
+
+.PHONY: run up test test-all test-debian debian-programs debian-packages drill check format lock pin storm bench bench-growth profile
 
 run: .venv/installed
 	@$(BIN)/flask --app wsgi db upgrade
@@ -15,8 +20,20 @@ up: .venv/installed-dev
 
 # Two files at a time; those that want the machine for themselves after the others.
 test: .venv/installed-dev
-	@$(BIN)/pytest -n 2 --dist loadfile --ignore tests/concurrency --ignore tests/drills --cov-report= --cov-fail-under=0
-	@$(BIN)/pytest tests/concurrency tests/drills --cov-append
+	@$(BIN)/pytest -m "not debian" -n 2 --dist loadfile --ignore tests/concurrency --ignore tests/drills --cov-report= --cov-fail-under=0
+	@$(BIN)/pytest -m "not debian" tests/concurrency tests/drills --cov-append
+
+# All of it: also the tests that ask systemd about the units and promtool about metrics and alerts
+test-all: debian-programs test test-debian
+
+test-debian: .venv/installed-dev debian-programs
+	@$(BIN)/pytest -m debian --no-cov
+
+debian-programs:
+	@for program in $(PROGRAMS); do command -v $$program > /dev/null || { echo "$$program is missing: apt-get install --no-install-recommends $(PACKAGES)" >&2; exit 1; }; done
+
+debian-packages:
+	@echo $(PACKAGES)
 
 # What can break in production is broken on purpose, for some minutes: prints a table of faults, verdicts and figures
 drill: .venv/installed-dev
@@ -52,14 +69,24 @@ format: .venv/installed-dev
 	@$(BIN)/ruff format
 	@$(BIN)/ruff check --fix
 
+# Writes requirements.txt and requirements-dev.txt, with the hashes of all platforms, from the .in files beside them
+lock: .venv/bin/python
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==0.13.9
+	@$(BIN)/uv pip compile $(LOCK) requirements.in --output-file requirements.txt
+	@$(BIN)/uv pip compile $(LOCK) requirements-dev.in --constraint requirements.txt --output-file requirements-dev.txt
+
+# Writes the digests of the images into compose.yaml and the Dockerfile. Needs docker and its registries
+pin: .venv/installed
+	@$(BIN)/python -m deploy.pin
+
 .venv/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Course Management needs Python 3.11 or newer; this is %d.%d. Name another: make run PYTHON=python3.12" % sys.version_info[:2])'
 	@$(PYTHON) -m venv .venv || { rm -rf .venv; exit 1; }
 
 .venv/installed: .venv/bin/python requirements.txt
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt
 	@touch $@
 
 .venv/installed-dev: .venv/installed requirements-dev.txt
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
 	@touch $@

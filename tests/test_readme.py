@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -15,6 +16,7 @@ from deploy.topology import Topology
 from tests.server import Gunicorn
 
 ROOT = Path(__file__).parent.parent
+CURL = f"{sys.executable} {ROOT / 'tests' / 'curl.py'}"
 MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
 
 
@@ -41,11 +43,21 @@ def test_the_tour_of_the_readme_is_true(backend, new_database, make_app, tmp_pat
         follow(service)
 
 
-def follow(service: Gunicorn | Topology) -> None:
+def test_the_tour_needs_no_curl(new_database, make_app, tmp_path):
+    """The stand-in of machines without curl sends and prints what curl does."""
+    url = new_database("sqlite")
+    with make_app(url).app_context():
+        upgrade()
+    with Gunicorn({"DATABASE_URL": url}, log=tmp_path / "log") as service:
+        follow(service, curl=CURL)
+
+
+def follow(service: Gunicorn | Topology, curl: str = "curl" if shutil.which("curl") else CURL) -> None:
     """Take every step of the tour."""
     assert len(tour()) > 10
     for line, shown in tour():
         command = line.replace("http://127.0.0.1:8000", service.url).replace(".venv/bin", str(Path(sys.executable).parent))
+        command = re.sub("^curl ", f"{curl} ", command)
         done = subprocess.run(
             ["bash", "-c", command], cwd=ROOT, env={**os.environ, **service.env}, capture_output=True, text=True, check=False
         )

@@ -9,7 +9,8 @@ from flask import Flask, Response, request
 
 SENT = "Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, Prefer, X-Request-ID, traceparent"
 SHOWN = (
-    "ETag, Idempotent-Replayed, Link, Location, Preference-Applied, Retry-After, Total-Count, WWW-Authenticate, X-Request-ID"
+    "ETag, Idempotent-Replayed, Link, Location, Preference-Applied, RateLimit, RateLimit-Policy, Retry-After, Total-Count,"
+    " WWW-Authenticate, X-Request-ID"
 )
 
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import http.client
 import json
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from typing import Any
 
 from deploy.topology import Topology
@@ -32,11 +34,16 @@ def ask(
         connection.close()
 
 
-def raw(up: Topology, request: bytes) -> Answer:
-    """The answer to bytes that need not be HTTP."""
-    with socket.create_connection(("127.0.0.1", up.port), timeout=60) as wire:
+def raw(
+    up: Topology, request: bytes, *, port: int | None = None, method: str = "GET", tls: ssl.SSLContext | None = None
+) -> Answer:
+    """The answer to bytes that need not be HTTP; to those of `method`, which says whether a body follows."""
+    with ExitStack() as stack:
+        wire = stack.enter_context(socket.create_connection(("127.0.0.1", port or up.port), timeout=60))
+        if tls:
+            wire = stack.enter_context(tls.wrap_socket(wire, server_hostname="localhost"))
         wire.sendall(request)
-        answer = http.client.HTTPResponse(wire)
+        answer = http.client.HTTPResponse(wire, method=method)
         answer.begin()
         return Answer(answer.status, answer.headers, answer.read())
 

