@@ -3,7 +3,7 @@ PYTHON ?= python3
 export STUDENTS COURSES SEATS CONNECTIONS SECONDS PICTURE SIZE PART TIMES ONLY WORK
 BIN := .venv/bin
 
-.PHONY: run up test drill check format storm bench bench-growth profile
+.PHONY: run up test test-all drill check format storm bench bench-growth profile
 
 run: .venv/installed
 	@$(BIN)/flask --app wsgi db upgrade
@@ -15,8 +15,12 @@ up: .venv/installed-dev
 
 # Two files at a time; those that want the machine for themselves after the others.
 test: .venv/installed-dev
-	@$(BIN)/pytest -n 2 --dist loadfile --ignore tests/concurrency --ignore tests/drills --cov-report= --cov-fail-under=0
+	@$(BIN)/pytest -n 2 --dist loadfile -m "not clients" --ignore tests/concurrency --ignore tests/drills --cov-report= --cov-fail-under=0
 	@$(BIN)/pytest tests/concurrency tests/drills --cov-append
+
+# The same, and the tests that generate clients: they need npm
+test-all: test
+	@$(BIN)/pytest -m clients --no-cov
 
 # What can break in production is broken on purpose, for some minutes: prints a table of faults, verdicts and figures
 drill: .venv/installed-dev

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from course_management.web.problems import catalogue
 
+ROOT = Path(__file__).parent.parent
 OPERATION_ID = re.compile("^(get|list|create|update|patch|replace|delete|enroll|drop|check)([A-Z][a-z]+)+$")
 ANY_OPERATION = {"429": "too-many-requests", "502": "bad-gateway", "503": "overloaded", "504": "gateway-timeout"}
 
@@ -237,3 +239,12 @@ def test_the_document_has_an_etag(client):
     again = client.get("/openapi.json", headers={"If-None-Match": tag})
     assert (again.status_code, again.headers["ETag"], again.data) == (304, tag, b"")
     assert client.get("/openapi.json", headers={"If-None-Match": '"another"'}).status_code == 200
+
+
+def test_the_api_document_names_every_operation(document):
+    text = (ROOT / "docs" / "api.md").read_text()
+    rows = [line for line in text.splitlines() if line.startswith("| `")]
+    for path, method, operation in operations(document):
+        named = [row for row in rows if f"`{method.upper()} {path}`" in row.split("|")[1]]
+        assert len(named) == 1, (method, path)
+        assert f"`{operation['operationId']}`" in named[0].split("|")[2]

@@ -28,7 +28,7 @@ _TEXTS = {
 def declare(spec: APISpec) -> None:
     """Add a schema for each problem code to the components of `spec`."""
     for code, about in catalogue().items():
-        spec.components.schema(_name(code) + "Problem", _schema(code, about))
+        spec.components.schema(_name(code) + "Problem", schema(code, about))
 
 
 def codes_by_status(method: str, endpoint: Endpoint) -> dict[int, list[str]]:
@@ -75,7 +75,8 @@ def _name(code: str) -> str:
     return "".join(word.capitalize() for word in code.split("-"))
 
 
-def _schema(code: str, about: dict[str, Any]) -> dict[str, Any]:
+def schema(code: str, about: dict[str, Any]) -> dict[str, Any]:
+    """The JSON schema of a problem document, from the catalogue's entry for its code."""
     texts = {
         name: {"type": "string", "description": text, "example": example or about["title"]}
         for name, (text, example) in _TEXTS.items()
