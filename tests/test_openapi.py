@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from jsonschema import Draft202012Validator
 
+from course_management.callers import SCOPES
+from course_management.web import refusals
 from course_management.web.problems import catalogue
 
 ROOT = Path(__file__).parent.parent
@@ -248,3 +252,35 @@ def test_the_api_document_names_every_operation(document):
         named = [row for row in rows if f"`{method.upper()} {path}`" in row.split("|")[1]]
         assert len(named) == 1, (method, path)
         assert f"`{operation['operationId']}`" in named[0].split("|")[2]
+
+
+def test_the_docs_page_has_its_files(client):
+    page = client.get("/api/v1/docs")
+    files = re.findall('(?:href|src|data-url)="([^"]+)"', page.text)
+    assert {"/api/v1/docs/narrow.css", "/api/v1/openapi.json"} <= set(files)
+    assert [client.get(file).status_code for file in files] == [200] * len(files)
+    assert client.get("/docs/narrow.css").mimetype == "text/css"
+    assert "style=" not in page.text  # the policy of the page forbids it
+
+
+def test_the_document_names_the_codes_and_scopes_that_exist(document):
+    text = str(document)
+    assert [code for code in catalogue() if f"/problems/{code}'" not in text] == []
+    scopes = {
+        word
+        for _, _, operation in operations(document)
+        for word in re.findall("scope `([^`]+)`", operation.get("description", ""))
+    }
+    assert scopes <= set(SCOPES)
+
+
+def test_the_examples_of_the_api_document_fit_the_schemas(document):
+    text = (ROOT / "docs" / "api.md").read_text()
+    examples = [json.loads(block) for block in re.findall("```json\n(.*?)```", text, flags=re.DOTALL)]
+    assert len(examples) >= 2
+    for shown in examples:
+        schema = refusals.schema(code := shown["type"].removeprefix("/problems/"), catalogue()[code])
+        if shown.pop("…", None):  # an excerpt
+            schema |= {"required": ["type", "status"]}
+        Draft202012Validator(schema).validate(shown)
+        assert set(shown) <= set(schema["properties"])
