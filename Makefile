@@ -4,11 +4,11 @@ export STUDENTS COURSES SEATS CONNECTIONS SECONDS PICTURE SIZE PART TIMES ONLY W
 BIN := .venv/bin
 
 # What pip cannot install and tests marked `debian` ask: programs, and the packages of Debian that have them.
-PROGRAMS := systemd-analyze promtool
-PACKAGES := systemd prometheus
+PROGRAMS := systemd-analyze promtool npm
+PACKAGES := systemd prometheus npm
 LOCK := --quiet --universal --python-version 3.11 --generate-hashes --no-config --custom-compile-command "make lock"
 
-.PHONY: run up test test-all test-debian debian-programs debian-packages drill check format lock pin storm bench bench-growth profile
+.PHONY: run up test test-all test-debian test-clients debian-programs debian-packages drill check format lock pin storm bench bench-growth profile
 
 run: .venv/installed
 	@$(BIN)/flask --app wsgi db upgrade
@@ -20,14 +20,18 @@ up: .venv/installed-dev
 
 # Two files at a time; those that want the machine for themselves after the others.
 test: .venv/installed-dev
-	@$(BIN)/pytest -m "not debian" -n 2 --dist loadfile --ignore tests/concurrency --ignore tests/drills --cov-report= --cov-fail-under=0
-	@$(BIN)/pytest -m "not debian" tests/concurrency tests/drills --cov-append
+	@$(BIN)/pytest -m "not debian and not clients" -n 2 --dist loadfile --ignore tests/concurrency --ignore tests/drills --cov-report= --cov-fail-under=0
+	@$(BIN)/pytest -m "not debian and not clients" tests/concurrency tests/drills --cov-append
 
-# All of it: also the tests that ask systemd about the units and promtool about metrics and alerts
-test-all: debian-programs test test-debian
+# All of it: also the tests that ask systemd about the units and promtool about metrics and alerts, and
+# those that generate clients with npm
+test-all: debian-programs test test-debian test-clients
 
 test-debian: .venv/installed-dev debian-programs
 	@$(BIN)/pytest -m debian --no-cov
+
+test-clients: .venv/installed-dev debian-programs
+	@$(BIN)/pytest -m clients --no-cov
 
 debian-programs:
 	@for program in $(PROGRAMS); do command -v $$program > /dev/null || { echo "$$program is missing: apt-get install --no-install-recommends $(PACKAGES)" >&2; exit 1; }; done

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
+from jsonschema import Draft202012Validator
 
+from course_management.callers import SCOPES
+from course_management.web import refusals
 from course_management.web.problems import catalogue
 
+ROOT = Path(__file__).parent.parent
 OPERATION_ID = re.compile("^(get|list|create|update|patch|replace|delete|enroll|drop|check)([A-Z][a-z]+)+$")
 ANY_OPERATION = {"429": "too-many-requests", "502": "bad-gateway", "503": "overloaded", "504": "gateway-timeout"}
 
@@ -237,3 +243,46 @@ def test_the_document_has_an_etag(client):
     again = client.get("/openapi.json", headers={"If-None-Match": tag})
     assert (again.status_code, again.headers["ETag"], again.data) == (304, tag, b"")
     assert client.get("/openapi.json", headers={"If-None-Match": '"another"'}).status_code == 200
+
+
+def test_the_api_document_names_every_operation(document):
+    text = (ROOT / "docs" / "api.md").read_text()
+    rows = [line for line in text.splitlines() if line.startswith("| `")]
+    for path, method, operation in operations(document):
+        named = [row for row in rows if f"`{method.upper()} {path}`" in row.split("|")[1]]
+        assert len(named) == 1, (method, path)
+        assert f"`{operation['operationId']}`" in named[0].split("|")[2]
+
+
+def test_the_docs_page_has_its_files(client):
+    page = client.get("/api/v1/docs")
+    files = re.findall('(?:href|src|data-url)="([^"]+)"', page.text)
+    assert {"/api/v1/docs/narrow.css", "/api/v1/openapi.json"} <= set(files)
+    for file in files:
+        with client.get(file) as answer:
+            assert answer.status_code == 200
+            assert answer.mimetype != "text/plain"
+    assert "style=" not in page.text  # the policy of the page forbids it
+
+
+def test_the_document_names_the_codes_and_scopes_that_exist(document):
+    text = str(document)
+    assert [code for code in catalogue() if f"/problems/{code}'" not in text] == []
+    scopes = {
+        word
+        for _, _, operation in operations(document)
+        for word in re.findall("scope `([^`]+)`", operation.get("description", ""))
+    }
+    assert scopes <= set(SCOPES)
+
+
+def test_the_examples_of_the_api_document_fit_the_schemas(document):
+    text = (ROOT / "docs" / "api.md").read_text()
+    examples = [json.loads(block) for block in re.findall("```json\n(.*?)```", text, flags=re.DOTALL)]
+    assert len(examples) >= 2
+    for shown in examples:
+        schema = refusals.schema(code := shown["type"].removeprefix("/problems/"), catalogue()[code])
+        if shown.pop("…", None):  # an excerpt
+            schema |= {"required": ["type", "status"]}
+        Draft202012Validator(schema).validate(shown)
+        assert set(shown) <= set(schema["properties"])

@@ -28,14 +28,15 @@ _TEXTS = {
 def declare(spec: APISpec) -> None:
     """Add a schema for each problem code to the components of `spec`."""
     for code, about in catalogue().items():
-        spec.components.schema(_name(code) + "Problem", _schema(code, about))
+        spec.components.schema(_name(code) + "Problem", schema(code, about))
 
 
 def codes_by_status(method: str, endpoint: Endpoint) -> dict[int, list[str]]:
     """The problem codes of an operation, by status in ascending order."""
     found: dict[int, list[str]] = {}
-    for code in _codes(method, endpoint):
-        found.setdefault(catalogue()[code]["status"], []).append(code)
+    known = catalogue()
+    for code in _codes(method, endpoint, known):
+        found.setdefault(known[code]["status"], []).append(code)
     return dict(sorted(found.items()))
 
 
@@ -75,7 +76,8 @@ def _name(code: str) -> str:
     return "".join(word.capitalize() for word in code.split("-"))
 
 
-def _schema(code: str, about: dict[str, Any]) -> dict[str, Any]:
+def schema(code: str, about: dict[str, Any]) -> dict[str, Any]:
+    """The JSON schema of a problem document, from the catalogue's entry for its code."""
     texts = {
         name: {"type": "string", "description": text, "example": example or about["title"]}
         for name, (text, example) in _TEXTS.items()
@@ -100,7 +102,7 @@ def _fields(kind: type[errors.Error], which: str) -> dict[str, Any]:
     return {name: schema for base in reversed(kind.__mro__) for name, schema in vars(base).get(which, {}).items()}
 
 
-def _codes(method: str, endpoint: Endpoint) -> list[str]:
+def _codes(method: str, endpoint: Endpoint, known: dict[str, dict[str, Any]]) -> list[str]:
     kinds: list[type[errors.Error]] = [*endpoint.errors, errors.Invalid]
     if endpoint.scope != PUBLIC:
         kinds += [errors.NotAuthenticated, errors.TokenInvalid, errors.ScopeMissing]
@@ -113,7 +115,7 @@ def _codes(method: str, endpoint: Endpoint) -> list[str]:
     found = [kind.code for kind in kinds] + [PLAIN[400][0]]
     if endpoint.body:
         found += [PLAIN[413][0], PLAIN[415][0]]
-    for code, about in catalogue().items():
+    for code, about in known.items():
         if about["status"] in ANY_REQUEST and (endpoint.writes or code != ONLY_WRITES):
             found.append(code)
     return list(dict.fromkeys(found))

@@ -2,7 +2,19 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
+
+from jsonschema import Draft202012Validator
+
+from course_management.web import refusals
+from course_management.web.problems import catalogue
+
+
+@cache
+def schema(code: str) -> Draft202012Validator:
+    """The declared schema of a problem code."""
+    return Draft202012Validator(refusals.schema(code, catalogue()[code]))
 
 
 def problem(answer: Any) -> tuple[int, str]:
@@ -17,4 +29,8 @@ def problem(answer: Any) -> tuple[int, str]:
     assert document["type"].startswith("/problems/")
     if status == 503:
         assert int(headers["Retry-After"]) > 0
-    return status, document["type"].removeprefix("/problems/")
+    code = document["type"].removeprefix("/problems/")
+    if code in catalogue():
+        schema(code).validate(document)
+        assert set(document) <= set(schema(code).schema["properties"]), "a field that OpenAPI does not declare"
+    return status, code
