@@ -12,111 +12,153 @@ import tempfile
 import threading
 import time
 from collections import Counter
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import psycopg2
 
 from benchmarks.client import Answer, race
-from benchmarks.picture import draw
+from benchmarks.picture import KINDS, Chart, draw
 from benchmarks.stage import flask, load, postgres
-from tests.postgres import Server
 from tests.server import Gunicorn
 
 STUDENTS, SEATS, CONNECTIONS = (
     int(os.environ.get(name) or default) for name, default in (("STUDENTS", 10000), ("SEATS", 500), ("CONNECTIONS", 64))
 )
 PICTURE = Path(os.environ.get("PICTURE") or "storm.svg").resolve()
-DROPS = min(50, SEATS)  # seats given back on the way
+DROPS = SEATS // 2  # seats given back on the way
+
+Request = tuple[Any, ...]
+
+
+@dataclass(frozen=True)
+class Storm:
+    """The responses to a storm, and the seconds it took. All times are seconds of `time.perf_counter`."""
+
+    began: float
+    seconds: float
+    enrolls: list[Answer]
+    drops: list[Answer]
 
 
 class Watch(threading.Thread):
-    """Reads seats taken and line length from the database ten times a second: (seconds, seats, line)."""
+    """Reads seats taken and the length of the waitlist from the database, twenty times a second and once at the end."""
 
     def __init__(self, url: str, course: int) -> None:
         super().__init__(daemon=True)
         self.url, self.course = url, course
-        self.seen: list[tuple[float, int, int]] = []
+        self.samples: list[tuple[float, int, int]] = []  # time, seats taken, length of the waitlist
         self.done = threading.Event()
 
     def run(self) -> None:
         connection = psycopg2.connect(self.url)
         connection.autocommit = True
         cursor = connection.cursor()
-        while not self.done.wait(0.1):
+        over = False
+        while not over:
+            over = self.done.wait(0.05)
             cursor.execute("SELECT seats_taken, waitlisted FROM courses WHERE id = %s", (self.course,))
-            self.seen.append((time.perf_counter(), *cursor.fetchone()))
+            self.samples.append((time.perf_counter(), *cursor.fetchone()))
         connection.close()
 
 
-async def storm(port: int, course: int) -> tuple[list[Answer], list[Answer]]:
-    """Every student asks for a seat, every second one would also wait; a third of the way in, some give theirs back."""
+async def storm(port: int, course: int) -> Storm:
+    """Every student asks for a seat, and every second one would also wait for it.
 
-    def enroll(student: int) -> tuple[str, str, dict[str, object]]:
+    After a third of them, students who have a seat begin to give it back, one by one among the requests of the next sixth.
+    """
+
+    def enroll(student: int) -> Request:
         return "POST", f"/students/{student}/enroll", {"course_ids": [course], "waitlist": student % 2 == 0}
 
-    third = max(DROPS, STUDENTS // 3)
-    first = await race(port, [enroll(s) for s in range(1, third + 1)], CONNECTIONS)
-    holders = [s for s, answer in enumerate(first, 1) if answer.status == 201 and b'"added":[]' not in answer.body][:DROPS]
-    rest = [enroll(s) for s in range(third + 1, STUDENTS + 1)]
-    drops = [("DELETE", f"/students/{s}/courses/{course}") for s in holders]
-    mixed = [request for pair in zip(rest[: len(drops)], drops, strict=False) for request in pair] + rest[len(drops) :]
-    second = await race(port, mixed, CONNECTIONS)
-    enrolled = [a for request, a in zip(mixed, second, strict=True) if request[0] == "POST"]
-    return first + enrolled, [a for request, a in zip(mixed, second, strict=True) if request[0] == "DELETE"]
+    began = time.perf_counter()
+    third = STUDENTS // 3
+    first = await race(port, [enroll(student) for student in range(1, third + 1)], CONNECTIONS)
+    seated = [student for student, answer in enumerate(first, 1) if _kind(answer) == "enrolled 201"]
+    drops = [("DELETE", f"/students/{student}/courses/{course}") for student in seated[:DROPS]]
+    others = [enroll(student) for student in range(third + 1, STUDENTS + 1)]
+    requests = [*_spread(drops, others[: third // 2]), *others[third // 2 :]]
+    second = await race(port, requests, CONNECTIONS)
+    seconds = time.perf_counter() - began
+    by_method = {
+        method: [answer for request, answer in zip(requests, second, strict=True) if request[0] == method]
+        for method in ("POST", "DELETE")
+    }
+    return Storm(began, seconds, first + by_method["POST"], by_method["DELETE"])
+
+
+def _spread(few: list[Request], many: list[Request]) -> list[Request]:
+    """`few` at equal distances among `many`; each keeps its order."""
+    distance = len(many) / (len(few) + 1)
+    placed = [*enumerate(many), *((i * distance, request) for i, request in enumerate(few, 1))]
+    return [request for _, request in sorted(placed, key=lambda place: place[0])]
+
+
+def _kind(answer: Answer) -> str:
+    """The kind of a response, one of `KINDS`."""
+    if answer.status == 201:
+        return "waitlisted 201" if b'"added":[]' in answer.body else "enrolled 201"
+    return {204: "drops 204", 409: "refused 409"}.get(answer.status, "errors")
 
 
 def main() -> int:
+    """Hold the storm, report it and draw it; 1 if the books are wrong."""
     with postgres("shared_buffers=256MB") as server, tempfile.TemporaryDirectory() as folder:
         load(server.url, STUDENTS, courses=2, each=0)
         with Gunicorn({"DATABASE_URL": server.url}, log=Path(folder, "log")) as service:
             made = service.request(
                 "POST", "/courses", {"name": "Storm", "level": "x", "capacity": SEATS, "waitlist_capacity": None}
             )
-            course = made.json["id"]
-            watch = Watch(server.url, course)
+            watch = Watch(server.url, made.json["id"])
             watch.start()
-            began = time.perf_counter()
-            answers, drops = asyncio.run(storm(service.port, course))
-            seconds = time.perf_counter() - began
+            done = asyncio.run(storm(service.port, watch.course))
             watch.done.set()
             watch.join()
-            return report(server, course, answers, drops, seconds, began, watch.seen)
+            return report(server.url, done, watch)
 
 
-def report(
-    server: Server,
-    course: int,
-    answers: list[Answer],
-    drops: list[Answer],
-    seconds: float,
-    began: float,
-    seen: list[tuple[float, int, int]],
-) -> int:
-    """Print what happened and draw it; 1 where the books are wrong."""
-    connection = psycopg2.connect(server.url)
+def report(url: str, done: Storm, watch: Watch) -> int:
+    """Print the outcome of the storm and draw it; 1 if the books are wrong."""
+    connection = psycopg2.connect(url)
     cursor = connection.cursor()
-    cursor.execute("SELECT count(*) FROM student_courses WHERE course_id = %s AND state = 'enrolled'", (course,))
+    cursor.execute("SELECT count(*) FROM student_courses WHERE course_id = %s AND state = 'enrolled'", (watch.course,))
     seated = cursor.fetchone()[0]
-    cursor.execute("SELECT count(*) FROM enrollment_events WHERE why = 'promoted'")
-    promoted = cursor.fetchone()[0]
+    cursor.execute("SELECT extract(epoch FROM at)::float FROM enrollment_events WHERE why = 'promoted'")
+    since = done.began + time.time() - time.perf_counter()  # the start of the storm on the clock of the record
+    promotions = [at - since for (at,) in cursor]
     connection.close()
-    audit = flask(server.url, "audit")
-    took = sorted(answer.came - answer.sent for answer in answers)
-    print(f"{STUDENTS} students, {SEATS} seats, {CONNECTIONS} connections, {len(drops)} seats given back on the way")
-    print(
-        f"answers     {dict(sorted(Counter(a.status for a in answers).items()))}, drops {dict(Counter(a.status for a in drops))}"
-    )
-    print(f"seconds     {seconds:.2f} ({(len(answers) + len(drops)) / seconds:.0f} answers/s)")
+    audit = flask(url, "audit")
+    clean = audit.returncode == 0
+    answers = done.enrolls + done.drops
+    took = sorted(answer.came - answer.sent for answer in done.enrolls)
+    print(f"{STUDENTS} students, {SEATS} seats, {CONNECTIONS} connections, {len(done.drops)} seats given back on the way")
+    print(f"answers     {_statuses(done.enrolls)}, drops {_statuses(done.drops)}")
+    print(f"seconds     {done.seconds:.2f} ({len(answers) / done.seconds:.0f} answers/s)")
     print(f"an answer   p50 {1000 * took[len(took) // 2]:.1f} ms, p99 {1000 * took[int(len(took) * 0.99)]:.1f} ms")
-    print(f"promotions  {promoted}")
+    print(f"promotions  {len(promotions)}")
     print(f"oversold    {max(0, seated - SEATS)}")
-    print(f"audit       {'clean' if audit.returncode == 0 else 'VIOLATED'}")
-    if audit.returncode:
+    print(f"audit       {'clean' if clean else 'VIOLATED'}")
+    if not clean:
         print(audit.stdout)
-    came = [answer.came - began for answer in answers + drops]
-    draw(PICTURE, f"{STUDENTS} students race for {SEATS} seats", [(t - began, s, w) for t, s, w in seen], came, SEATS)
+    chart = Chart(
+        verdict=f"{seated:,} of {SEATS:,} seats taken, {max(0, seated - SEATS):,} oversold",
+        summary=f"{STUDENTS:,} students race for {SEATS:,} seats over {CONNECTIONS:,} connections: {len(answers):,} responses"
+        f" in {done.seconds:.1f} s, audit {'clean' if clean else 'VIOLATED'}",
+        capacity=SEATS,
+        end=done.seconds,
+        samples=[(at - done.began, seats, waitlist) for at, seats, waitlist in watch.samples],
+        promotions=promotions,
+        responses={kind: [answer.came - done.began for answer in answers if _kind(answer) == kind] for kind in KINDS},
+        given_back=tuple(pick(answer.came for answer in done.drops) - done.began for pick in (min, max)) if done.drops else None,
+    )
+    draw(PICTURE, chart)
     print(f"picture     {PICTURE}")
-    return int(audit.returncode != 0 or seated > SEATS)
+    return int(not clean or seated > SEATS)
+
+
+def _statuses(answers: list[Answer]) -> dict[int, int]:
+    return dict(sorted(Counter(answer.status for answer in answers).items()))
 
 
 if __name__ == "__main__":

@@ -6,11 +6,13 @@ import os
 import re
 import subprocess
 import sys
+from xml.etree import ElementTree
 
 import psycopg2
 import pytest
 from flask_migrate import upgrade
 
+from benchmarks.picture import Chart, draw
 from benchmarks.plans import scanned
 from benchmarks.workloads import WORKS
 from tests.server import ROOT
@@ -30,6 +32,43 @@ def test_bench_fails_no_request_and_leaves_none_out():
     table, _, limit = done.stdout.partition("the limit")
     assert [line[0] for line in map(str.split, table.splitlines()) if len(line) == 9 and line[-1] == "0"] == list(WORKS)
     assert re.findall(r"^(\w+) +\d+ a second; the service", limit, re.MULTILINE) == ["list", "mine", "enroll"]
+
+
+def test_storm_draws_its_verdict(tmp_path):
+    done = run("storm", STUDENTS="200", SEATS="20", CONNECTIONS="8", PICTURE=str(tmp_path / "storm.svg"))
+    assert done.returncode == 0, done.stdout + done.stderr
+    for line in (
+        "200 students, 20 seats, 8 connections, 10 seats given back on the way",
+        "promotions  10",
+        "oversold    0",
+        "audit       clean",
+        f"picture     {tmp_path / 'storm.svg'}",
+    ):
+        assert line in done.stdout.splitlines(), done.stdout
+    chart = ElementTree.parse(tmp_path / "storm.svg")
+    texts = [text.text for text in chart.iter("{http://www.w3.org/2000/svg}text")]
+    for text in (
+        "20 of 20 seats taken, 0 oversold",
+        "capacity 20",
+        "Seats taken: 20",
+        "Promotions: 10",
+        "Responses per second",
+        "seconds since the start",
+        "drops 204: 10",
+        "errors: 0",
+        "10 seats given back",
+    ):
+        assert text in texts, texts
+    waited = next(int(text.removeprefix("waitlisted 201: ")) for text in texts if text.startswith("waitlisted 201: "))
+    assert f"Waitlist length: {waited - 10}" in texts
+
+
+def test_equal_charts_are_equal_files(tmp_path):
+    responses = {"enrolled 201": [0.1], "waitlisted 201": [0.2], "refused 409": [], "drops 204": [0.7], "errors": []}
+    chart = Chart("1 of 1 seats taken", "", 1, 1.0, [(0.1, 1, 0), (0.9, 1, 1)], [0.7], responses, (0.7, 0.7))
+    for name in ("one.svg", "two.svg"):
+        draw(tmp_path / name, chart)
+    assert (tmp_path / "one.svg").read_bytes() == (tmp_path / "two.svg").read_bytes()
 
 
 def test_growth_asks_every_route(new_database, make_app):
