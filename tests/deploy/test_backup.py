@@ -64,3 +64,14 @@ def test_sqlite(tmp_path, blocks):
     assert "FAIL" not in said
     assert restored["students"] > 500 + 20
     assert restored["student_courses"] == 2000
+
+
+def test_a_password_in_the_address_is_no_argument_of_the_backup(tmp_path, blocks):
+    """What is in an argument, every user of the host can read: it is left out, and libpq takes it from PGPASSFILE."""
+    (line,) = [line for line in blocks[3].splitlines() if line.startswith("URL=")]
+    (tmp_path / "url").write_text(
+        "postgresql://course_management:s3cret:x@db.example.edu/course_management?sslmode=verify-full\n"
+    )
+    said = run(line.replace("/etc/course-management/database-url", str(tmp_path / "url")) + '\necho "$URL"', tmp_path)
+    assert said == "postgresql://course_management@db.example.edu/course_management?sslmode=verify-full\n"
+    assert any("PGPASSFILE" in block for block in blocks)
