@@ -95,8 +95,10 @@ def database(url: str, name: str) -> str:
 
 
 def main() -> int:
-    if SIZE // PART < (least := 2 * EACH * (WARM + AGAIN * TIMES + LINE + 2)):
-        sys.exit(f"A PART of SIZE must be at least {least} enrollments: requests of a kind, {TIMES} a round, have a student each.")
+    if (least := 2 * EACH * (WARM + AGAIN * TIMES + LINE + 2)) > SIZE // PART:
+        sys.exit(
+            f"A PART of SIZE must be at least {least} enrollments: requests of a kind, {TIMES} a round, have a student each."
+        )
     # Memory for all of it: what is compared is the work, not how much of a database is on the disk.
     with postgres(f"shared_buffers={max(128, SIZE // 1600)}MB", "max_wal_size=8GB") as server:
         sides = []
