@@ -57,7 +57,10 @@ class Inbox(Unreader):  # type: ignore[misc]  # gunicorn has no types
 
     def read(self, size: int | None = None, read_ahead: int | None = None) -> bytes:
         """So many bytes, or all."""
-        return self.take(len(self.data) if size is None else size)
+        if size is not None:
+            return self.take(size)
+        taken, self.data = self.data, b""
+        return bytes(taken)
 
     def take(self, size: int) -> bytes:
         """The first `size` bytes, or what there is of them."""
@@ -172,6 +175,8 @@ class Connection:
     @property
     def held(self) -> int:
         """The bytes in memory for its client."""
+        if self.stage == IDLE:
+            return 0
         body = self.body.body if isinstance(self.body, Chunked) else b""
         return len(self.inbox.data) + len(body) + len(self.rest)
 
@@ -197,7 +202,7 @@ class Connection:
     def _head(self, searched: int) -> http1.Request | None:
         """The request whose head is there, with its body; the first `searched` bytes are known to have no end of one."""
         data = self.inbox.data
-        self.by_head = data[:7].lstrip(_CRLF).startswith(b"HEAD ")
+        self.by_head = data.startswith((b"HEAD ", b"\r\nHEAD "))
         if data.find(b"\r\n\r\n", max(0, searched - 3)) < 0 and not self._is_spoilt(searched):
             if self.stage != HEAD:
                 self.enter(HEAD)

@@ -185,8 +185,10 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
         """Leave `conn` to whoever finds that it can go on."""
         large, what = conn.held > LITTLE, _OUT if conn.stage == ANSWER else _IN
         self.waiting[conn.fd] = conn
-        with contextlib.suppress(OSError):  # who had an event of another in hand, which had its number, took it and closed it
+        try:
             self.epoll.modify(conn.fd, _ONCE | what)
+        except OSError:  # who had an event of another in hand, which had its number, took it and closed it
+            return
         for slow in beyond(self.waiting.copy().values(), HELD) if large else ():
             if (found := self.waiting.pop(slow.fd, None)) is slow:
                 self._close(slow)

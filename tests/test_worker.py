@@ -96,7 +96,7 @@ def test_who_sends_half_a_request_is_given_up_and_holds_nobody(small):
     with dial(small) as head, dial(small) as body:
         head.sendall(halves[0])
         body.sendall(halves[1])
-        assert [head.recv(65536)[9:12], body.recv(65536)[9:12]] == [b"408", b"400"]
+        assert [head.recv(65536)[9:12], body.recv(65536)[9:12]] == [b"408", b"408"]
     assert small.request("GET", "/health/live").status == 200
 
 
