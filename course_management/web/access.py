@@ -56,6 +56,11 @@ def own_name() -> str | None:
     return getattr(g, "own_name", None)
 
 
+def may(scope: str) -> bool:
+    """Whether the caller has this scope; everybody has, where nobody is asked."""
+    return scope in g.get("scopes", SCOPES)
+
+
 def init_app(app: Flask, authenticate: Authenticate | None) -> None:
     """Have every request of `app` judged; without `authenticate` every caller may do everything, and nobody is asked.
 
@@ -100,6 +105,7 @@ def _caller(request: Request, authenticate: Authenticate) -> Caller:
 def _admit(need: Need, request: Request, caller: Caller) -> None:
     """Let the caller in. Raises ScopeMissing, alike whether what the path names exists or not."""
     actor.set(caller.name)
+    g.scopes = caller.scopes
     if need.scope in caller.scopes:
         return
     if need.own and caller.student_id is not None and (request.view_args or {})["student_id"] == caller.student_id:

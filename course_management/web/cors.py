@@ -8,9 +8,7 @@ from __future__ import annotations
 from flask import Flask, Response, request
 
 SENT = "Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, Prefer, X-Request-ID, traceparent"
-SHOWN = (
-    "ETag, Idempotent-Replayed, Link, Location, Preference-Applied, Retry-After, Total-Count, WWW-Authenticate, X-Request-ID"
-)
+SHOWN = "ETag, Idempotent-Replayed, Link, Location, Preference-Applied, Retry-After, Total-Count, WWW-Authenticate, X-Request-ID"
 
 
 def init_app(app: Flask, origins: tuple[str, ...]) -> None:
