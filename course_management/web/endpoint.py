@@ -31,10 +31,10 @@ class Endpoint:
     """A view's contract.
 
     `scope` is what a caller needs; with `own`, the student that the path's `student_id` names needs none (access.py). `many` says
-    that it answers a page of `answer`, `counts` that it tells the length of the list to whoever prefers that; `etag`, that preconditions apply. `first` is called like the view, before a transaction is
-    begun or a lock taken, with a connection; it may refuse, and what it returns joins what the view gets. `clashes` is called
-    likewise once a constraint has refused, and finds everything that is taken. `alone` says that the
-    view answers without a database.
+    that it answers a page of `answer`, `counts` that it tells the length of the list where that is preferred; `etag`, that
+    preconditions apply. `first` is called like the view, before a transaction is begun or a lock taken, with a connection; it may
+    refuse, and what it returns joins what the view gets. `clashes` is called likewise once a constraint has refused, and finds
+    everything that is taken. `alone` says that the view answers without a database.
     """
 
     writes: bool
