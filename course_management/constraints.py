@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Mapping
 from typing import Any
 
 import sqlalchemy as sa
 import sqlalchemy.exc as sa_exc
+from sqlalchemy.engine import Connection
 
-from course_management.errors import Error, Unavailable
+from course_management.errors import Error, Taken, Unavailable
 from course_management.extensions import Base
 
 # Classes of SQLSTATE (PostgreSQL, appendix A) that say "not now" rather than "not so": connection, authorization, transaction
@@ -42,6 +44,22 @@ def explain(error: BaseException) -> Error | None:
         kind = constraint.info.get("error") if constraint is not None else None
         return kind() if kind else None
     return Unavailable() if error.connection_invalidated or _is_away(error) else None
+
+
+def find_taken(
+    connection: Connection, table: sa.Table, values: Mapping[str, Any], but: sa.ColumnElement[bool]
+) -> list[tuple[type[Taken], int]]:
+    """Which of these unique `values` of columns are taken, in their order, each with the id of the row that has it.
+
+    Rows for which `but` holds are left out: those that the request is about. One statement.
+    """
+    wanted = {name: value for name, value in values.items() if value is not None}
+    if not wanted:
+        return []
+    either = sa.or_(*(table.c[name] == value for name, value in wanted.items()))
+    rows = connection.execute(sa.select(table.c.id, *(table.c[name] for name in wanted)).where(either, ~but)).mappings().all()
+    kinds = {name: _by_columns()[frozenset({f"{table.name}.{name}"})].info["error"] for name in wanted}
+    return [(kinds[name], row["id"]) for name, value in wanted.items() for row in rows if row[name] == value]
 
 
 def is_read_only(error: sa_exc.DBAPIError) -> bool:

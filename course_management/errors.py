@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 Fields = Mapping[str, Mapping[str, Any]]  # the fields of a problem document: names and JSON schemas
@@ -63,10 +63,35 @@ class Conflict(Error):
     sometimes = CLASHES
 
 
-class ExternalIdTaken(Conflict):
+def summary(faults: Sequence[Mapping[str, Any]], first: str) -> str:
+    """The first of the faults as a sentence, and how many more there are."""
+    return f"{first} ({len(faults) - 1} more in errors.)" if len(faults) > 1 else first
+
+
+class Taken(Conflict):
+    """A value that one row may have belongs to another; `errors` lists every such value of the body.
+
+    Each has a `pointer`, a `code`, a `detail` and, where the caller may read it, the `id` of the row it belongs to.
+    """
+
+    pointer: ClassVar[str]
+    always = CLASHES
+
+    def __init__(self, faults: Sequence[Mapping[str, Any]] = ()) -> None:
+        listed = faults or [self.fault()]
+        super().__init__(summary(listed, self.title), errors=listed)
+
+    @classmethod
+    def fault(cls, holder: int | None = None) -> dict[str, Any]:
+        """The entry of `errors` for this value, with the id of its `holder` where that is to be told."""
+        return {"pointer": cls.pointer, "code": cls.code, "detail": cls.title} | ({} if holder is None else {"id": holder})
+
+
+class ExternalIdTaken(Taken):
     """An external id belongs to one student at most, and to one course at most."""
 
     code = "external-id-taken"
+    pointer = "/external_id"
     title = "This external id is taken."
     remedy = "Find its owner with external_id=… on the list and change that one, or send another external id."
 
@@ -106,8 +131,8 @@ class Invalid(Error):
 
     def __init__(self, faults: list[dict[str, str]]) -> None:
         where = next(faults[0][kind] for kind in ("pointer", "parameter", "header") if kind in faults[0])
-        more = f" ({len(faults) - 1} more in errors.)" if len(faults) > 1 else ""
-        super().__init__(f"{where or 'The request'}: {faults[0]['detail']}{more}", errors=faults[: self.MOST])
+        first = f"{where or 'The request'}: {faults[0]['detail']}"
+        super().__init__(summary(faults, first), errors=faults[: self.MOST])
 
 
 class NotAuthenticated(Error):

@@ -17,7 +17,7 @@ from sqlalchemy.ext.compiler import compiles
 
 from course_management.prepared import Call, Statement
 
-# Below zero: no other advisory lock of the service (migrations/env.py) is there. By rising id, so that no two wait for each other.
+# Below zero, where the service has no other advisory lock (migrations/env.py). Taken by rising id: no two wait for each other.
 _PASS_GATES = Statement(
     "pass_gates", sa.text("SELECT pg_advisory_xact_lock_shared(-course) FROM unnest(CAST(:ids AS bigint[])) AS course")
 )

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column, validates
 
 from course_management import text
-from course_management.errors import COUNT, ID, MISSING, Conflict, ExternalIdTaken, NotFound, list_of
+from course_management.errors import COUNT, ID, MISSING, Conflict, ExternalIdTaken, NotFound, Taken, list_of, summary
 from course_management.extensions import KeyText, Model, Versioned
 
 
@@ -19,10 +22,11 @@ class CourseNotFound(NotFound):
     sometimes = MISSING
 
 
-class CourseNameTaken(Conflict):
+class CourseNameTaken(Taken):
     """A course's name belongs to it alone; upper and lower case make no difference."""
 
     code = "course-name-taken"
+    pointer = "/name"
     title = "Another course has this name."
     remedy = "Read that course with GET /courses/{name}, or choose another name."
 
@@ -30,36 +34,67 @@ class CourseNameTaken(Conflict):
 FULL_COURSES = {
     "courses": {
         **list_of(
-            *("id", "waitlist_open"),
+            *("id", "waitlist_open", "seats_free", "asked"),
             id=ID,
             waitlist_open={"type": "boolean", "description": "Whether the waitlist has room.", "example": True},
             seats_free={**COUNT, "description": "How many seats are free.", "example": 2},
             asked={**COUNT, "description": "How many seats the request asks for.", "example": 5},
         ),
         "description": "Every course of the request without enough room.",
-        "example": [{"id": 7, "waitlist_open": True}],
+        "example": [{"id": 7, "waitlist_open": True, "seats_free": 2, "asked": 5}],
     },
 }
 
 
-class CourseFull(Conflict):
-    """Every seat is taken; `courses` names every full course of the request, and whether its waitlist has room."""
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A course that cannot give what a request asks of it; `pair` is the first student and course that got nothing."""
+
+    pair: tuple[int, int]
+    waitlist_open: bool
+    seats_free: int
+    asked: int
+    detail: str
+
+
+class NoRoom(Conflict):
+    """A request asks for more than some courses have: `refusals` has each of them, and the answer tells its numbers.
+
+    Where a constraint of the database refused, which only a missing lock could bring about, there are none.
+    """
+
+    always = FULL_COURSES
+
+    def __init__(self, refusals: Sequence[Refusal] = ()) -> None:
+        names = ("waitlist_open", "seats_free", "asked")
+        courses = [{"id": one.pair[1]} | {name: getattr(one, name) for name in names} for one in refusals]
+        super().__init__(summary(courses, refusals[0].detail) if refusals else None, courses=courses)
+        self.refusals = refusals
+
+
+class CourseFull(NoRoom):
+    """A course has fewer free seats than the request asks for; `courses` names every such course of the request.
+
+    Each has the number of `seats_free` and of those `asked` for, and says whether its waitlist has room (`waitlist_open`).
+    `errors` points at the first student or course of the body that got no seat.
+    """
 
     code = "course-full"
-    title = "Every seat in this course is taken."
+    title = "There are not enough free seats."
     remedy = (
-        'Choose another course, or send the request again with "waitlist": true to join the line where waitlist_open is true.'
+        'Choose another course, or send the request again with "waitlist": true to join the waitlist where waitlist_open is true.'
     )
-    always = FULL_COURSES
 
 
-class WaitlistFull(Conflict):
-    """The course is full and so is its waitlist (one of 0 places is); `courses` names every such course."""
+class WaitlistFull(NoRoom):
+    """A course has fewer free seats and waitlist positions than the request asks for; `courses` names every such course.
+
+    Its `detail` says whether the waitlist is full, has too little room, or does not exist (`waitlist_capacity` is 0).
+    """
 
     code = "waitlist-full"
-    title = "The waitlist of this course is full."
+    title = "There are not enough free seats and waitlist positions."
     remedy = "Choose another course (GET /courses?open=true lists those with a free seat), or try again later."
-    always = FULL_COURSES
 
 
 class CapacityBelowEnrolled(Conflict):

@@ -52,8 +52,8 @@ class CourseIn(StrictSchema):
 class CourseInChange(ChangeSchema, CourseIn):
     """A change of a course."""
 
-    seats_taken = fields.Integer(dump_only=True, allow_none=True)
-    waitlisted = fields.Integer(dump_only=True)
+    seats_taken = Total(dump_only=True, allow_none=True, metadata={"example": 12})
+    waitlisted = Total(dump_only=True, metadata={"example": 0})
 
 
 class CourseOut(Answer):

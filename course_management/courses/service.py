@@ -6,11 +6,13 @@ import re
 from typing import Any, cast
 
 import sqlalchemy as sa
+from sqlalchemy.engine import Connection
 from sqlalchemy.orm import Session, aliased
 
-from course_management import text
+from course_management import constraints, text
 from course_management.courses.gate import close_gate
 from course_management.courses.models import Course, CourseNotFound, tag
+from course_management.errors import Taken
 from course_management.extensions import Reader
 from course_management.logs import note
 from course_management.paging import Condition, Listing, Page
@@ -54,6 +56,13 @@ def create_course(session: Session, *, waitlist_capacity: int | None = 0, **give
     session.flush()
     note(session, "course created", course_id=course.id)
     return course
+
+
+def find_clashes(connection: Connection, course: int | str = 0, **given: Any) -> list[tuple[type[Taken], int]]:
+    """What of `given` belongs to other courses than this one, and to which."""
+    own = _table.c.id == course if isinstance(course, int) else _table.c.name_key == text.key(course)
+    values = {"name_key": given.get("name") and text.key(given["name"]), "external_id": given.get("external_id")}
+    return constraints.find_taken(connection, _table, values, own)
 
 
 def get_course_by_id(session: Session, course_id: int, *, for_update: bool = False) -> Course:

@@ -31,7 +31,9 @@ TOO_SMALL = (CapacityBelowEnrolled, WaitlistCapacityBelowWaitlisted)
 
 
 @bp.post("/courses", endpoint="createCourse")
-@writing(scope="courses:write", body=CourseIn(), answer=CourseOut, status=(201,), errors=TAKEN, etag=True)
+@writing(
+    scope="courses:write", body=CourseIn(), answer=CourseOut, status=(201,), errors=TAKEN, clashes=service.find_clashes, etag=True
+)
 def create_course(session: Session, **given: Any) -> Response:
     """Create a course."""
     course = service.create_course(session, **given)
@@ -59,6 +61,7 @@ def get_course(connection: Connection, course: int | str) -> Response:
     body=CourseInChange(),
     answer=CourseOut,
     errors=(CourseNotFound, *TAKEN, *TOO_SMALL, Stale),
+    clashes=service.find_clashes,
     etag=True,
 )
 def update_course(session: Session, course: int | str, **changes: Any) -> Response:

@@ -6,10 +6,10 @@ succeed, under the locks, so that it is right.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
-from course_management.courses.models import CourseFull, WaitlistFull
+from course_management.courses.models import CourseFull, Refusal, WaitlistFull
 from course_management.enrollments.models import ENROLLED, WAITLISTED
 
 Pair = tuple[int, int]  # student id, course id
@@ -62,11 +62,10 @@ def place(courses: Mapping[int, Seats], standing: Mapping[Pair, str], wanted: It
     """Give every pair of `wanted` a seat or, with `waitlist`, a place in line, in the order given; counts in `courses` go along.
 
     `standing` holds the state of those pairs that exist. Raises CourseFull with every full course, or WaitlistFull with every
-    course whose line is full.
+    course whose waitlist has no room either.
     """
     placed = Placement()
-    full: dict[int, bool] = {}
-    closed: dict[int, bool] = {}
+    refused: dict[int, list[Pair]] = {}
     for pair in wanted:
         course, state = courses[pair[1]], standing.get(pair)
         if state == ENROLLED:
@@ -74,16 +73,47 @@ def place(courses: Mapping[int, Seats], standing: Mapping[Pair, str], wanted: It
         elif state is None and (course.free is None or course.free > 0):
             course.take()
             placed.added.append(pair)
-        elif not waitlist:
-            full[course.id] = course.line_open
-        elif state == WAITLISTED:
+        elif waitlist and state == WAITLISTED:
             placed.in_line.append(pair)
-        elif course.line_open:
+        elif waitlist and course.line_open:
             placed.joined[pair] = course.join()
             placed.in_line.append(pair)
         else:
-            closed[course.id] = False
-    for refused, error in ((full, CourseFull), (closed, WaitlistFull)):
-        if refused:
-            raise error(courses=[{"id": course, "waitlist_open": is_open} for course, is_open in refused.items()])
+            refused.setdefault(course.id, []).append(pair)
+    if refused:
+        why = _no_position if waitlist else _no_seat
+        refusals = [_refusal(courses[course], pairs, placed, why) for course, pairs in refused.items()]
+        raise (WaitlistFull if waitlist else CourseFull)(refusals)
     return placed
+
+
+Why = Callable[
+    [Seats, int, int, int], str
+]  # in words: of the course, its free seats, its free positions, how many were asked for
+
+
+def _refusal(course: Seats, pairs: list[Pair], placed: Placement, why: Why) -> Refusal:
+    """Why a course refuses these pairs, by what it had before this request took the rest."""
+    gained, joined = (sum(pair[1] == course.id for pair in some) for some in (placed.added, placed.joined))
+    free, asked = (course.free or 0) + gained, gained + joined + len(pairs)
+    positions = joined if course.waitlist_capacity is None else course.waitlist_capacity - course.waitlisted + joined
+    is_open = course.waitlist_capacity is None or positions > 0
+    return Refusal(pairs[0], is_open, free, asked, why(course, free, positions, asked))
+
+
+def _no_seat(course: Seats, free: int, _: int, asked: int) -> str:
+    if not free:
+        return f"Every seat in course {course.id} is taken."
+    return f"Course {course.id} has {_some(free, 'free seat')}, and {asked} were asked for."
+
+
+def _no_position(course: Seats, free: int, positions: int, asked: int) -> str:
+    if not free and not positions:
+        waitlist = "it has no waitlist" if course.waitlist_capacity == 0 else "its waitlist is full"
+        return f"Every seat in course {course.id} is taken, and {waitlist}."
+    waitlist = "no waitlist" if course.waitlist_capacity == 0 else _some(positions, "free waitlist position")
+    return f"Course {course.id} has {_some(free, 'free seat')} and {waitlist}, and {asked} were asked for."
+
+
+def _some(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import orjson
 from flask import Blueprint, Response
 from sqlalchemy.engine import Connection
 from sqlalchemy.orm import Session
 
-from course_management.courses.models import CourseFull, CourseNotFound, WaitlistFull
+from course_management.courses.models import CourseFull, CourseNotFound, NoRoom, WaitlistFull
 from course_management.courses.service import get_course_id
 from course_management.enrollments import lists, schemas, service
 from course_management.enrollments.models import EnrollmentNotFound
@@ -17,6 +18,8 @@ from course_management.errors import Stale
 from course_management.students.models import StudentNotFound
 from course_management.web import access, etags
 from course_management.web.endpoint import reading, writing
+from course_management.web.problems import from_error
+from course_management.web.requests import BODY, current
 from course_management.web.responses import no_content, page, prefers_count, show
 
 bp = Blueprint("enrollments", __name__)
@@ -25,6 +28,21 @@ Known = dict[str, Any]
 
 NEITHER = (StudentNotFound, CourseNotFound)
 REFUSALS = (*NEITHER, CourseFull, WaitlistFull)
+
+
+@bp.app_errorhandler(NoRoom)
+def refuse(error: NoRoom) -> Response:
+    """The problem of courses without room, with where in the body each was asked for first what it could not give."""
+    body = orjson.loads(current().environ.get(BODY, b"{}"))
+    faults = [{"pointer": _pointer(body, *one.pair), "code": error.code, "detail": one.detail} for one in error.refusals]
+    error.fields |= {"errors": faults} if faults else {}
+    return from_error(error)
+
+
+def _pointer(body: dict[str, Any], student_id: int, course_id: int) -> str:
+    if "student_ids" in body:
+        return f"/student_ids/{body['student_ids'].index(student_id)}"
+    return f"/course_ids/{body['course_ids'].index(course_id)}" if "course_ids" in body else "/course_id"
 
 
 def look_at_courses(connection: Connection, student_id: int, course_ids: list[int], waitlist: bool) -> Known:

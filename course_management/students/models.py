@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column, relationship, validates
 
 from course_management import text
-from course_management.errors import MISSING, Conflict, ExternalIdTaken, NotFound
+from course_management.errors import MISSING, ExternalIdTaken, NotFound, Taken
 from course_management.extensions import KeyText, Model, Versioned
 
 if TYPE_CHECKING:
@@ -24,10 +24,11 @@ class StudentNotFound(NotFound):
     sometimes = MISSING
 
 
-class StudentEmailTaken(Conflict):
+class StudentEmailTaken(Taken):
     """An e-mail address belongs to one student at most; upper and lower case make no difference."""
 
     code = "student-email-taken"
+    pointer = "/email"
     title = "Another student has this e-mail address."
     remedy = "Find that student with GET /students?email=…, or send another address."
 

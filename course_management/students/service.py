@@ -8,7 +8,8 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 from sqlalchemy.orm import Session
 
-from course_management import text
+from course_management import constraints, text
+from course_management.errors import Taken
 from course_management.extensions import Reader
 from course_management.logs import note
 from course_management.paging import Condition, Listing, Page
@@ -43,6 +44,12 @@ def create_student(session: Session, *, name: str, email: str | None = None, ext
     session.flush()
     note(session, "student created", student_id=student.id)
     return student
+
+
+def find_clashes(connection: Connection, student_id: int = 0, **given: Any) -> list[tuple[type[Taken], int]]:
+    """What of `given` belongs to other students than this one, and to whom."""
+    values = {"email_key": given.get("email") and text.key(given["email"]), "external_id": given.get("external_id")}
+    return constraints.find_taken(connection, _table, values, _table.c.id == student_id)
 
 
 def get_student(session: Session, student_id: int, *, for_update: bool = False) -> Student:

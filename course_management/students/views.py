@@ -24,7 +24,15 @@ TAKEN = (StudentEmailTaken, ExternalIdTaken)
 
 
 @bp.post("/students", endpoint="createStudent")
-@writing(scope="students:write", body=StudentIn(), answer=StudentOut, status=(201,), errors=TAKEN, etag=True)
+@writing(
+    scope="students:write",
+    body=StudentIn(),
+    answer=StudentOut,
+    status=(201,),
+    errors=TAKEN,
+    clashes=service.find_clashes,
+    etag=True,
+)
 def create_student(session: Session, **given: Any) -> Response:
     """Create a student."""
     access.refuse_new_identity(given)
@@ -49,7 +57,12 @@ def get_student(connection: Connection, student_id: int) -> Response:
 @bp.put("/students/<id:student_id>", endpoint="updateStudent")
 @bp.patch("/students/<id:student_id>", endpoint="patchStudent")
 @writing(
-    scope="students:write", body=StudentInChange(), answer=StudentOut, errors=(StudentNotFound, *TAKEN, Stale), etag=True
+    scope="students:write",
+    body=StudentInChange(),
+    answer=StudentOut,
+    errors=(StudentNotFound, *TAKEN, Stale),
+    clashes=service.find_clashes,
+    etag=True,
 )
 def update_student(session: Session, student_id: int, **changes: Any) -> Response:
     """Change a student: what the body does not name stays, null clears."""

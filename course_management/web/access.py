@@ -78,6 +78,12 @@ def _log(refusal: Error) -> None:
     info("access refused", code=refusal.code, reason=refusal.detail)
 
 
+def may(scope: str) -> bool:
+    """Whether the caller has this scope; everybody has, where nobody is asked."""
+    caller = current().environ.get(INTERNAL)
+    return caller is None or scope in caller.scopes
+
+
 def init_app(app: Flask, authenticate: Authenticate | None) -> None:
     """Have every request of `app` judged; without `authenticate` every caller may do everything, and nobody is asked.
 

@@ -13,10 +13,12 @@ from typing import Any
 
 from flask import Response
 from marshmallow import Schema
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from course_management.errors import Error
-from course_management.web import etags, idempotency, transaction
+from course_management import constraints
+from course_management.errors import Error, Taken
+from course_management.web import access, etags, idempotency, transaction
 from course_management.web.addresses import as_course
 from course_management.web.requests import current
 from course_management.web.responses import body as parse_body
@@ -30,9 +32,10 @@ class Endpoint:
     """A view's contract.
 
     `scope` is what a caller needs; with `own`, the student that the path's `student_id` names needs none (access.py). `many` says
-    that it answers a page of `answer`, `counts` that it tells the length of the list to whoever prefers that; `etag`, that preconditions apply. `first` is called like the view, before a transaction is
-    begun or a lock taken, with a connection; it may refuse, and what it returns joins what the view gets. `alone` says that the
-    view answers without a database.
+    that it answers a page of `answer`, `counts` that it tells the length of the list where that is preferred; `etag`, that
+    preconditions apply. `first` is called like the view, before a transaction is begun or a lock taken, with a connection; it may
+    refuse, and what it returns joins what the view gets. `clashes` is called likewise once a constraint has refused, and finds
+    everything that is taken. `alone` says that the view answers without a database.
     """
 
     writes: bool
@@ -47,6 +50,7 @@ class Endpoint:
     errors: tuple[type[Error], ...] = ()
     etag: bool = False
     first: Callable[..., dict[str, Any]] | None = None
+    clashes: Callable[..., list[tuple[type[Taken], int]]] | None = None
     alone: bool = False
 
 
@@ -76,17 +80,39 @@ def _endpoint(endpoint: Endpoint) -> Callable[[View], View]:
                 return view(**given)
             if not endpoint.writes:
                 return transaction.read(lambda connection: view(connection, **given))
-            key, first = idempotency.key_of_request(), endpoint.first
-            if key:  # only the transaction knows whether this is a repetition
-                work = _once(view, key, first)
-                return transaction.write(lambda session: work(session, **given))
-            look = (lambda connection: first(connection, **given)) if first else None
-            return transaction.write(lambda session, **known: view(session, **(given | known)), look)
+            if not endpoint.clashes:
+                return _write(view, endpoint, given)
+            try:
+                return _write(view, endpoint, given)
+            except IntegrityError as error:
+                raise _with_all_clashes(endpoint, error, given) from error
 
         run.endpoint = endpoint  # type: ignore[attr-defined]  # read by openapi.py
         return run
 
     return decorate
+
+
+def _write(view: View, endpoint: Endpoint, given: dict[str, Any]) -> Response:
+    key, first = idempotency.key_of_request(), endpoint.first
+    if key:  # only the transaction knows whether this is a repetition
+        work = _once(view, key, first)
+        return transaction.write(lambda session: work(session, **given))
+    look = (lambda connection: first(connection, **given)) if first else None
+    return transaction.write(lambda session, **known: view(session, **(given | known)), look)
+
+
+def _with_all_clashes(endpoint: Endpoint, error: IntegrityError, given: dict[str, Any]) -> Exception:
+    """The refusal with everything that is taken, looked up now that the transaction is undone; `error` where it is another one.
+
+    Where nothing is taken any more, it names what the constraint named. Raises sqlalchemy.exc.DBAPIError.
+    """
+    named, find = constraints.explain(error), endpoint.clashes
+    if not isinstance(named, Taken) or find is None:
+        return error
+    clashes = transaction.read(lambda connection: find(connection, **given))
+    shown = access.may(str(endpoint.scope).replace(":write", ":read"))
+    return clashes[0][0]([kind.fault(holder if shown else None) for kind, holder in clashes]) if clashes else named
 
 
 def _once(view: View, key: str, first: Callable[..., dict[str, Any]] | None) -> View:

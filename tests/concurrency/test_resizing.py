@@ -1,4 +1,4 @@
-"""A course is edited while students enroll without a pause: the edit waits for the requests before it, not for those that follow."""
+"""An edit of a course waits for the enrollments before it, and not for those that follow, however many overlap."""
 
 from __future__ import annotations
 
@@ -21,7 +21,9 @@ def served(new_database, make_app, tmp_path_factory):
     app = make_app(url)
     with app.app_context():
         upgrade()
-    with Gunicorn({"DATABASE_URL": url, "WEB_CONCURRENCY": "3", "THREADS": "11"}, log=tmp_path_factory.mktemp("gunicorn") / "log") as server:
+    with Gunicorn(
+        {"DATABASE_URL": url, "WEB_CONCURRENCY": "3", "THREADS": "11"}, log=tmp_path_factory.mktemp("gunicorn") / "log"
+    ) as server:
         yield app, server
 
 

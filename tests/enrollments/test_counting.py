@@ -53,7 +53,13 @@ def test_its_tag_is_good_for_reading_and_editing(client, course):
 
 @pytest.mark.parametrize(
     "prefer",
-    ["count=exact", "Count = exact", 'respond-async, count="exact"; why=here', "return=minimal,count=EXACT", "count=exact, count=no"],
+    [
+        "count=exact",
+        "Count = exact",
+        'respond-async, count="exact"; why=here',
+        "return=minimal,count=EXACT",
+        "count=exact, count=no",
+    ],
 )
 def test_a_roster_tells_its_length_where_that_is_preferred(roster, prefer):
     for method in ("get", "head"):
@@ -62,7 +68,9 @@ def test_a_roster_tells_its_length_where_that_is_preferred(roster, prefer):
         assert "Prefer" in answer.headers["Vary"]
 
 
-@pytest.mark.parametrize("prefer", [None, "", "count", "count=planned", "counted=exact", "count=no, count=exact", '"count=exact', ",;="])
+@pytest.mark.parametrize(
+    "prefer", [None, "", "count", "count=planned", "counted=exact", "count=no, count=exact", '"count=exact', ",;="]
+)
 def test_and_is_not_counted_otherwise(roster, statements, prefer):
     with statements() as sent:
         answer = roster(prefer)
