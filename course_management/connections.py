@@ -69,8 +69,7 @@ def _put_back(connection: Connection, sound: bool) -> None:
 def _roll_back(connection: Connection) -> None:
     """End the transaction that the server may still be in: after a COMMIT that failed SQLAlchemy thinks it is over."""
     try:
-        dbapi: Any = connection.connection.dbapi_connection
-        dbapi.rollback()
+        connection.dialect.do_rollback(connection.connection)  # as the pool does with what comes back
     except connection.dialect.loaded_dbapi.Error as error:
         connection.invalidate(error)
 
