@@ -16,7 +16,7 @@ run: .venv/installed
 
 # PostgreSQL, gunicorn and nginx as in production, on this machine: make up, or make up PORT=8080
 up: .venv/installed-dev
-	@exec $(BIN)/python -m deploy.topology
+	@exec $(BIN)/python -m devtools.topology
 
 # Two files at a time; those that want the machine for themselves after the others.
 test: .venv/installed-dev

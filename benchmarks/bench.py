@@ -1,7 +1,8 @@
-"""How fast is the service? `make bench`: PostgreSQL, gunicorn as shipped, everything on, a driver in a process of its own.
+"""How fast is the service? `make bench`: PostgreSQL, gunicorn as shipped, everything on, a driver
+in a process of its own.
 
-SECONDS (5) of each kind of request, CONNECTIONS (32), STUDENTS (100000) and COURSES (1000) of the demo data come from the
-environment.
+SECONDS (5) of each kind of request, CONNECTIONS (32), STUDENTS (100000) and COURSES (1000) of the
+demo data come from the environment.
 """
 
 from __future__ import annotations
@@ -20,21 +21,35 @@ from benchmarks.driver import drive
 from benchmarks.inside import Service
 from benchmarks.stage import load, postgres, prepare
 from benchmarks.workloads import EACH, WORKS, World, requests
-from tests.postgres import Server
-from tests.server import Gunicorn
+from devtools.gunicorn import Gunicorn
+from devtools.postgres import Server
 
 SECONDS = float(os.environ.get("SECONDS") or 5)
 CONNECTIONS, STUDENTS, COURSES = (
-    int(os.environ.get(name) or default) for name, default in (("CONNECTIONS", 32), ("STUDENTS", 100_000), ("COURSES", 1000))
+    int(os.environ.get(name) or default)
+    for name, default in (("CONNECTIONS", 32), ("STUDENTS", 100_000), ("COURSES", 1000))
 )
 WARM = 0.2  # of the seconds, before what counts
 COUNTED = 2  # requests whose statements are seen: the first on a connection costs more
-HEAD = ("request", "a second", "p50 ms", "p99 ms", "us app", "us PostgreSQL", "us driver", "statements", "failed")
+HEAD = (
+    "request",
+    "a second",
+    "p50 ms",
+    "p99 ms",
+    "us app",
+    "us PostgreSQL",
+    "us driver",
+    "statements",
+    "failed",
+)
 ROW = "{:<12}{:>10}{:>9}{:>9}{:>9}{:>15}{:>11}{:>12}{:>8}"
 
 
 def main() -> int:
-    with postgres("shared_buffers=256MB", "max_wal_size=4GB") as server, tempfile.TemporaryDirectory() as folder:
+    with (
+        postgres("shared_buffers=256MB", "max_wal_size=4GB") as server,
+        tempfile.TemporaryDirectory() as folder,
+    ):
         load(server.url, STUDENTS, COURSES, EACH)
         token = prepare(server.url, "api-keys", "create", "--name", "benchmark", "--scope", "admin")
         settings = {"DATABASE_URL": server.url, "AUTH": "required"}
@@ -42,10 +57,18 @@ def main() -> int:
         with Gunicorn({**settings, "WEB_CONCURRENCY": "1"}, log=Path(folder, "one")):
             start = time.perf_counter() - began
         context = multiprocessing.get_context("spawn")
-        with Gunicorn(settings, log=Path(folder, "log")) as service, ProcessPoolExecutor(1, context) as driver:
+        with (
+            Gunicorn(settings, log=Path(folder, "log")) as service,
+            ProcessPoolExecutor(1, context) as driver,
+        ):
             failed = report(server, service, token, driver)
-            memory = sorted(processes.resident(worker) for worker in processes.children(service.process.pid))
-        print(f"\none worker answers {start:.2f} s after the command; memory of a worker {memory[0]:.0f} to {memory[-1]:.0f} MB")
+            memory = sorted(
+                processes.resident(worker) for worker in processes.children(service.process.pid)
+            )
+        print(
+            f"\none worker answers {start:.2f} s after the command; memory of a worker "
+            f"{memory[0]:.0f} to {memory[-1]:.0f} MB"
+        )
     return int(failed > 0)
 
 
@@ -54,18 +77,27 @@ def world_of(service: Gunicorn, token: str) -> World:
 
     def course(name: str, capacity: int) -> int:
         fields = {"name": name, "level": "senior", "capacity": capacity}
-        return int(service.request("POST", "/courses", fields, {"Authorization": f"Bearer {token}"}).json["id"])
+        return int(
+            service.request("POST", "/courses", fields, {"Authorization": f"Bearer {token}"}).json[
+                "id"
+            ]
+        )
 
     return World(STUDENTS, COURSES, course("Full", 0), course("Roomy", STUDENTS))
 
 
 def report(server: Server, service: Gunicorn, token: str, driver: Executor) -> int:
-    """Print a row for each kind of request, then the limit; the number of answers that were wrong."""
+    """Print a row for each kind of request, then the limit; the number of answers that were
+    wrong.
+    """
     world = world_of(service, token)
     inside = Service(server.url)
     inside.listen()
     database = int(Path(server.home, "data", "postmaster.pid").read_text().split()[0])
-    print(f"{STUDENTS} students, {COURSES} courses, {STUDENTS * EACH} enrollments; {CONNECTIONS} connections (bulk: 1)\n")
+    print(
+        f"{STUDENTS} students, {COURSES} courses, {STUDENTS * EACH} enrollments; {CONNECTIONS} "
+        "connections (bulk: 1)\n"
+    )
     print(ROW.format(*HEAD), flush=True)
     failed, rates = 0, {}
     for name, work in WORKS.items():
@@ -81,13 +113,23 @@ def report(server: Server, service: Gunicorn, token: str, driver: Executor) -> i
         rates[name] = count / done.seconds
         times = (f"{took[count // 2] * 1000:.1f}", f"{took[int(count * 0.99)] * 1000:.1f}")
         costs = (f"{app:.0f}", f"{postgresql:.0f}", f"{done.cpu / count * 1e6:.0f}")
-        print(ROW.format(name, f"{rates[name]:.0f}", *times, *costs, statements, done.failed + warm.failed), flush=True)
+        print(
+            ROW.format(
+                name, f"{rates[name]:.0f}", *times, *costs, statements, done.failed + warm.failed
+            ),
+            flush=True,
+        )
         if work.enrollments > 1:
             print(f"{'':<12}{rates[name] * work.enrollments:>10.0f} enrollments a second")
     print("\nthe limit: the same statements in pgbench, prepared")
     for name in limit.VALUES:
-        tps = limit.transactions(server, limit.script(name, inside, world), world, CONNECTIONS, SECONDS)
-        print(f"{name:<12}{tps:>10.0f} a second; the service does {rates[name] / tps:.0%} of it", flush=True)
+        tps = limit.transactions(
+            server, limit.script(name, inside, world), world, CONNECTIONS, SECONDS
+        )
+        print(
+            f"{name:<12}{tps:>10.0f} a second; the service does {rates[name] / tps:.0%} of it",
+            flush=True,
+        )
     return failed
 
 

@@ -11,7 +11,9 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A status, a body, and when the request went out and the answer came in (seconds of `time.perf_counter`)."""
+    """A status, a body, and when the request went out and the answer came in (seconds of
+    `time.perf_counter`).
+    """
 
     status: int
     body: bytes
@@ -30,12 +32,19 @@ class Connection:
         """Send one request and wait for its answer."""
         sent = time.perf_counter()
         data = json.dumps(body).encode() if body is not None else b""
-        head = f"{method} {path} HTTP/1.1\r\nHost: storm\r\nContent-Type: application/json\r\nContent-Length: {len(data)}\r\n\r\n"
+        head = (
+            f"{method} {path} HTTP/1.1\r\nHost: storm\r\nContent-Type: "
+            f"application/json\r\nContent-Length: {len(data)}\r\n\r\n"
+        )
         if self.writer is None:
             self.reader, self.writer = await asyncio.open_connection("127.0.0.1", self.port)
         self.writer.write(head.encode() + data)
         answer = (await self.reader.readuntil(b"\r\n\r\n")).lower()
-        length = int(answer.split(b"content-length:")[1].split(b"\r\n")[0]) if b"content-length:" in answer else 0
+        length = (
+            int(answer.split(b"content-length:")[1].split(b"\r\n")[0])
+            if b"content-length:" in answer
+            else 0
+        )
         content = await self.reader.readexactly(length)
         if b"connection: close" in answer:
             self.writer.close()
@@ -44,7 +53,9 @@ class Connection:
 
 
 async def race(port: int, requests: list[tuple[Any, ...]], connections: int) -> list[Answer]:
-    """Send the requests over so many connections, each when its connection is free; answers in their order."""
+    """Send the requests over so many connections, each when its connection is free; answers in
+    their order.
+    """
     answers: dict[int, Answer] = {}
     todo = iter(range(len(requests)))
 

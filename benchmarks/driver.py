@@ -1,4 +1,6 @@
-"""Drives the service from a process of its own: plain sockets on one epoll, one request after the other on each."""
+"""Drives the service from a process of its own: plain sockets on one epoll, one request after
+the other on each.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,9 @@ READY = 50_000  # requests made before the clock starts: making one costs as muc
 
 @dataclass(frozen=True)
 class Driven:
-    """What a run gave: seconds it took, those of each answer, answers that were not as they must be, the driver's own CPU (s)."""
+    """What a run gave: seconds it took, those of each answer, answers that were not as they must
+    be, the driver's own CPU (s).
+    """
 
     seconds: float
     took: list[float]
@@ -39,7 +43,9 @@ class Line:
         self.sock.sendall(message)
 
     def read(self) -> int:
-        """The status where the whole answer is there, else 0. Raises ConnectionError where none will come."""
+        """The status where the whole answer is there, else 0. Raises ConnectionError where none
+        will come.
+        """
         got = self.sock.recv(262144)
         if not got:
             raise ConnectionError("the service hung up")
@@ -49,7 +55,9 @@ class Line:
             if end < 0:
                 return 0
             at = self.data.find(b"Content-Length: ") + 16
-            self.length = end + 4 + (int(self.data[at : self.data.find(b"\r", at)]) if at > 15 else 0)
+            self.length = (
+                end + 4 + (int(self.data[at : self.data.find(b"\r", at)]) if at > 15 else 0)
+            )
         return int(self.data[9:12]) if len(self.data) >= self.length else 0
 
 
@@ -62,8 +70,12 @@ def message(token: str, method: str, target: str, body: Any) -> bytes:
     return f"{head}\r\n".encode() + data
 
 
-def drive(port: int, token: str, name: str, world: World, connections: int, seconds: float, skip: int) -> Driven:
-    """Send requests of one kind for so many seconds, those after the first `skip`; each connection waits for its answer."""
+def drive(
+    port: int, token: str, name: str, world: World, connections: int, seconds: float, skip: int
+) -> Driven:
+    """Send requests of one kind for so many seconds, those after the first `skip`; each
+    connection waits for its answer.
+    """
     work = WORKS[name]
     connections = work.connections or connections
     source = (message(token, *asked) for asked in islice(requests(name, world), skip, None))

@@ -1,7 +1,9 @@
-"""Does anything get slower as a school grows? `make bench-growth`: every route on a big database and on one of a hundredth.
+"""Does anything get slower as a school grows? `make bench-growth`: every route on a big database
+and on one of a hundredth.
 
-SIZE (10000000) enrollments, a tenth as many students and a hundredth as many courses; TIMES (60) requests of each kind, in turns;
-the small one is a PART (100th) of it. ONLY measures the kinds whose label has this in it.
+SIZE (10000000) enrollments, a tenth as many students and a hundredth as many courses; TIMES (60)
+requests of each kind, in turns; the small one is a PART (100th) of it. ONLY measures the kinds
+whose label has this in it.
 """
 
 from __future__ import annotations
@@ -22,7 +24,8 @@ from benchmarks.side import EACH, LINE, Side
 from benchmarks.stage import postgres
 
 SIZE, PART, TIMES = (
-    int(os.environ.get(name) or default) for name, default in (("SIZE", 10_000_000), ("PART", 100), ("TIMES", 60))
+    int(os.environ.get(name) or default)
+    for name, default in (("SIZE", 10_000_000), ("PART", 100), ("TIMES", 60))
 )
 ONLY = os.environ.get("ONLY", "")
 MOST = 1.2  # times the small one's time, or statements
@@ -32,7 +35,9 @@ AGAIN = 3  # rounds for a kind that looks slow: these machines are noisy
 
 @dataclass
 class Measured:
-    """What requests of one kind cost on one side: seconds of each, and the statements of the last."""
+    """What requests of one kind cost on one side: seconds of each, and the statements of the
+    last.
+    """
 
     case: Case
     side: Side
@@ -57,7 +62,9 @@ class Measured:
 
 
 def compare(big: Measured, small: Measured) -> float:
-    """How many times the small one's time the big one takes; asked in turns, so that what disturbs one disturbs the other."""
+    """How many times the small one's time the big one takes; asked in turns, so that what
+    disturbs one disturbs the other.
+    """
     for _ in range(WARM):
         big.once()
         small.once()
@@ -97,7 +104,8 @@ def database(url: str, name: str) -> str:
 def main() -> int:
     if (least := 2 * EACH * (WARM + AGAIN * TIMES + LINE + 2)) > SIZE // PART:
         sys.exit(
-            f"A PART of SIZE must be at least {least} enrollments: requests of a kind, {TIMES} a round, have a student each."
+            f"A PART of SIZE must be at least {least} enrollments: requests of a kind, {TIMES} "
+            "a round, have a student each."
         )
     # Memory for all of it: what is compared is the work, not how much of a database is on the disk.
     with postgres(f"shared_buffers={max(128, SIZE // 1600)}MB", "max_wal_size=8GB") as server:
@@ -105,7 +113,10 @@ def main() -> int:
         for name, size in (("big", SIZE), ("small", SIZE // PART)):
             began = time.perf_counter()
             sides.append(Side(database(server.url, name), size))
-            print(f"{name:<6}{size:>11} enrollments, loaded in {time.perf_counter() - began:.0f} s", flush=True)
+            print(
+                f"{name:<6}{size:>11} enrollments, loaded in {time.perf_counter() - began:.0f} s",
+                flush=True,
+            )
             sides[-1].service.listen()
         return report(*sides)
 
@@ -115,18 +126,29 @@ def report(big: Side, small: Side) -> int:
     print(f"{'request':<68}{'us small':>9}{'us big':>9}{'ratio':>7}{'statements':>12}  verdict")
     bad = 0
     pairs = [
-        {c.label: c for kind in (lists.whole, lists.within, routes.others) for c in kind(side) if ONLY in c.label}
+        {
+            c.label: c
+            for kind in (lists.whole, lists.within, routes.others)
+            for c in kind(side)
+            if ONLY in c.label
+        }
         for side in (big, small)
     ]
-    both = [label for label in pairs[0] if label in pairs[1]]  # on the small one a list may have one page
+    # on the small one a list may have one page
+    both = [label for label in pairs[0] if label in pairs[1]]
     for label in both:
-        measured = [Measured(cases[label], side) for cases, side in zip(pairs, (big, small), strict=True)]
+        measured = [
+            Measured(cases[label], side) for cases, side in zip(pairs, (big, small), strict=True)
+        ]
         ratio = compare(*measured)
         said = verdict(*measured, ratio)
         bad += not said.startswith(("ok", "excepted"))
         one, other = measured
         counts = f"{len(other.sent)}/{len(one.sent)}"
-        print(f"{label:<68}{other.p50:>9.0f}{one.p50:>9.0f}{ratio:>7.2f}{counts:>12}  {said}", flush=True)
+        print(
+            f"{label:<68}{other.p50:>9.0f}{one.p50:>9.0f}{ratio:>7.2f}{counts:>12}  {said}",
+            flush=True,
+        )
     print(f"{len(both)} kinds of requests, {bad} that grow")
     return int(bad > 0)
 

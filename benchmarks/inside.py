@@ -1,4 +1,6 @@
-"""The service in this process, on one database connection: no server, no network, and every statement it sends is seen."""
+"""The service in this process, on one database connection: no server, no network, and every
+statement it sends is seen.
+"""
 
 from __future__ import annotations
 
@@ -13,10 +15,12 @@ from typing import Any
 import orjson
 from flask import Flask
 
-from course_management import create_app, logs, messages
+from course_management import create_app
 from course_management.config import Config, database_url
-from course_management.connections import in_hand
-from course_management.extensions import db
+from course_management.db import batching
+from course_management.db.base import db
+from course_management.db.thread_connection import thread_connection
+from course_management.telemetry import logs
 
 Sent = tuple[str, Any]  # the text of a statement, and its values
 
@@ -34,7 +38,9 @@ class Answer:
         return orjson.loads(self.body)
 
 
-def environ(method: str, target: str, body: Any = None, token: str | None = None, **headers: str) -> dict[str, Any]:
+def environ(
+    method: str, target: str, body: Any = None, token: str | None = None, **headers: str
+) -> dict[str, Any]:
     """A WSGI environment (PEP 3333), as a server would make it."""
     data = orjson.dumps(body) if body is not None else b""
     path, _, query = target.partition("?")
@@ -78,7 +84,9 @@ def call(app: Callable[..., Any], asked: dict[str, Any]) -> Answer:
 class Service:
     """The service on the database at `url`, everything on; its log goes to /dev/null."""
 
-    sent: list[Sent] = []  # what the services that `listen` have sent to their databases; whoever wants it empties it first
+    # what the services that `listen` have sent to their databases; whoever wants it empties it
+    # first
+    sent: list[Sent] = []
 
     def __init__(self, url: str, **settings: Any) -> None:
         self.app: Flask = create_app(Config(database_url=database_url(url), threads=1, **settings))
@@ -91,7 +99,7 @@ class Service:
     @contextmanager
     def cursor(self) -> Iterator[Any]:
         """A cursor on the connection that requests are served with."""
-        with self.app.app_context(), in_hand() as connection:
+        with self.app.app_context(), thread_connection() as connection:
             yield connection.connection.cursor()
 
     def listen(self) -> None:
@@ -99,8 +107,9 @@ class Service:
         with self.app.app_context():
             dialect: Any = db.engine.dialect
         dialect.do_execute = _heard(dialect.do_execute)
-        if messages.Connection.defer.__module__ != __name__:
-            messages.Connection.defer = _heard(messages.Connection.defer)  # type: ignore[method-assign]  # it listens, and goes on
+        if batching.Connection.defer.__module__ != __name__:
+            # it listens, and goes on
+            batching.Connection.defer = _heard(batching.Connection.defer)  # type: ignore[method-assign]
 
 
 def _heard(execute: Callable[..., None]) -> Callable[..., None]:
@@ -112,7 +121,9 @@ def _heard(execute: Callable[..., None]) -> Callable[..., None]:
 
 
 def split(text: str, values: Any) -> list[Sent]:
-    """The statements of one message, each with its values; not what prepares one, begins or ends."""
+    """The statements of one message, each with its values; not what prepares one, begins or
+    ends.
+    """
     if not text.startswith("EXECUTE"):
         return [] if text.startswith(("PREPARE", "SET", "BEGIN")) else [(text, values)]
     parts, rest = [], list(values)

@@ -9,10 +9,11 @@ from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
 from benchmarks.side import Side
-from course_management import paging, text
-from course_management.courses import service as courses
-from course_management.paging import Listing
-from course_management.students import service as students
+from course_management.core import text
+from course_management.courses import queries as courses
+from course_management.db import keyset
+from course_management.db.keyset import Listing
+from course_management.students import queries as students
 
 LIMIT = 20
 
@@ -20,7 +21,9 @@ Asked = tuple[str, str, Any]  # method, address, body
 
 
 class Case(NamedTuple):
-    """A kind of request: its label, how one is made, the status it must have; `excepted` may grow."""
+    """A kind of request: its label, how one is made, the status it must have; `excepted` may
+    grow.
+    """
 
     label: str
     make: Callable[[Side], Asked]
@@ -46,7 +49,11 @@ COURSES = Whole(
         {"q": "logic"},
     ),
 )
-STUDENTS = Whole("/students", students.LISTING, ({}, {"email": "student77@example.edu"}, {"external_id": "none"}, {"q": "zoë"}))
+STUDENTS = Whole(
+    "/students",
+    students.LISTING,
+    ({}, {"email": "student77@example.edu"}, {"external_id": "none"}, {"q": "zoë"}),
+)
 
 
 def sorts(listing: Listing) -> list[str]:
@@ -65,13 +72,21 @@ def whole(side: Side) -> Iterator[Case]:
                     address = f"{path}?{urlencode({'limit': LIMIT, **query} | cursor)}"
                     label = f"{path}?{'&'.join(f'{n}={v}' for n, v in query.items())} {place}"
                     excepted = listing is courses.LISTING and "q" in filters
-                    yield Case(label, lambda _, address=address: ("GET", address, None), excepted=excepted)
+                    yield Case(
+                        label, lambda _, address=address: ("GET", address, None), excepted=excepted
+                    )
 
 
 def cursors(side: Side, of: Whole, given: dict[str, Any]) -> dict[str, dict[str, str]]:
     """The cursors of a first, a middle and a last page. Who would walk there gets the same ones."""
     middle = (side.students if of is STUDENTS else side.courses) // 2
-    around = page(side, of, {**given, "sort": "id"}, 1, _cursor(of.listing, {**given, "sort": "id"}, {"id": middle}))
+    around = page(
+        side,
+        of,
+        {**given, "sort": "id"},
+        1,
+        _cursor(of.listing, {**given, "sort": "id"}, {"id": middle}),
+    )
     reverse = given["sort"][1:] if given["sort"][0] == "-" else f"-{given['sort']}"
     end = page(side, of, {**given, "sort": reverse}, LIMIT + 1)
     found = {"first": {}}
@@ -82,9 +97,13 @@ def cursors(side: Side, of: Whole, given: dict[str, Any]) -> dict[str, dict[str,
     return found
 
 
-def page(side: Side, of: Whole, given: dict[str, Any], limit: int, cursor: str | None = None) -> list[dict[str, Any]]:
+def page(
+    side: Side, of: Whole, given: dict[str, Any], limit: int, cursor: str | None = None
+) -> list[dict[str, Any]]:
     """The items of a page."""
-    query = {"limit": limit, **{n: str(v).lower() for n, v in given.items()}} | ({"cursor": cursor} if cursor else {})
+    query = {"limit": limit, **{n: str(v).lower() for n, v in given.items()}} | (
+        {"cursor": cursor} if cursor else {}
+    )
     return list(side.ask("GET", f"{of.path}?{urlencode(query)}").json)
 
 
@@ -92,33 +111,52 @@ def _cursor(listing: Listing, given: dict[str, Any], item: dict[str, Any]) -> st
     """The cursor that leads on from `item`."""
     filters = {**given}
     sort = filters.pop("sort")
-    folded = {name: text.key(value) if name in ("q", "email") else value for name, value in filters.items()}
+    folded = {
+        name: text.key(value) if name in ("q", "email") else value
+        for name, value in filters.items()
+    }
     identity = zlib.crc32(repr((listing.name, sort, sorted(folded.items()))).encode())
     field = sort.lstrip("-")
-    return paging._encode(identity, text.key(item["name"]) if field == "name" else item[field], item["id"])
+    return keyset._encode(
+        identity, text.key(item["name"]) if field == "name" else item[field], item["id"]
+    )
 
 
 def within(side: Side) -> Iterator[Case]:
     """The lists below one student or one course, and the line of a full one."""
-    of_student = [f"sort={sort}" for sort in sorts(courses.LISTING)] + ["level=junior", "open=true", "state=enrolled", "q=logic"]
+    of_student = [f"sort={sort}" for sort in sorts(courses.LISTING)] + [
+        "level=junior",
+        "open=true",
+        "state=enrolled",
+        "q=logic",
+    ]
     of_course = [f"sort={sort}" for sort in sorts(students.LISTING)]
     course = side.course()
     email = side.ask("GET", f"/courses/{course}/students?limit=1").json[0]["email"]
     of_course += [f"email={email}", "external_id=none", "state=enrolled", "q=zo%C3%AB"]
     for query in of_student:
-        yield Case(f"/students/{{s}}/courses?{query}", lambda s, q=query: ("GET", f"/students/{s.student()}/courses?{q}", None))
+        yield Case(
+            f"/students/{{s}}/courses?{query}",
+            lambda s, q=query: ("GET", f"/students/{s.student()}/courses?{q}", None),
+        )
     yield Case("/students/{s}/history", lambda s: ("GET", f"/students/{s.student()}/history", None))
     for path, queries in (("students", of_course), ("history", [""])):
         for query in queries:
             links = list(walk(side, f"/courses/{course}/{path}?limit={LIMIT}&{query}"))
-            places = {"first": 0, "middle": len(links) // 2, "last": -1} if len(links) > 2 else {"first": 0}
+            places = (
+                {"first": 0, "middle": len(links) // 2, "last": -1}
+                if len(links) > 2
+                else {"first": 0}
+            )
             for place, i in places.items():
                 address, shown = links[i], query.partition("@")[0]
                 yield Case(
-                    f"/courses/{{c}}/{path}{shown and '?'}{shown} {place}", lambda _, address=address: ("GET", address, None)
+                    f"/courses/{{c}}/{path}{shown and '?'}{shown} {place}",
+                    lambda _, address=address: ("GET", address, None),
                 )
     yield Case(
-        "/courses/{full}/students?state=waitlisted", lambda s: ("GET", f"/courses/{s.full}/students?state=waitlisted", None)
+        "/courses/{full}/students?state=waitlisted",
+        lambda s: ("GET", f"/courses/{s.full}/students?state=waitlisted", None),
     )
 
 

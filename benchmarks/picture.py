@@ -20,7 +20,14 @@ BINS = 60  # of the histogram of responses
 POINTS = 120  # at most, of a line
 TEXT, MUTED, CARD, BORDER, GRID = "#1f2328", "#59636e", "#ffffff", "#d1d9e0", "#e6eaef"
 DARK = {TEXT: "#f0f6fc", MUTED: "#a3acb6", CARD: "#151b23", BORDER: "#3d444d", GRID: "#262c36"}
-SEATS, WAITLIST, PROMOTIONS, REFUSED, DROPS, ERRORS = "#1f9d6b", "#e09a1f", "#3b82f6", "#9aa4b0", "#9b6cf0", "#e5484d"
+SEATS, WAITLIST, PROMOTIONS, REFUSED, DROPS, ERRORS = (
+    "#1f9d6b",
+    "#e09a1f",
+    "#3b82f6",
+    "#9aa4b0",
+    "#9b6cf0",
+    "#e5484d",
+)
 KINDS = {  # of responses, from the bottom of the chart to its top
     "drops 204": DROPS,
     "enrolled 201": SEATS,
@@ -65,7 +72,8 @@ class Chart:
     samples: list[tuple[float, int, int]]  # time, seats taken, length of the waitlist
     promotions: list[float]
     responses: dict[str, list[float]]  # one list for each of KINDS
-    given_back: tuple[float, float] | None  # the first and the last time at which a seat was given back
+    # the first and the last time at which a seat was given back
+    given_back: tuple[float, float] | None
 
 
 def draw(path: Path, chart: Chart) -> None:
@@ -73,7 +81,9 @@ def draw(path: Path, chart: Chart) -> None:
     with rc_context(STYLE):
         figure = Figure((WIDTH / 72, HEIGHT / 72), facecolor="none")
         shape = {"boxstyle": "round,pad=0,rounding_size=6", "facecolor": CARD, "edgecolor": BORDER}
-        figure.add_artist(FancyBboxPatch((0.5, 0.5), WIDTH - 1, HEIGHT - 1, transform=None, zorder=-1, **shape))
+        figure.add_artist(
+            FancyBboxPatch((0.5, 0.5), WIDTH - 1, HEIGHT - 1, transform=None, zorder=-1, **shape)
+        )
         figure.text(0.03, 0.935, chart.verdict, size=15, weight="bold", va="center")
         figure.text(0.03, 0.875, chart.summary, color=MUTED, va="center")
         _draw_states(figure, chart)
@@ -90,9 +100,20 @@ def _draw_states(figure: Figure, chart: Chart) -> None:
     waitlist = [0, *(waitlist for _, _, waitlist in chart.samples)]
     promoted_at = [0.0, *sorted(chart.promotions), chart.end]
     promoted = [0, *range(len(chart.promotions) + 1)]
-    panels = figure.subplots(1, 3, gridspec_kw={"left": 0.075, "right": 0.975, "top": 0.77, "bottom": 0.5, "wspace": 0.24})
+    panels = figure.subplots(
+        1,
+        3,
+        gridspec_kw={"left": 0.075, "right": 0.975, "top": 0.77, "bottom": 0.5, "wspace": 0.24},
+    )
     panels[0].axhline(chart.capacity, color=TEXT, linestyle=(0, (4, 3)), linewidth=1, zorder=3)
-    _label(panels[0], f"capacity {chart.capacity:,}", (chart.end, chart.capacity), 3, ha="right", va="bottom")
+    _label(
+        panels[0],
+        f"capacity {chart.capacity:,}",
+        (chart.end, chart.capacity),
+        3,
+        ha="right",
+        va="bottom",
+    )
     _draw_area(panels[0], "Seats taken", times, seats, SEATS)
     _draw_area(panels[1], "Waitlist length", times, waitlist, WAITLIST)
     _draw_area(panels[2], "Promotions", promoted_at, promoted, PROMOTIONS)
@@ -100,7 +121,9 @@ def _draw_states(figure: Figure, chart: Chart) -> None:
         _finish(panel, chart, ticks=4)
 
 
-def _draw_area(panel: Axes, title: str, times: Sequence[float], values: Sequence[int], color: str) -> None:
+def _draw_area(
+    panel: Axes, title: str, times: Sequence[float], values: Sequence[int], color: str
+) -> None:
     panel.set_title(f"{title}: {values[-1]:,}", pad=7)
     every = len(times) // POINTS + 1
     times, values = [*times[:-1:every], times[-1]], [*values[:-1:every], values[-1]]
@@ -115,17 +138,35 @@ def _draw_responses(figure: Figure, chart: Chart) -> None:
     times = [chart.responses[kind] for kind in KINDS]
     weights = [[1 / width] * len(kind) for kind in times]
     edges = [i * width for i in range(BINS + 1)]
-    panel.hist(times, edges, weights=weights, stacked=True, histtype="stepfilled", color=list(KINDS.values()))
+    panel.hist(
+        times,
+        edges,
+        weights=weights,
+        stacked=True,
+        histtype="stepfilled",
+        color=list(KINDS.values()),
+    )
     panel.set_title("Responses per second", pad=22)
-    keys = [Line2D([], [], marker="s", linestyle="", markersize=7, color=color) for color in KINDS.values()]
+    keys = [
+        Line2D([], [], marker="s", linestyle="", markersize=7, color=color)
+        for color in KINDS.values()
+    ]
     names = [f"{kind}: {len(chart.responses[kind]):,}" for kind in KINDS]
-    panel.legend(keys, names, loc="lower left", bbox_to_anchor=(-0.012, 1), ncols=5, frameon=False, handletextpad=0.1,
+    panel.legend(keys, names, loc="lower "
+        "left", bbox_to_anchor=(-0.012, 1), ncols=5, frameon=False, handletextpad=0.1,
                  borderpad=0, borderaxespad=0.4, columnspacing=1.2)  # fmt: skip
     panel.set_xlabel("seconds since the start")
     _finish(panel, chart, ticks=10)
     if chart.given_back:
         label = f"{len(chart.responses['drops 204']):,} seats given back"
-        _label(panel, label, (sum(chart.given_back) / 2, panel.get_ylim()[1]), -4, ha="center", va="top")
+        _label(
+            panel,
+            label,
+            (sum(chart.given_back) / 2, panel.get_ylim()[1]),
+            -4,
+            ha="center",
+            va="top",
+        )
 
 
 def _label(panel: Axes, text: str, at: tuple[float, float], shift: float, **alignment: str) -> None:
@@ -133,7 +174,9 @@ def _label(panel: Axes, text: str, at: tuple[float, float], shift: float, **alig
 
 
 def _finish(panel: Axes, chart: Chart, ticks: int) -> None:
-    """Give a panel round ticks, room above its highest value, and the phase in which seats are given back."""
+    """Give a panel round ticks, room above its highest value, and the phase in which seats are
+    given back.
+    """
     panel.set_xlim(0, chart.end)
     panel.set_ylim(0, max(panel.dataLim.y1, 1) * 1.3)
     panel.xaxis.set_major_locator(MaxNLocator(ticks, steps=[1, 2, 5, 10]))
@@ -145,9 +188,13 @@ def _finish(panel: Axes, chart: Chart, ticks: int) -> None:
 
 
 def _for_the_web(svg: str) -> str:
-    """Use the fonts of the reader's system, other colors where they prefer dark pages, and no more than two decimals."""
+    """Use the fonts of the reader's system, other colors where they prefer dark pages, and no
+    more than two decimals.
+    """
     rules = [
-        f'[style*="{part}: {light}"]{{{part}:{dark}!important}}' for light, dark in DARK.items() for part in ("fill", "stroke")
+        f'[style*="{part}: {light}"]{{{part}:{dark}!important}}'
+        for light, dark in DARK.items()
+        for part in ("fill", "stroke")
     ]
     style = f"<style>@media (prefers-color-scheme:dark){{{''.join(rules)}}}</style>"
     svg = re.sub(r"(\d\.\d\d)\d+", r"\1", svg)

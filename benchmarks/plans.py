@@ -13,12 +13,17 @@ BIG = frozenset(("students", "courses", "student_courses", "enrollment_events"))
 def scanned(cursor: Any, sent: Iterable[Sent]) -> list[str]:
     """The big tables that one of the statements reads from end to end.
 
-    Asked on the connection that sent them: a prepared statement is shown with the plan that it has there.
+    Asked on the connection that sent them: a prepared statement is shown with the plan that it has
+    there.
     """
     found: set[str] = set()
     for text, values in sent:
         cursor.execute(f"EXPLAIN (FORMAT JSON) {text}", values)
-        found |= {node["Relation Name"] for node in _nodes(cursor.fetchone()[0][0]["Plan"]) if node["Node Type"] == "Seq Scan"}
+        found |= {
+            node["Relation Name"]
+            for node in _nodes(cursor.fetchone()[0][0]["Plan"])
+            if node["Node Type"] == "Seq Scan"
+        }
     return sorted(found & BIG)
 
 

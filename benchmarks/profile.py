@@ -1,7 +1,8 @@
-"""Where the microseconds of a request go: `make profile WORK=list`, in this process, without a server.
+"""Where the microseconds of a request go: `make profile WORK=list`, in this process, without a
+server.
 
-WORK is a kind of request of workloads.py, or several separated by spaces; BATCHES (20) of TIMES (200) requests. STUDENTS (10000)
-and COURSES (800) of the demo data.
+WORK is a kind of request of workloads.py, or several separated by spaces; BATCHES (20) of TIMES
+(200) requests. STUDENTS (10000) and COURSES (800) of the demo data.
 """
 
 from __future__ import annotations
@@ -53,7 +54,9 @@ def main() -> int:
         service, guarded = Service(server.url), Service(server.url, auth="required")
         service.listen()
         made = [
-            service.ask("POST", "/courses", {"name": name, "level": "senior", "capacity": capacity}).json["id"]
+            service.ask(
+                "POST", "/courses", {"name": name, "level": "senior", "capacity": capacity}
+            ).json["id"]
             for name, capacity in (("Full", 0), ("Roomy", STUDENTS))
         ]
         world = World(STUDENTS, COURSES, *made)
@@ -82,18 +85,28 @@ def report(service: Service, token: str, name: str, world: World) -> None:
 
     batch()()
     costs = sorted(cost(batch()) / times for _ in range(BATCHES))
-    print(f"  CPU of a request: {costs[0]:.0f} us at best, {statistics.median(costs):.0f} us in the median of {BATCHES} batches")
+    print(
+        f"  CPU of a request: {costs[0]:.0f} us at best, {statistics.median(costs):.0f} us in "
+        f"the median of {BATCHES} batches"
+    )
     profile = cProfile.Profile(time.thread_time)  # its own time would count waiting for PostgreSQL
     profile.runcall(batch())
     spent = list(charged(profile))
-    scale = statistics.median(costs) / sum(seconds for _, _, seconds in spent)  # the profiler makes everything dearer
+    # the profiler makes everything dearer
+    scale = statistics.median(costs) / sum(seconds for _, _, seconds in spent)
     table("layer", totals((who, seconds * scale) for who, _, seconds in spent))
-    table("function, by itself", totals((f"{who}  {function}", seconds * scale) for who, function, seconds in spent)[:SHOWN])
+    table(
+        "function, by itself",
+        totals((f"{who}  {function}", seconds * scale) for who, function, seconds in spent)[:SHOWN],
+    )
 
 
 def charged(profile: cProfile.Profile) -> Iterator[tuple[str, str, float]]:
-    """Layer, function and the seconds spent in it; what is built into Python is charged to the layers that call it."""
-    functions: Any = pstats.Stats(profile).stats  # type: ignore[attr-defined]  # typeshed leaves it out
+    """Layer, function and the seconds spent in it; what is built into Python is charged to the
+    layers that call it.
+    """
+    # typeshed leaves it out
+    functions: Any = pstats.Stats(profile).stats  # type: ignore[attr-defined]
     for (file, _, function), (_, _, own, _, callers) in functions.items():
         who = layer(file, function)
         if file == "~" and who == PYTHON and callers:

@@ -9,7 +9,9 @@ from benchmarks.lists import Asked, Case
 from benchmarks.side import EACH, LINE, Side
 
 MANY = 50  # students of one request
-POOL = 24  # courses that requests of one kind enroll in: known to the connection, as they are in a service that runs
+# courses that requests of one kind enroll in: known to the connection, as they are in a service
+# that runs
+POOL = 24
 
 
 class Fresh:
@@ -32,25 +34,45 @@ class Fresh:
         """The next of some courses in one quarter of those that nobody takes."""
         quarter = (self.side.courses - self.side.half) // 4
         pool = min(POOL, quarter)
-        return self.side.half + 1 + what * quarter + self.number(f"course {what}") % pool * (quarter // pool)
+        return (
+            self.side.half
+            + 1
+            + what * quarter
+            + self.number(f"course {what}") % pool * (quarter // pool)
+        )
 
 
 def others(side: Side) -> Iterator[Case]:
-    """Cases whose requests each find what they need, and leave nothing that makes the next one dearer."""
+    """Cases whose requests each find what they need, and leave nothing that makes the next one
+    dearer.
+    """
     fresh = Fresh(side)
-    in_many: list[tuple[int, list[int]]] = []  # whom the request before enrolled, and in which course
+    # whom the request before enrolled, and in which course
+    in_many: list[tuple[int, list[int]]] = []
     for what in range(4):
         for _ in range(POOL):
             side.ask("POST", "/students/1/enroll", {"course_ids": [fresh.course(what)]})
 
     def five() -> Asked:
-        return "POST", f"/students/{fresh.student('five')}/enroll", {"course_ids": [fresh.course(1) for _ in range(5)]}
+        return (
+            "POST",
+            f"/students/{fresh.student('five')}/enroll",
+            {"course_ids": [fresh.course(1) for _ in range(5)]},
+        )
 
     def replaced() -> Asked:
-        return "PUT", f"/students/{fresh.student('replaced')}/enroll", {"course_ids": [fresh.course(2) for _ in range(5)]}
+        return (
+            "PUT",
+            f"/students/{fresh.student('replaced')}/enroll",
+            {"course_ids": [fresh.course(2) for _ in range(5)]},
+        )
 
     def new_course() -> int:
-        return int(side.ask("POST", "/courses", {"name": f"New {fresh.number('new')}", "level": "x"}).json["id"])
+        return int(
+            side.ask("POST", "/courses", {"name": f"New {fresh.number('new')}", "level": "x"}).json[
+                "id"
+            ]
+        )
 
     def members(count: int) -> list[int]:
         """Students just enrolled in `emptied`."""
@@ -80,23 +102,42 @@ def others(side: Side) -> Iterator[Case]:
         return "POST", f"/courses/{side.emptied}/drop", {"student_ids": members(MANY)}
 
     for method in ("PUT", "PATCH"):
-        yield Case(f"{method} /students/{{s}}", lambda _, m=method: edited(m, f"/students/{fresh.student('edited')}"))
-        yield Case(f"{method} /courses/{{c}}", lambda s, m=method: edited(m, f"/courses/{s.course()}"))
+        yield Case(
+            f"{method} /students/{{s}}",
+            lambda _, m=method: edited(m, f"/students/{fresh.student('edited')}"),
+        )
+        yield Case(
+            f"{method} /courses/{{c}}", lambda s, m=method: edited(m, f"/courses/{s.course()}")
+        )
     yield Case("GET /health/ready", lambda _: ("GET", "/health/ready", None))
     yield Case("GET /students/{s}", lambda s: ("GET", f"/students/{s.student()}", None))
     yield Case("GET /courses/{c} without limit", lambda s: ("GET", f"/courses/{s.course()}", None))
     yield Case("GET /courses/{c} full", lambda s: ("GET", f"/courses/{s.limited()}", None))
     yield Case("GET /courses/{name}", lambda _: ("GET", "/courses/roomy", None))
     yield Case("GET /students/{s}/courses/{c}", lambda _: standing())
-    yield Case("GET /students/{s}/courses/{c} in line", lambda s: ("GET", f"/students/{LINE}/courses/{s.full}", None))
-    yield Case("POST /students", lambda _: ("POST", "/students", {"name": f"Ada {fresh.number('student')}"}), 201)
+    yield Case(
+        "GET /students/{s}/courses/{c} in line",
+        lambda s: ("GET", f"/students/{LINE}/courses/{s.full}", None),
+    )
+    yield Case(
+        "POST /students",
+        lambda _: ("POST", "/students", {"name": f"Ada {fresh.number('student')}"}),
+        201,
+    )
     yield Case(
         f"DELETE /students/{{s}} of {EACH} courses",
         lambda s: ("DELETE", f"/students/{s.students - fresh.number('x')}", None),
         204,
     )
-    yield Case("POST /courses", lambda _: ("POST", "/courses", {"name": f"Art {fresh.number('art')}", "level": "x"}), 201)
-    yield Case("PATCH /courses/{c} capacity", lambda s: ("PATCH", f"/courses/{s.roomy}", {"capacity": 10**6 + fresh.number("c")}))
+    yield Case(
+        "POST /courses",
+        lambda _: ("POST", "/courses", {"name": f"Art {fresh.number('art')}", "level": "x"}),
+        201,
+    )
+    yield Case(
+        "PATCH /courses/{c} capacity",
+        lambda s: ("PATCH", f"/courses/{s.roomy}", {"capacity": 10**6 + fresh.number("c")}),
+    )
     yield Case("DELETE /courses/{c}", lambda _: ("DELETE", f"/courses/{new_course()}", None), 204)
     yield Case("POST /students/{s}/courses", lambda _: enrolled("one", fresh.course(0)), 201)
     yield Case("POST /students/{s}/courses of seats", lambda s: enrolled("seat", s.roomy), 201)
@@ -104,7 +145,9 @@ def others(side: Side) -> Iterator[Case]:
     yield Case("POST /students/{s}/enroll in 5", lambda _: five(), 201)
     yield Case(f"PUT /students/{{s}}/enroll of 5 for {EACH}", lambda _: replaced())
     yield Case(
-        "DELETE /students/{s}/courses/{c}", lambda s: ("DELETE", f"/students/{members(1)[0]}/courses/{s.emptied}", None), 204
+        "DELETE /students/{s}/courses/{c}",
+        lambda s: ("DELETE", f"/students/{members(1)[0]}/courses/{s.emptied}", None),
+        204,
     )
     yield Case(f"POST /courses/{{c}}/students of {MANY}", lambda _: many(), 201)
     yield Case(f"POST /courses/{{c}}/drop of {MANY}", lambda _: left())

@@ -1,4 +1,6 @@
-"""One of the two databases that are compared: as much of everything for each student and course, ten or ten million of them."""
+"""One of the two databases that are compared: as much of everything for each student and course,
+ten or ten million of them.
+"""
 
 from __future__ import annotations
 
@@ -13,19 +15,25 @@ from benchmarks.stage import load
 EACH = 10  # courses of a student
 LINE = 20  # students in line
 
-# Registration day is over: whatever has students and a low number is full. Only a list that skips them shows whether it must.
+# Registration day is over: whatever has students and a low number is full. Only a list that skips
+# them shows whether it must.
 FILL = """
 UPDATE courses SET capacity = taken, seats_taken = taken
-FROM (SELECT course_id, count(*) AS taken FROM student_courses WHERE course_id <= %s GROUP BY course_id) AS counted
+FROM (
+    SELECT course_id, count(*) AS taken FROM student_courses
+    WHERE course_id <= %s GROUP BY course_id
+) AS counted
 WHERE id = course_id
 """
 
 
 class Side:
-    """The service on a database with `enrollments`, a tenth as many students and a hundredth as many courses.
+    """The service on a database with `enrollments`, a tenth as many students and a hundredth as
+    many courses.
 
-    Students take courses of the first half; the first four fifths of those are full. `full` is a course with a line, `roomy` and
-    `emptied` have seats for everybody. The students above `standing` are there to be deleted.
+    Students take courses of the first half; the first four fifths of those are full. `full` is a
+    course with a line, `roomy` and `emptied` have seats for everybody. The students above
+    `standing` are there to be deleted.
     """
 
     def __init__(self, url: str, enrollments: int) -> None:
@@ -37,7 +45,9 @@ class Side:
         self.service = Service(url)
         self.random = random.Random(1)
         self.full = self._course("Full", capacity=1, waitlist_capacity=None)
-        self.roomy, self.emptied = (self._course(name, capacity=1_000_000) for name in ("Roomy", "Emptied"))
+        self.roomy, self.emptied = (
+            self._course(name, capacity=1_000_000) for name in ("Roomy", "Emptied")
+        )
         line = {"student_ids": list(range(1, LINE + 2)), "waitlist": True}
         self.ask("POST", f"/courses/{self.full}/students", line)
         self._settle(url)
@@ -53,7 +63,9 @@ class Side:
         connection.close()
 
     def _course(self, name: str, **fields: Any) -> int:
-        return int(self.ask("POST", "/courses", {"name": name, "level": "senior", **fields}).json["id"])
+        return int(
+            self.ask("POST", "/courses", {"name": name, "level": "senior", **fields}).json["id"]
+        )
 
     def ask(self, method: str, target: str, body: Any = None) -> Answer:
         """One request that is no part of what is measured, and must be answered well."""

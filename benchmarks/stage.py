@@ -1,4 +1,6 @@
-"""What every benchmark stands on: a PostgreSQL of its own with the service's schema, and demo data in it."""
+"""What every benchmark stands on: a PostgreSQL of its own with the service's schema, and demo
+data in it.
+"""
 
 from __future__ import annotations
 
@@ -9,15 +11,22 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.postgres import Server
-from tests.server import ROOT
+from devtools.gunicorn import ROOT
+from devtools.postgres import Server
 
 
 def flask(url: str, *args: str) -> subprocess.CompletedProcess[str]:
     """A command of the service on the database at `url`, done."""
     program = Path(sys.executable).parent / "flask"
     env = {**os.environ, "DATABASE_URL": url}
-    return subprocess.run([program, "--app", "wsgi", *args], cwd=ROOT, env=env, capture_output=True, text=True, check=False)
+    return subprocess.run(
+        [program, "--app", "wsgi", *args],
+        cwd=ROOT,
+        env=env,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
 
 
 def prepare(url: str, *args: str) -> str:
@@ -31,7 +40,16 @@ def prepare(url: str, *args: str) -> str:
 def load(url: str, students: int, courses: int, each: int) -> None:
     """The newest schema, and demo data in it."""
     prepare(url, "db", "upgrade")
-    prepare(url, "load-demo", "--students", str(students), "--courses", str(courses), "--each", str(each))
+    prepare(
+        url,
+        "load-demo",
+        "--students",
+        str(students),
+        "--courses",
+        str(courses),
+        "--each",
+        str(each),
+    )
 
 
 @contextmanager

@@ -1,4 +1,5 @@
-"""Registration day in one command: `make storm`. Students race for the seats of one course; then the books are audited.
+"""Registration day in one command: `make storm`. Students race for the seats of one course; then
+the books are audited.
 
 STUDENTS (10000), SEATS (500), CONNECTIONS (64) and PICTURE (storm.svg) come from the environment.
 """
@@ -21,10 +22,11 @@ import psycopg2
 from benchmarks.client import Answer, race
 from benchmarks.picture import KINDS, Chart, draw
 from benchmarks.stage import flask, load, postgres
-from tests.server import Gunicorn
+from devtools.gunicorn import Gunicorn
 
 STUDENTS, SEATS, CONNECTIONS = (
-    int(os.environ.get(name) or default) for name, default in (("STUDENTS", 10000), ("SEATS", 500), ("CONNECTIONS", 64))
+    int(os.environ.get(name) or default)
+    for name, default in (("STUDENTS", 10000), ("SEATS", 500), ("CONNECTIONS", 64))
 )
 PICTURE = Path(os.environ.get("PICTURE") or "storm.svg").resolve()
 DROPS = SEATS // 2  # seats given back on the way
@@ -34,7 +36,9 @@ Request = tuple[Any, ...]
 
 @dataclass(frozen=True)
 class Storm:
-    """The responses to a storm, and the seconds it took. All times are seconds of `time.perf_counter`."""
+    """The responses to a storm, and the seconds it took. All times are seconds of
+    `time.perf_counter`.
+    """
 
     began: float
     seconds: float
@@ -43,7 +47,9 @@ class Storm:
 
 
 class Watch(threading.Thread):
-    """Reads seats taken and the length of the waitlist from the database, twenty times a second and once at the end."""
+    """Reads seats taken and the length of the waitlist from the database, twenty times a second
+    and once at the end.
+    """
 
     def __init__(self, url: str, course: int) -> None:
         super().__init__(daemon=True)
@@ -58,7 +64,9 @@ class Watch(threading.Thread):
         over = False
         while not over:
             over = self.done.wait(0.05)
-            cursor.execute("SELECT seats_taken, waitlisted FROM courses WHERE id = %s", (self.course,))
+            cursor.execute(
+                "SELECT seats_taken, waitlisted FROM courses WHERE id = %s", (self.course,)
+            )
             self.samples.append((time.perf_counter(), *cursor.fetchone()))
         connection.close()
 
@@ -66,11 +74,16 @@ class Watch(threading.Thread):
 async def storm(port: int, course: int) -> Storm:
     """Every student asks for a seat, and every second one would also wait for it.
 
-    After a third of them, students who have a seat begin to give it back, one by one among the requests of the next sixth.
+    After a third of them, students who have a seat begin to give it back, one by one among the
+    requests of the next sixth.
     """
 
     def enroll(student: int) -> Request:
-        return "POST", f"/students/{student}/enroll", {"course_ids": [course], "waitlist": student % 2 == 0}
+        return (
+            "POST",
+            f"/students/{student}/enroll",
+            {"course_ids": [course], "waitlist": student % 2 == 0},
+        )
 
     began = time.perf_counter()
     third = STUDENTS // 3
@@ -82,7 +95,9 @@ async def storm(port: int, course: int) -> Storm:
     second = await race(port, requests, CONNECTIONS)
     seconds = time.perf_counter() - began
     by_method = {
-        method: [answer for request, answer in zip(requests, second, strict=True) if request[0] == method]
+        method: [
+            answer for request, answer in zip(requests, second, strict=True) if request[0] == method
+        ]
         for method in ("POST", "DELETE")
     }
     return Storm(began, seconds, first + by_method["POST"], by_method["DELETE"])
@@ -108,7 +123,9 @@ def main() -> int:
         load(server.url, STUDENTS, courses=2, each=0)
         with Gunicorn({"DATABASE_URL": server.url}, log=Path(folder, "log")) as service:
             made = service.request(
-                "POST", "/courses", {"name": "Storm", "level": "x", "capacity": SEATS, "waitlist_capacity": None}
+                "POST",
+                "/courses",
+                {"name": "Storm", "level": "x", "capacity": SEATS, "waitlist_capacity": None},
             )
             watch = Watch(server.url, made.json["id"])
             watch.start()
@@ -122,20 +139,32 @@ def report(url: str, done: Storm, watch: Watch) -> int:
     """Print the outcome of the storm and draw it; 1 if the books are wrong."""
     connection = psycopg2.connect(url)
     cursor = connection.cursor()
-    cursor.execute("SELECT count(*) FROM student_courses WHERE course_id = %s AND state = 'enrolled'", (watch.course,))
+    cursor.execute(
+        "SELECT count(*) FROM student_courses WHERE course_id = %s AND state = 'enrolled'",
+        (watch.course,),
+    )
     seated = cursor.fetchone()[0]
-    cursor.execute("SELECT extract(epoch FROM at)::float FROM enrollment_events WHERE why = 'promoted'")
-    since = done.began + time.time() - time.perf_counter()  # the start of the storm on the clock of the record
+    cursor.execute(
+        "SELECT extract(epoch FROM at)::float FROM enrollment_events WHERE why = 'promoted'"
+    )
+    # the start of the storm on the clock of the record
+    since = done.began + time.time() - time.perf_counter()
     promotions = [at - since for (at,) in cursor]
     connection.close()
     audit = flask(url, "audit")
     clean = audit.returncode == 0
     answers = done.enrolls + done.drops
     took = sorted(answer.came - answer.sent for answer in done.enrolls)
-    print(f"{STUDENTS} students, {SEATS} seats, {CONNECTIONS} connections, {len(done.drops)} seats given back on the way")
+    print(
+        f"{STUDENTS} students, {SEATS} seats, {CONNECTIONS} connections, {len(done.drops)} "
+        "seats given back on the way"
+    )
     print(f"answers     {_statuses(done.enrolls)}, drops {_statuses(done.drops)}")
     print(f"seconds     {done.seconds:.2f} ({len(answers) / done.seconds:.0f} answers/s)")
-    print(f"an answer   p50 {1000 * took[len(took) // 2]:.1f} ms, p99 {1000 * took[int(len(took) * 0.99)]:.1f} ms")
+    print(
+        f"an answer   p50 {1000 * took[len(took) // 2]:.1f} ms, p99 "
+        f"{1000 * took[int(len(took) * 0.99)]:.1f} ms"
+    )
     print(f"promotions  {len(promotions)}")
     print(f"oversold    {max(0, seated - SEATS)}")
     print(f"audit       {'clean' if clean else 'VIOLATED'}")
@@ -143,14 +172,22 @@ def report(url: str, done: Storm, watch: Watch) -> int:
         print(audit.stdout)
     chart = Chart(
         verdict=f"{seated:,} of {SEATS:,} seats taken, {max(0, seated - SEATS):,} oversold",
-        summary=f"{STUDENTS:,} students race for {SEATS:,} seats over {CONNECTIONS:,} connections: {len(answers):,} responses"
+        summary=f"{STUDENTS:,} students race for {SEATS:,} seats over {CONNECTIONS:,} "
+        f"connections: {len(answers):,} responses"
         f" in {done.seconds:.1f} s, audit {'clean' if clean else 'VIOLATED'}",
         capacity=SEATS,
         end=done.seconds,
         samples=[(at - done.began, seats, waitlist) for at, seats, waitlist in watch.samples],
         promotions=promotions,
-        responses={kind: [answer.came - done.began for answer in answers if _kind(answer) == kind] for kind in KINDS},
-        given_back=tuple(pick(answer.came for answer in done.drops) - done.began for pick in (min, max)) if done.drops else None,
+        responses={
+            kind: [answer.came - done.began for answer in answers if _kind(answer) == kind]
+            for kind in KINDS
+        },
+        given_back=tuple(
+            pick(answer.came for answer in done.drops) - done.began for pick in (min, max)
+        )
+        if done.drops
+        else None,
     )
     draw(PICTURE, chart)
     print(f"picture     {PICTURE}")

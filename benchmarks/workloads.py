@@ -1,4 +1,6 @@
-"""The kinds of requests whose speed is told, on demo data: 1..STUDENTS take EACH of the first half of the courses."""
+"""The kinds of requests whose speed is told, on demo data: 1..STUDENTS take EACH of the first
+half of the courses.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,9 @@ Asked = tuple[str, str, Any]  # method, address, body
 
 
 class World(NamedTuple):
-    """What there is: so many students and courses, a course that is full, and one with seats for everybody."""
+    """What there is: so many students and courses, a course that is full, and one with seats for
+    everybody.
+    """
 
     students: int
     courses: int
@@ -22,7 +26,9 @@ class World(NamedTuple):
 
 
 class Work(NamedTuple):
-    """A kind of request: the status it must have, what it writes, and over how many connections it makes sense (0: all)."""
+    """A kind of request: the status it must have, what it writes, and over how many connections
+    it makes sense (0: all).
+    """
 
     status: int = 200
     enrollments: int = 0
@@ -43,7 +49,9 @@ WORKS = {
 
 
 def requests(name: str, world: World) -> Iterator[Asked]:
-    """Requests without end; those that write each have something new to do, and no two kinds the same."""
+    """Requests without end; those that write each have something new to do, and no two kinds the
+    same.
+    """
     free = world.courses // 2 + 1  # the first of the courses that nobody takes
     part = world.courses // 8
     pick = random.Random(1).randint
@@ -58,9 +66,21 @@ def requests(name: str, world: World) -> Iterator[Asked]:
             "list": lambda: ("GET", "/courses?limit=20", None),
             "get": lambda: ("GET", f"/courses/{pick(1, world.courses // 2)}", None),
             "mine": lambda: ("GET", f"/students/{pick(1, world.students)}/courses", None),
-            "refuse": lambda: ("POST", f"/students/{pick(1, world.students)}/enroll", {"course_ids": [world.full]}),
-            "enroll": lambda student=student, c=free + course: ("POST", f"/students/{student}/enroll", {"course_ids": [c]}),
-            "seats": lambda student=student: ("POST", f"/students/{student}/enroll", {"course_ids": [world.roomy]}),
+            "refuse": lambda: (
+                "POST",
+                f"/students/{pick(1, world.students)}/enroll",
+                {"course_ids": [world.full]},
+            ),
+            "enroll": lambda student=student, c=free + course: (
+                "POST",
+                f"/students/{student}/enroll",
+                {"course_ids": [c]},
+            ),
+            "seats": lambda student=student: (
+                "POST",
+                f"/students/{student}/enroll",
+                {"course_ids": [world.roomy]},
+            ),
             "bulk-1000": lambda n=n: (
                 "POST",
                 f"/courses/{free + part + n % part}/students",

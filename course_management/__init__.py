@@ -4,49 +4,54 @@ from __future__ import annotations
 
 from flask import Flask, redirect
 
-from course_management import cli, extensions, health, logs, metrics, scrape, statements
-from course_management.callers import ADMIN
-from course_management.config import ROOT, SERVING, Config
+from course_management.auth.key_cache import KeyCache
+from course_management.auth.oidc import TokenVerifier
+from course_management.config import BASE_THREADS, ROOT, Config
+from course_management.core.principal import ADMIN
 from course_management.courses.views import bp as courses_bp
+from course_management.db import base, engine, statement_timing, transaction
 from course_management.enrollments.views import bp as enrollments_bp
-from course_management.students import service as students
+from course_management.ops import cli, health, metrics_view
+from course_management.students import queries as students
 from course_management.students.views import bp as students_bp
-from course_management.web import access, addresses, cors, hosts, openapi, problems, requests, transaction
-from course_management.web.framework import Service
-from course_management.web.keyring import Keyring
-from course_management.web.oidc import Tokens
-from course_management.web.responses import API, MOST
+from course_management.telemetry import logs, metrics
+from course_management.web import access, cors, hosts, openapi, problems, raw_path, request_context
+from course_management.web.lean_flask import LeanFlask
+from course_management.web.parsing import MAX_BODY_BYTES
+from course_management.web.rendering import API_PREFIX
 
 
 def create_app(config: Config | None = None) -> Flask:
-    """The service as a Flask app, with the settings of the environment where none are given. Touches no database."""
+    """The service as a Flask app, with the settings of the environment where none are given.
+    Touches no database.
+    """
     config = config or Config.from_env()
-    app = Service(__name__, static_folder=None)
+    app = LeanFlask(__name__, static_folder=None)
     app.config.update(
         SQLALCHEMY_DATABASE_URI=config.database_url,
-        SQLALCHEMY_ENGINE_OPTIONS=extensions.engine_options(config.database_url, config.threads),
-        MAX_CONTENT_LENGTH=MOST + 1,
+        SQLALCHEMY_ENGINE_OPTIONS=engine.engine_options(config.database_url, config.threads),
+        MAX_CONTENT_LENGTH=MAX_BODY_BYTES + 1,
         COURSE_LEVELS=config.course_levels,
         AUTH=config.auth,
         IDENTITY=_identity(config),
     )
     logs.configure(config.log_level)
-    extensions.init_app(app, migrations=ROOT / "migrations", prepare=config.prepare)
+    engine.init_app(app, migrations=ROOT / "migrations", prepare=config.prepare)
     with app.app_context():
-        statements.init_engine(extensions.db.engine, config.slow_statement_ms)
-    metrics.counted().threads.set(min(config.threads, SERVING))
-    metrics.counted().pool_size.set(config.threads)
-    addresses.init_app(app)
-    requests.init_app(app, config.slow_request_ms, proxy=config.proxy)
+        statement_timing.init_engine(base.db.engine, config.slow_statement_ms)
+    metrics.metrics().threads.set(min(config.threads, BASE_THREADS))
+    metrics.metrics().pool_size.set(config.threads)
+    raw_path.init_app(app)
+    request_context.init_app(app, config.slow_request_ms, proxy=config.proxy)
     problems.init_app(app)
     if not config.auth:
         hosts.init_app(app)
 
     for blueprint in (students_bp, courses_bp, enrollments_bp, health.bp, openapi.bp, problems.bp):
-        app.register_blueprint(blueprint, url_prefix=API)
+        app.register_blueprint(blueprint, url_prefix=API_PREFIX)
         app.register_blueprint(blueprint, name=f"{blueprint.name}_at_root")
     app.add_url_rule("/", "home", access.needs(access.PUBLIC)(lambda: redirect("/docs")))
-    app.add_url_rule(requests.METRICS, "metrics", access.needs(ADMIN)(scrape.metrics))
+    app.add_url_rule(request_context.METRICS, "metrics", access.needs(ADMIN)(metrics_view.metrics))
 
     access.init_app(app, _authenticate(config) if config.auth == access.REQUIRED else None)
     cors.init_app(app, config.cors_origins)
@@ -56,13 +61,29 @@ def create_app(config: Config | None = None) -> Flask:
 
 
 def _identity(config: Config) -> str | None:
-    """The attribute of a student that can be set, and by which a sign-in is recognised; None where there is none."""
-    by = config.oidc.student[0] if config.oidc and config.oidc.student and config.auth == access.REQUIRED else None
+    """The attribute of a student that can be set, and by which a sign-in is recognised; None
+    where there is none.
+    """
+    by = (
+        config.oidc.student[0]
+        if config.oidc and config.oidc.student and config.auth == access.REQUIRED
+        else None
+    )
     return by if by != "id" else None
 
 
 def _authenticate(config: Config) -> access.Authenticate:
-    """Who a bearer token is: an API key by its form, else what the provider says, where there is one."""
-    keyring = Keyring()
-    tokens = Tokens(config.oidc, lambda *who: transaction.read(lambda c: students.find_student(c, *who))) if config.oidc else None
-    return lambda token: keyring.caller(token) if tokens is None or token.startswith("cm_") else tokens.caller(token)
+    """Who a bearer token is: an API key by its form, else what the provider says, where there is
+    one.
+    """
+    keyring = KeyCache()
+    tokens = (
+        TokenVerifier(
+            config.oidc, lambda *who: transaction.read(lambda c: students.find_student(c, *who))
+        )
+        if config.oidc
+        else None
+    )
+    return lambda token: (
+        keyring.caller(token) if tokens is None or token.startswith("cm_") else tokens.caller(token)
+    )

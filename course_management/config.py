@@ -14,8 +14,8 @@ from dotenv import dotenv_values
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
-from course_management import text
-from course_management.callers import SCOPES
+from course_management.core import text
+from course_management.core.principal import SCOPES
 
 ROOT = Path(__file__).resolve().parent.parent
 DEFAULT_DATABASE = f"sqlite:///{ROOT / 'instance' / 'course_management.db'}"
@@ -27,10 +27,14 @@ class BadSetting(SystemExit):
 
 
 class Given(dict[str, str]):
-    """The settings given by name. Where `NAME` is not, `NAME_FILE` is the path of a file that has its value, such as a secret."""
+    """The settings given by name. Where `NAME` is not, `NAME_FILE` is the path of a file that
+    has its value, such as a secret.
+    """
 
     def get(self, name: str, default: Any = None) -> Any:
-        """The value of a setting, or `default`. Raises BadSetting where both are given, or the file cannot be read."""
+        """The value of a setting, or `default`. Raises BadSetting where both are given, or the
+        file cannot be read.
+        """
         path = super().get(f"{name}_FILE")
         if path is None:
             return super().get(name, default)
@@ -40,15 +44,18 @@ class Given(dict[str, str]):
             return Path(path).read_text(encoding="utf-8").strip() or default
         except (OSError, UnicodeDecodeError) as error:
             reason = error.strerror if isinstance(error, OSError) else "it is no text"
-            raise BadSetting(f"{name}_FILE names {path}, which cannot be read: {reason}. Name a file with the value.") from None
+            raise BadSetting(
+                f"{name}_FILE names {path}, which cannot be read: {reason}. Name a file with "
+                "the value."
+            ) from None
 
 
 @dataclass(frozen=True)
 class Oidc:
     """The OpenID Connect provider whose tokens are taken, and what their claims mean here.
 
-    `scopes` is what each word of the claim `scopes_claim` grants. `student` is how a token names its student: by `id`,
-    `external_id` or `email`, and in which claim.
+    `scopes` is what each word of the claim `scopes_claim` grants. `student` is how a token names
+    its student: by `id`, `external_id` or `email`, and in which claim.
     """
 
     issuer: str
@@ -59,13 +66,19 @@ class Oidc:
     student: tuple[str, str] | None = None
 
 
-# One core serves one worker at a time; the one more works while another waits for the database. Measured on two cores: a worker
-# more than that, and enrolling costs a fifth more.
-WORKERS = min(16, 1 + len(os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else range(os.cpu_count() or 1)))
+# One core serves one worker at a time; the one more works while another waits for the database.
+# Measured on two cores: a worker more than that, and enrolling costs a fifth more.
+DEFAULT_WORKERS = min(
+    16,
+    1
+    + len(
+        os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else range(os.cpu_count() or 1)
+    ),
+)
 
-# Threads of a worker that serve; more than two wait for each other rather than for the database. The others step in for those
-# that are held up.
-SERVING = 2
+# Threads of a worker that serve; more than two wait for each other rather than for the database.
+# The others step in for those that are held up.
+BASE_THREADS = 2
 
 
 @dataclass(frozen=True)
@@ -76,7 +89,7 @@ class Config:
     host: str = "127.0.0.1"
     port: int = 8000
     proxy: bool = False
-    workers: int = WORKERS
+    workers: int = DEFAULT_WORKERS
     threads: int = 4
     auth: str = ""  # open, required, or not said: then open, and on a loopback address only
     oidc: Oidc | None = None
@@ -91,14 +104,17 @@ class Config:
 
     @classmethod
     def from_env(cls, env: Mapping[str, str | None] | None = None) -> Config:
-        """The settings from `env`: by default `.env` at the top of the project, overruled by the environment.
+        """The settings from `env`: by default `.env` at the top of the project, overruled by the
+        environment.
 
-        An empty setting is an unset one; each may stand in a file that NAME_FILE names. Raises BadSetting for a value that
-        cannot be used.
+        An empty setting is an unset one; each may stand in a file that NAME_FILE names. Raises
+        BadSetting for a value that cannot be used.
         """
         if env is None:
             env = dotenv_values(ROOT / ".env") | {k: v for k, v in os.environ.items() if v.strip()}
-        given = Given({name: value.strip() for name, value in env.items() if value and value.strip()})
+        given = Given(
+            {name: value.strip() for name, value in env.items() if value and value.strip()}
+        )
         host = _host(given.get("HOST", cls.host))
         auth = _one_of(given, "AUTH", "", ("open", "required"))
         refuse_open_to_others(auth, host)
@@ -106,8 +122,11 @@ class Config:
             database_url=database_url(given.get("DATABASE_URL", DEFAULT_DATABASE)),
             host=host,
             port=_integer(given, "PORT", 8000, 1, 65535),
-            proxy=_one_of(given, "PROXY", "on" if host.startswith("unix:") else "off", ("on", "off")) == "on",
-            workers=_integer(given, "WEB_CONCURRENCY", WORKERS, 1, 256),
+            proxy=_one_of(
+                given, "PROXY", "on" if host.startswith("unix:") else "off", ("on", "off")
+            )
+            == "on",
+            workers=_integer(given, "WEB_CONCURRENCY", DEFAULT_WORKERS, 1, 256),
             threads=_integer(given, "THREADS", 4, 1, 256),
             auth=auth,
             oidc=_oidc(given),
@@ -123,36 +142,57 @@ class Config:
 
 
 def refuse_open_to_others(auth: str, host: str) -> None:
-    """Raise BadSetting where nobody said who may use the service, and `host` lets in more than this machine."""
+    """Raise BadSetting where nobody said who may use the service, and `host` lets in more than
+    this machine.
+    """
     try:
         loopback = host == "localhost" or ipaddress.ip_address(host).is_loopback
     except ValueError:  # another name, or the path of a socket
         loopback = False
     if not auth and not loopback:
         raise BadSetting(
-            f"AUTH must be set to listen on {host}: AUTH=required (docs/access.md says how), or AUTH=open to let in everybody."
+            f"AUTH must be set to listen on {host}: AUTH=required (docs/access.md says how), or "
+            "AUTH=open to let in everybody."
         )
 
 
 def database_url(address: str) -> URL:
     """The address of the database as SQLAlchemy takes it.
 
-    `postgres://` and `postgresql://` mean psycopg2, which this service ships; SQLAlchemy 2.1 would take psycopg 3.
+    `postgres://` and `postgresql://` mean psycopg2, which this service ships; SQLAlchemy 2.1 would
+    take psycopg 3.
     """
     try:
-        url = make_url("postgresql" + address.removeprefix("postgres") if address.startswith("postgres:") else address)
+        url = make_url(
+            "postgresql" + address.removeprefix("postgres")
+            if address.startswith("postgres:")
+            else address
+        )
     except (ArgumentError, ValueError):
-        raise BadSetting("DATABASE_URL is not an address such as postgresql://user@host/name.") from None
+        raise BadSetting(
+            "DATABASE_URL is not an address such as postgresql://user@host/name."
+        ) from None
     if url.drivername in ("postgresql", "postgresql+psycopg2"):
         return url.set(drivername="postgresql+psycopg2")
-    if url.drivername not in ("sqlite", "sqlite+pysqlite") or not url.database or url.database == ":memory:":
-        raise BadSetting("DATABASE_URL must be postgresql://user@host/name or sqlite:////path/of/a/file.db.")
+    if (
+        url.drivername not in ("sqlite", "sqlite+pysqlite")
+        or not url.database
+        or url.database == ":memory:"
+    ):
+        raise BadSetting(
+            "DATABASE_URL must be postgresql://user@host/name or sqlite:////path/of/a/file.db."
+        )
     return url
 
 
 def _host(value: str) -> str:
-    if value.startswith("unix:") and not (value.startswith("unix:/") and len(value.encode()) <= len("unix:") + _LONGEST_SOCKET):
-        raise BadSetting(f"HOST must be an address, or unix: and an absolute path of at most {_LONGEST_SOCKET} bytes.")
+    if value.startswith("unix:") and not (
+        value.startswith("unix:/") and len(value.encode()) <= len("unix:") + _LONGEST_SOCKET
+    ):
+        raise BadSetting(
+            "HOST must be an address, or unix: and an absolute path of at most "
+            f"{_LONGEST_SOCKET} bytes."
+        )
     return value.strip("[]")
 
 
@@ -178,7 +218,9 @@ def _levels(given: Mapping[str, str]) -> tuple[str, ...]:
     try:
         return tuple(text.clean(word) for word in _words(given, "COURSE_LEVELS"))
     except (text.TooLong, text.TooManyMarks) as error:
-        raise BadSetting(f"COURSE_LEVELS has a word that no course can have as its level. {error}") from None
+        raise BadSetting(
+            f"COURSE_LEVELS has a word that no course can have as its level. {error}"
+        ) from None
 
 
 def _origins(given: Mapping[str, str]) -> tuple[str, ...]:
@@ -186,7 +228,8 @@ def _origins(given: Mapping[str, str]) -> tuple[str, ...]:
     for origin in origins:
         if not re.fullmatch("https?://[a-z0-9.-]+(:[0-9]+)?", origin):  # RFC 6454, section 6.2
             raise BadSetting(
-                f"CORS_ORIGINS must be origins such as https://app.example.edu, without a path or *, not {origin!r}."
+                "CORS_ORIGINS must be origins such as https://app.example.edu, without a path "
+                f"or *, not {origin!r}."
             )
     return origins
 
@@ -199,31 +242,49 @@ def _oidc(given: Mapping[str, str]) -> Oidc | None:
     issuer, audience = given.get("OIDC_ISSUER", ""), given.get("OIDC_AUDIENCE", "")
     if not issuer:
         return None
-    if not secure(issuer):
-        raise BadSetting(f"OIDC_ISSUER must be an address that begins with https://, not {issuer!r}.")
+    if not is_secure_url(issuer):
+        raise BadSetting(
+            f"OIDC_ISSUER must be an address that begins with https://, not {issuer!r}."
+        )
     if not audience:
-        raise BadSetting("OIDC_AUDIENCE must be set with OIDC_ISSUER: tokens meant for others would be taken without it.")
+        raise BadSetting(
+            "OIDC_AUDIENCE must be set with OIDC_ISSUER: tokens meant for others would be taken "
+            "without it."
+        )
     algorithms = _words(given, "OIDC_ALGORITHMS", "RS256")
     if not set(algorithms) <= set(ALGORITHMS):
-        raise BadSetting(f"OIDC_ALGORITHMS must be some of {', '.join(ALGORITHMS)}, not {','.join(algorithms)!r}.")
+        raise BadSetting(
+            f"OIDC_ALGORITHMS must be some of {', '.join(ALGORITHMS)}, not "
+            f"{','.join(algorithms)!r}."
+        )
     grants = []
     for pair in _words(given, "OIDC_SCOPES"):
         word, _, scopes = pair.partition("=")
         if not word or not scopes or not set(scopes.split("+")) <= set(SCOPES):
-            raise BadSetting(f"OIDC_SCOPES must be pairs such as registrar=students:write+enrollments:write, not {pair!r}.")
+            raise BadSetting(
+                "OIDC_SCOPES must be pairs such as registrar=students:write+enrollments:write, "
+                f"not {pair!r}."
+            )
         grants.append((word, tuple(scopes.split("+"))))
     by, _, claim = given.get("OIDC_STUDENT", "").partition("=")
     if by and (by not in STUDENT_KEYS or not claim):
-        raise BadSetting(f"OIDC_STUDENT must be id, external_id or email, then = and a claim's name, not {by!r}.")
+        raise BadSetting(
+            f"OIDC_STUDENT must be id, external_id or email, then = and a claim's name, not {by!r}."
+        )
     if by == "email" and claim != "email":
         raise BadSetting(
             "OIDC_STUDENT must be email=email, since email_verified speaks of that claim alone;"
             f" or external_id={claim}, with the students' external ids to match."
         )
     claim_of_scopes = given.get("OIDC_SCOPES_CLAIM", "scope")
-    return Oidc(issuer, audience, algorithms, claim_of_scopes, tuple(grants), (by, claim) if by else None)
+    return Oidc(
+        issuer, audience, algorithms, claim_of_scopes, tuple(grants), (by, claim) if by else None
+    )
 
 
-def secure(address: str) -> bool:
+def is_secure_url(address: str) -> bool:
     """Whether an address is https, or http on this machine."""
-    return re.match(r"https://[^/]|http://(localhost|127\.0\.0\.1|\[::1\])([:/]|$)", address) is not None
+    return (
+        re.match(r"https://[^/]|http://(localhost|127\.0\.0\.1|\[::1\])([:/]|$)", address)
+        is not None
+    )

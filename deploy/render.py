@@ -1,7 +1,8 @@
-"""deploy/nginx.conf with its settings filled in: `python -m deploy.render > /etc/nginx/conf.d/course-management.conf`.
+"""deploy/nginx.conf with its settings filled in: `python -m deploy.render >
+/etc/nginx/conf.d/course-management.conf`.
 
-The settings are those of deploy/nginx.env; the environment wins. Only names that the file has are filled in, so that nginx's own
-variables stay. The official image does the same with envsubst.
+The settings are those of deploy/nginx.env; the environment wins. Only names that the file has are
+filled in, so that nginx's own variables stay. The official image does the same with envsubst.
 """
 
 from __future__ import annotations
@@ -18,12 +19,17 @@ HERE = Path(__file__).resolve().parent
 
 def defaults() -> dict[str, str]:
     """The settings of deploy/nginx.env."""
-    return {name: value or "" for name, value in dotenv_values(HERE / "nginx.env", interpolate=False).items()}
+    return {
+        name: value or ""
+        for name, value in dotenv_values(HERE / "nginx.env", interpolate=False).items()
+    }
 
 
 def render(settings: Mapping[str, str]) -> str:
     """The configuration for nginx. Raises KeyError for a name that `settings` lacks."""
-    return re.sub(r"\$\{([A-Z_]+)\}", lambda found: settings[found[1]], (HERE / "nginx.conf").read_text())
+    return re.sub(
+        r"\$\{([A-Z_]+)\}", lambda found: settings[found[1]], (HERE / "nginx.conf").read_text()
+    )
 
 
 if __name__ == "__main__":

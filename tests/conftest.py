@@ -1,4 +1,6 @@
-"""The fixtures: every test runs on SQLite and on PostgreSQL, on the schema that the migrations made."""
+"""The fixtures: every test runs on SQLite and on PostgreSQL, on the schema that the migrations
+made.
+"""
 
 from __future__ import annotations
 
@@ -16,13 +18,15 @@ from flask import Flask
 from flask.testing import FlaskClient
 from flask_migrate import upgrade
 
-from course_management import create_app, logs, messages
+from course_management import create_app
 from course_management.config import Config, Oidc, database_url
-from course_management.extensions import Base, db
-from course_management.web.transaction import transaction
-from tests.issuer import AUDIENCE, Issuer
-from tests.postgres import Server
-from tests.server import Gunicorn
+from course_management.db import batching
+from course_management.db.base import Base, db
+from course_management.db.transaction import transaction
+from course_management.telemetry import logs
+from devtools.gunicorn import Gunicorn
+from devtools.postgres import Server
+from tests.auth.issuer import AUDIENCE, Issuer
 
 BACKENDS = ("sqlite", "postgresql")
 
@@ -39,10 +43,14 @@ def postgres() -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def new_database(postgres: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], str]]:
+def new_database(
+    postgres: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Callable[[str], str]]:
     """Makes an empty database of the named kind and tells its address."""
     made: list[str] = []
-    with_server = database_url(postgres).set(drivername="postgresql").render_as_string(hide_password=False)
+    with_server = (
+        database_url(postgres).set(drivername="postgresql").render_as_string(hide_password=False)
+    )
 
     def administer(statement: str) -> None:
         connection = psycopg2.connect(with_server)
@@ -86,7 +94,9 @@ def backend(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture(scope="session")
-def migrated(backend: str, new_database: Callable[[str], str], make_app: Callable[..., Flask]) -> Flask:
+def migrated(
+    backend: str, new_database: Callable[[str], str], make_app: Callable[..., Flask]
+) -> Flask:
     """The app on a database that the migrations made."""
     app = make_app(new_database(backend))
     with app.app_context():
@@ -116,7 +126,9 @@ def client(app: Flask) -> FlaskClient:
 
 @pytest.fixture
 def statements(app: Flask) -> Callable[..., Any]:
-    """Records the statements sent to the database inside `with statements() as sent`; those of another app, where it is named."""
+    """Records the statements sent to the database inside `with statements() as sent`; those of
+    another app, where it is named.
+    """
 
     @contextmanager
     def record(of: Flask = app) -> Iterator[list[str]]:
@@ -126,7 +138,11 @@ def statements(app: Flask) -> Callable[..., Any]:
 
         def hearing(execute: Callable[..., None]) -> Callable[..., None]:
             def hear(where: Any, text: str, *values: Any) -> None:
-                sent.extend(one for one in text.split("; ") if not one.startswith(("BEGIN", "SAVEPOINT", "PREPARE")))
+                sent.extend(
+                    one
+                    for one in text.split("; ")
+                    if not one.startswith(("BEGIN", "SAVEPOINT", "PREPARE"))
+                )
                 execute(where, text, *values)
 
             return hear
@@ -134,7 +150,7 @@ def statements(app: Flask) -> Callable[..., Any]:
         with pytest.MonkeyPatch.context() as patch:
             for name in ("do_execute", "do_executemany"):
                 patch.setattr(dialect, name, hearing(getattr(dialect, name)))
-            patch.setattr(messages.Connection, "defer", hearing(messages.Connection.defer))
+            patch.setattr(batching.Connection, "defer", hearing(batching.Connection.defer))
             yield sent
 
     return record
@@ -166,10 +182,19 @@ def issuer() -> Iterator[Issuer]:
 
 @pytest.fixture
 def guarded(app: Flask, make_app: Callable[..., Flask], issuer: Issuer) -> Flask:
-    """The app with AUTH=required, on the same database; a token's claim `number` is the external id of its student."""
+    """The app with AUTH=required, on the same database; a token's claim `number` is the external
+    id of its student.
+    """
     url = app.config["SQLALCHEMY_DATABASE_URI"].render_as_string(hide_password=False)
     roles = (("registrar", ("students:write", "enrollments:write")), ("head", ("admin",)))
-    oidc = Oidc(issuer.url, AUDIENCE, ("RS256", "ES256"), "realm_access.roles", roles, ("external_id", "number"))
+    oidc = Oidc(
+        issuer.url,
+        AUDIENCE,
+        ("RS256", "ES256"),
+        "realm_access.roles",
+        roles,
+        ("external_id", "number"),
+    )
     return make_app(url, auth="required", oidc=oidc)
 
 
@@ -178,8 +203,16 @@ def new_key(app: Flask) -> Callable[..., str]:
     """Makes API keys as an operator does, and gives what is on the last line of standard output."""
 
     def make(*scopes: str, name: str = "SIS sync", expires: str | None = None) -> str:
-        args = ["api-keys", "create", "--name", name, *(part for scope in scopes for part in ("--scope", scope))]
-        result = app.test_cli_runner().invoke(args=args + (["--expires", expires] if expires else []))
+        args = [
+            "api-keys",
+            "create",
+            "--name",
+            name,
+            *(part for scope in scopes for part in ("--scope", scope)),
+        ]
+        result = app.test_cli_runner().invoke(
+            args=args + (["--expires", expires] if expires else [])
+        )
         assert result.exit_code == 0, result.output
         return str(result.stdout.splitlines()[-1])
 
@@ -199,7 +232,9 @@ class Make:
 
     def course(self, **fields: Any) -> dict[str, Any]:
         self.count += 1
-        return self._post("/courses", {"name": f"Course {self.count}", "level": "beginner", **fields})
+        return self._post(
+            "/courses", {"name": f"Course {self.count}", "level": "beginner", **fields}
+        )
 
     def student(self, **fields: Any) -> dict[str, Any]:
         self.count += 1

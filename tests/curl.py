@@ -1,4 +1,6 @@
-"""As much of curl as the README's tour uses, for machines that have none: -s, -X, -H, -d, -D -, -o and an address."""
+"""As much of curl as the README's tour uses, for machines that have none: -s, -X, -H, -d, -D -,
+-o and an address.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,10 @@ def main() -> None:
     parser.add_argument("-o", dest="output", type=Path)
     parser.add_argument("url")
     given = parser.parse_args()
-    headers = {name: value.strip() for name, _, value in (header.partition(":") for header in given.headers)}
+    headers = {
+        name: value.strip()
+        for name, _, value in (header.partition(":") for header in given.headers)
+    }
     body = None if given.body is None else given.body.encode()
     request = urllib.request.Request(given.url, body, headers, method=given.method)
     try:

@@ -1,4 +1,6 @@
-"""A check for schemathesis: the service refuses a request that fits the document only for a rule that no schema can state."""
+"""A check for schemathesis: the service refuses a request that fits the document only for a rule
+that no schema can state.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,11 @@ BEYOND_SCHEMAS = {
 @schemathesis.check
 def refusal_is_beyond_the_schema(ctx: Any, response: Any, case: Any) -> None:
     """Fail for a 422 whose faults the document should have declared."""
-    if response.status_code != 422 or case.meta is None or not case.meta.generation.mode.is_positive:
+    if (
+        response.status_code != 422
+        or case.meta is None
+        or not case.meta.generation.mode.is_positive
+    ):
         return
     for fault in response.json().get("errors", []):
         beyond = any(re.fullmatch(rule, fault["detail"]) for rule in BEYOND_SCHEMAS)

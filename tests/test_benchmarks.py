@@ -1,4 +1,6 @@
-"""The benchmarks run, on very little, and answer what they are asked. Nothing here is about time."""
+"""The benchmarks run, on very little, and answer what they are asked. Nothing here is about
+time.
+"""
 
 from __future__ import annotations
 
@@ -15,27 +17,45 @@ from flask_migrate import upgrade
 from benchmarks.picture import Chart, draw
 from benchmarks.plans import scanned
 from benchmarks.workloads import WORKS
-from tests.server import ROOT
+from devtools.gunicorn import ROOT
 
 
 def run(name, **env):
     program = [sys.executable, "-m", f"benchmarks.{name}"]
-    done = subprocess.run(program, cwd=ROOT, env={**os.environ, **env}, capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(
+        program,
+        cwd=ROOT,
+        env={**os.environ, **env},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
     assert "Traceback" not in done.stderr, done.stderr
     return done
 
 
 def test_bench_fails_no_request_and_leaves_none_out():
-    """Seen to fail with a workload whose requests repeat: an enrollment that stands already is 200."""
+    """Seen to fail with a workload whose requests repeat: an enrollment that stands already is
+    200.
+    """
     done = run("bench", SECONDS="0.2", CONNECTIONS="4", STUDENTS="2000", COURSES="400")
     assert done.returncode == 0, done.stdout + done.stderr
     table, _, limit = done.stdout.partition("the limit")
-    assert [line[0] for line in map(str.split, table.splitlines()) if len(line) == 9 and line[-1] == "0"] == list(WORKS)
-    assert re.findall(r"^(\w+) +\d+ a second; the service", limit, re.MULTILINE) == ["list", "mine", "enroll"]
+    assert [
+        line[0] for line in map(str.split, table.splitlines()) if len(line) == 9 and line[-1] == "0"
+    ] == list(WORKS)
+    assert re.findall(r"^(\w+) +\d+ a second; the service", limit, re.MULTILINE) == [
+        "list",
+        "mine",
+        "enroll",
+    ]
 
 
 def test_storm_draws_its_verdict(tmp_path):
-    done = run("storm", STUDENTS="200", SEATS="20", CONNECTIONS="8", PICTURE=str(tmp_path / "storm.svg"))
+    done = run(
+        "storm", STUDENTS="200", SEATS="20", CONNECTIONS="8", PICTURE=str(tmp_path / "storm.svg")
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     for line in (
         "200 students, 20 seats, 8 connections, 10 seats given back on the way",
@@ -59,13 +79,25 @@ def test_storm_draws_its_verdict(tmp_path):
         "10 seats given back",
     ):
         assert text in texts, texts
-    waited = next(int(text.removeprefix("waitlisted 201: ")) for text in texts if text.startswith("waitlisted 201: "))
+    waited = next(
+        int(text.removeprefix("waitlisted 201: "))
+        for text in texts
+        if text.startswith("waitlisted 201: ")
+    )
     assert f"Waitlist length: {waited - 10}" in texts
 
 
 def test_equal_charts_are_equal_files(tmp_path):
-    responses = {"enrolled 201": [0.1], "waitlisted 201": [0.2], "refused 409": [], "drops 204": [0.7], "errors": []}
-    chart = Chart("1 of 1 seats taken", "", 1, 1.0, [(0.1, 1, 0), (0.9, 1, 1)], [0.7], responses, (0.7, 0.7))
+    responses = {
+        "enrolled 201": [0.1],
+        "waitlisted 201": [0.2],
+        "refused 409": [],
+        "drops 204": [0.7],
+        "errors": [],
+    }
+    chart = Chart(
+        "1 of 1 seats taken", "", 1, 1.0, [(0.1, 1, 0), (0.9, 1, 1)], [0.7], responses, (0.7, 0.7)
+    )
     for name in ("one.svg", "two.svg"):
         draw(tmp_path / name, chart)
     assert (tmp_path / "one.svg").read_bytes() == (tmp_path / "two.svg").read_bytes()
@@ -80,7 +112,11 @@ def test_growth_asks_every_route(new_database, make_app):
         method, path = re.match(r"([A-Z]+ )?(\S+)", label).groups()
         asked.add(((method or "GET").strip(), re.sub(r"{\w+}", "{}", path.partition("?")[0])))
     paths = make_app(new_database("sqlite")).test_client().get("/openapi.json").json["paths"]
-    routes = {(method.upper(), re.sub(r"{\w+}", "{}", path)) for path, methods in paths.items() for method in methods}
+    routes = {
+        (method.upper(), re.sub(r"{\w+}", "{}", path))
+        for path, methods in paths.items()
+        for method in methods
+    }
     assert {route for route in routes - asked if re.match("/(students|courses)", route[1])} == set()
 
 
@@ -90,7 +126,9 @@ def test_profile_shares_out_what_a_request_costs():
     for one in done.stdout.split("statements besides")[1:]:
         whole = float(re.search(r"(\d+) us in the median", one)[1])
         layers = one.partition("layer")[2].partition("function, by itself")[0]
-        assert sum(map(float, re.findall(r"^ +([\d.]+)  \S", layers, re.MULTILINE))) == pytest.approx(whole, rel=0.02)
+        assert sum(
+            map(float, re.findall(r"^ +([\d.]+)  \S", layers, re.MULTILINE))
+        ) == pytest.approx(whole, rel=0.02)
 
 
 @pytest.mark.parametrize(

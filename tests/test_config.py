@@ -19,13 +19,17 @@ def test_nothing_set_means_sqlite_in_the_instance_folder():
 
 
 def test_an_empty_setting_is_an_unset_one():
-    assert Config.from_env({"PORT": "", "DATABASE_URL": "  ", "COURSE_LEVELS": ""}) == Config.from_env({})
+    assert Config.from_env(
+        {"PORT": "", "DATABASE_URL": "  ", "COURSE_LEVELS": ""}
+    ) == Config.from_env({})
 
 
 @pytest.mark.parametrize("scheme", ["postgres", "postgresql", "postgresql+psycopg2"])
 def test_every_spelling_of_postgresql_means_psycopg2(scheme):
     url = Config.from_env({"DATABASE_URL": f"{scheme}://u:p@db.example/school"}).database_url
-    assert url.render_as_string(hide_password=False) == "postgresql+psycopg2://u:p@db.example/school"
+    assert (
+        url.render_as_string(hide_password=False) == "postgresql+psycopg2://u:p@db.example/school"
+    )
 
 
 @pytest.mark.parametrize(
@@ -37,29 +41,57 @@ def test_every_spelling_of_postgresql_means_psycopg2(scheme):
         ("THREADS", "-1", "THREADS must be"),
         ("SLOW_REQUEST_MS", "1s", "SLOW_REQUEST_MS must be a whole number from 0"),
         ("HOST", "unix:relative", "HOST must be an address, or unix: and an absolute path"),
-        ("HOST", "unix:/" + "a" * 107, "HOST must be an address, or unix: and an absolute path of at most 107 bytes"),
+        (
+            "HOST",
+            "unix:/" + "a" * 107,
+            "HOST must be an address, or unix: and an absolute path of at most 107 bytes",
+        ),
         ("KEEPALIVE", "0", "KEEPALIVE must be a whole number from 1 to 3600"),
         ("GRACEFUL_TIMEOUT", "soon", "GRACEFUL_TIMEOUT must be"),
         ("PROXY", "nginx", "PROXY must be one of on, off, not 'nginx'"),
         ("LOG_LEVEL", "loud", "LOG_LEVEL must be one of DEBUG, INFO"),
         ("AUTH", "Requierd", "AUTH must be one of open, required, not 'Requierd'"),
         ("AUTH", "maybe", "AUTH must be one of open, required, not 'maybe'"),
-        ("HOST", "0.0.0.0", "AUTH must be set to listen on 0.0.0.0: AUTH=required .*, or AUTH=open"),
-        ("HOST", "unix:/run/course-management.sock", "AUTH must be set to listen on unix:/run/course-management.sock"),
+        (
+            "HOST",
+            "0.0.0.0",
+            "AUTH must be set to listen on 0.0.0.0: AUTH=required .*, or AUTH=open",
+        ),
+        (
+            "HOST",
+            "unix:/run/course-management.sock",
+            "AUTH must be set to listen on unix:/run/course-management.sock",
+        ),
         ("HOST", "::", "AUTH must be set"),
         ("HOST", "school.example", "AUTH must be set"),
         ("CORS_ORIGINS", "*", "CORS_ORIGINS must be origins such as https://app.example.edu"),
         ("CORS_ORIGINS", "https://a.example, https://b.example/", "CORS_ORIGINS must be origins"),
-        ("OIDC_ISSUER", "http://id.example.edu", "OIDC_ISSUER must be an address that begins with https://"),
-        ("OIDC_ISSUER", "http://localhost.evil.example", "OIDC_ISSUER must be an address that begins with https://"),
+        (
+            "OIDC_ISSUER",
+            "http://id.example.edu",
+            "OIDC_ISSUER must be an address that begins with https://",
+        ),
+        (
+            "OIDC_ISSUER",
+            "http://localhost.evil.example",
+            "OIDC_ISSUER must be an address that begins with https://",
+        ),
         ("OIDC_ISSUER", "https://id.example.edu", "OIDC_AUDIENCE must be set with OIDC_ISSUER"),
-        ("DATABASE_URL_FILE", "/nowhere/secret", "DATABASE_URL_FILE names /nowhere/secret, which cannot be read: No such file"),
+        (
+            "DATABASE_URL_FILE",
+            "/nowhere/secret",
+            "DATABASE_URL_FILE names /nowhere/secret, which cannot be read: No such file",
+        ),
         (
             "COURSE_LEVELS",
             "senior, Q" + "\u0300" * 31,
             "COURSE_LEVELS has a word .* more than 30 combining marks in a row: leave out",
         ),
-        ("COURSE_LEVELS", "senior, " + "a" * 1025, "COURSE_LEVELS has a word that no course can have as its level"),
+        (
+            "COURSE_LEVELS",
+            "senior, " + "a" * 1025,
+            "COURSE_LEVELS has a word that no course can have as its level",
+        ),
         ("DATABASE_URL", "school.db", "DATABASE_URL is not an address"),
         ("DATABASE_URL", "postgresql://u@h:port/d", "DATABASE_URL is not an address"),
         ("DATABASE_URL", "sqlite+aiosqlite:////x.db", "DATABASE_URL must be postgresql"),
@@ -80,13 +112,21 @@ OIDC = {"OIDC_ISSUER": "https://id.example.edu", "OIDC_AUDIENCE": "courses"}
 @pytest.mark.parametrize(
     ("name", "value", "says"),
     [
-        ("OIDC_ALGORITHMS", "RS256, HS256", "OIDC_ALGORITHMS must be some of RS256, .* not 'RS256,HS256'"),
+        (
+            "OIDC_ALGORITHMS",
+            "RS256, HS256",
+            "OIDC_ALGORITHMS must be some of RS256, .* not 'RS256,HS256'",
+        ),
         ("OIDC_ALGORITHMS", "none", "OIDC_ALGORITHMS must be some of"),
         ("OIDC_SCOPES", "registrar", "OIDC_SCOPES must be pairs such as registrar=students:write"),
         ("OIDC_SCOPES", "registrar=courses:delete", "OIDC_SCOPES must be pairs"),
         ("OIDC_STUDENT", "email", "OIDC_STUDENT must be id, external_id or email, then ="),
         ("OIDC_STUDENT", "name=nickname", "OIDC_STUDENT must be id, external_id or email, then ="),
-        ("OIDC_STUDENT", "email=preferred_username", "OIDC_STUDENT must be email=email, .* or external_id=preferred_username"),
+        (
+            "OIDC_STUDENT",
+            "email=preferred_username",
+            "OIDC_STUDENT must be email=email, .* or external_id=preferred_username",
+        ),
         (
             "OIDC_STUDENT",
             "email=profile.email",
@@ -101,10 +141,20 @@ def test_a_provider_that_is_set_up_wrongly_is_one_line(name, value, says):
 
 
 def test_a_provider_and_what_its_claims_mean():
-    words = {"OIDC_SCOPES": "registrar=students:write+enrollments:write, head=admin", "OIDC_STUDENT": "external_id=number"}
+    words = {
+        "OIDC_SCOPES": "registrar=students:write+enrollments:write, head=admin",
+        "OIDC_STUDENT": "external_id=number",
+    }
     oidc = Config.from_env({**OIDC, **words}).oidc
-    assert oidc.scopes == (("registrar", ("students:write", "enrollments:write")), ("head", ("admin",)))
-    assert (oidc.algorithms, oidc.scopes_claim, oidc.student) == (("RS256",), "scope", ("external_id", "number"))
+    assert oidc.scopes == (
+        ("registrar", ("students:write", "enrollments:write")),
+        ("head", ("admin",)),
+    )
+    assert (oidc.algorithms, oidc.scopes_claim, oidc.student) == (
+        ("RS256",),
+        "scope",
+        ("external_id", "number"),
+    )
     assert Config.from_env({}).oidc is None
 
 
@@ -119,14 +169,19 @@ def test_nothing_said_is_open_on_a_loopback_address_only(host):
 def test_any_setting_may_stand_in_a_file(tmp_path):
     (tmp_path / "url").write_text("postgresql://u:hush@db.example/school\n")
     (tmp_path / "port").write_text("9003\n")
-    settings = Config.from_env({"DATABASE_URL_FILE": str(tmp_path / "url"), "PORT_FILE": str(tmp_path / "port")})
+    settings = Config.from_env(
+        {"DATABASE_URL_FILE": str(tmp_path / "url"), "PORT_FILE": str(tmp_path / "port")}
+    )
     assert (settings.database_url.password, settings.port) == ("hush", 9003)
     with pytest.raises(BadSetting, match="PORT and PORT_FILE are both set: unset one of them"):
         Config.from_env({"PORT": "9004", "PORT_FILE": str(tmp_path / "port")})
 
 
 def test_course_levels_are_words():
-    assert Config.from_env({"COURSE_LEVELS": " freshman, senior ,,"}).course_levels == ("freshman", "senior")
+    assert Config.from_env({"COURSE_LEVELS": " freshman, senior ,,"}).course_levels == (
+        "freshman",
+        "senior",
+    )
 
 
 def test_the_environment_overrules_the_file(monkeypatch, tmp_path):
@@ -148,7 +203,9 @@ def test_the_example_lists_every_setting_that_is_read():
         "OPEN",
         "REQUIRED",
     }
-    listed = set(re.findall("^([A-Z_]+)=$", (root / ".env.example").read_text(), flags=re.MULTILINE))
+    listed = set(
+        re.findall("^([A-Z_]+)=$", (root / ".env.example").read_text(), flags=re.MULTILINE)
+    )
     assert listed == read
 
 
@@ -163,7 +220,12 @@ def test_any_setting_may_come_from_a_file(tmp_path):
 @pytest.mark.parametrize(
     ("content", "both", "says"),
     [
-        (None, False, r"PORT_FILE names .*, which cannot be read: No such file or directory\. Name a file with the value\."),
+        (
+            None,
+            False,
+            r"PORT_FILE names .*, which cannot be read: No such file or directory\. Name a file "
+            r"with the value\.",
+        ),
         (b"\xff", False, r"PORT_FILE names .*, which cannot be read: it is no text\."),
         (b"9001", True, r"PORT and PORT_FILE are both set: unset one of them\."),
     ],

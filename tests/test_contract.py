@@ -1,4 +1,6 @@
-"""The OpenAPI document and the running service agree: schemathesis, with all its checks, over the wire."""
+"""The OpenAPI document and the running service agree: schemathesis, with all its checks, over
+the wire.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,7 @@ from pathlib import Path
 
 from flask_migrate import upgrade
 
-from tests.server import Gunicorn
+from devtools.gunicorn import Gunicorn
 
 
 def test_the_document_describes_every_route(client):
@@ -19,7 +21,15 @@ def test_the_document_describes_every_route(client):
     assert "/courses/{course}" in document["paths"]
     assert set(document["paths"]["/courses/{course}"]) == {"get", "put", "patch", "delete"}
     rules = {rule.rule.removeprefix("/api/v1") for rule in client.application.url_map.iter_rules()}
-    undocumented = {"/", "/metrics", "/docs", "/docs/<name>", "/openapi.json", "/problems", "/problems/<code>"}
+    undocumented = {
+        "/",
+        "/metrics",
+        "/docs",
+        "/docs/<name>",
+        "/openapi.json",
+        "/problems",
+        "/problems/<code>",
+    }
     assert len(document["paths"]) == len(rules - undocumented)
     course = document["components"]["schemas"]["CourseIn"]
     assert course["required"] == ["level", "name"]
@@ -27,14 +37,26 @@ def test_the_document_describes_every_route(client):
     assert course["properties"]["name"]["maxLength"] == 200
     assert "required" not in document["components"]["schemas"]["CourseInChange"]
     refusals = document["paths"]["/courses"]["post"]["responses"]["409"]["$ref"].rpartition("/")[2]
-    assert document["components"]["responses"][refusals]["description"] == "`course-name-taken`, `external-id-taken`"
+    assert (
+        document["components"]["responses"][refusals]["description"]
+        == "`course-name-taken`, `external-id-taken`"
+    )
 
 
 def schemathesis(url: str, folder: Path, *args: str) -> None:
     config = Path(__file__).parent / "schemathesis.toml"
     program = Path(sys.executable).parent / "schemathesis"
     done = subprocess.run(
-        [program, "--config-file", config, "run", f"{url}/openapi.json", "--url", f"{url}/api/v1", *args],
+        [
+            program,
+            "--config-file",
+            config,
+            "run",
+            f"{url}/openapi.json",
+            "--url",
+            f"{url}/api/v1",
+            *args,
+        ],
         cwd=folder,
         env={**os.environ, "PYTHONPATH": str(config.parent)},  # schemathesis_hooks.py
         capture_output=True,
@@ -45,17 +67,32 @@ def schemathesis(url: str, folder: Path, *args: str) -> None:
 
 
 def test_schemathesis_finds_nothing(gunicorn: Gunicorn, app, tmp_path):
-    app.test_cli_runner().invoke(args=["load-demo", "--students", "5", "--courses", "6", "--each", "2"])
+    app.test_cli_runner().invoke(
+        args=["load-demo", "--students", "5", "--courses", "6", "--each", "2"]
+    )
     schemathesis(gunicorn.url, tmp_path, "--checks", "all")
 
 
 def test_schemathesis_gets_nothing_without_its_key(new_database, make_app, tmp_path):
-    """Its check `ignored_auth` asks every operation without the key and with another; one that lets them in was seen to fail."""
+    """Its check `ignored_auth` asks every operation without the key and with another; one that
+    lets them in was seen to fail.
+    """
     url = new_database("sqlite")
     app = make_app(url)
     with app.app_context():
         upgrade()
-    key = app.test_cli_runner().invoke(args=["api-keys", "create", "--name", "x", "--scope", "admin"]).stdout.strip()
+    key = (
+        app.test_cli_runner()
+        .invoke(args=["api-keys", "create", "--name", "x", "--scope", "admin"])
+        .stdout.strip()
+    )
     with Gunicorn({"DATABASE_URL": url, "AUTH": "required"}, log=tmp_path / "log") as server:
-        asked = ["--checks", "ignored_auth,status_code_conformance", "--phases", "fuzzing", "--max-examples", "2"]
+        asked = [
+            "--checks",
+            "ignored_auth,status_code_conformance",
+            "--phases",
+            "fuzzing",
+            "--max-examples",
+            "2",
+        ]
         schemathesis(server.url, tmp_path, "--header", f"Authorization: Bearer {key}", *asked)

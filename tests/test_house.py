@@ -22,7 +22,7 @@ def lines(pattern: str, but: str = "") -> list[str]:
 
 
 def test_transactions_have_one_owner():
-    assert lines(r"\.(commit|rollback|begin|begin_nested)\(", but="web/transaction.py") == []
+    assert lines(r"\.(commit|rollback|begin|begin_nested)\(", but="db/transaction.py") == []
 
 
 def test_the_environment_has_one_reader():

@@ -1,4 +1,6 @@
-"""The migrations: up, down and up again on both databases, nothing lost, and the live schema is that of the models."""
+"""The migrations: up, down and up again on both databases, nothing lost, and the live schema is
+that of the models.
+"""
 
 from __future__ import annotations
 
@@ -14,9 +16,9 @@ from alembic.script import ScriptDirectory
 from flask_migrate import downgrade, upgrade
 from sqlalchemy.engine import make_url
 
-from course_management.extensions import Base, db
-from course_management.health import missing_from
-from course_management.web.transaction import transaction
+from course_management.db.base import Base, db
+from course_management.db.transaction import transaction
+from course_management.ops.health import missing_from
 
 ROOT = Path(__file__).parent.parent
 
@@ -35,7 +37,13 @@ def tables():
 
 def test_up_to_the_first_to_the_head_and_back_keeps_the_students(fresh):
     upgrade(revision="0001")
-    students = sa.table("students", *(sa.column(n) for n in ("name", "name_key", "email", "created_at", "updated_at", "version")))
+    students = sa.table(
+        "students",
+        *(
+            sa.column(n)
+            for n in ("name", "name_key", "email", "created_at", "updated_at", "version")
+        ),
+    )
     row = {
         "name": "Ädä",
         "name_key": "ädä",
@@ -49,7 +57,9 @@ def test_up_to_the_first_to_the_head_and_back_keeps_the_students(fresh):
 
     def read():
         with transaction(writing=False) as session:
-            return session.execute(sa.text("SELECT id, name, email, version FROM students ORDER BY id")).all()
+            return session.execute(
+                sa.text("SELECT id, name, email, version FROM students ORDER BY id")
+            ).all()
 
     before = read()
     assert [r.name for r in before] == ["Ädä", "Bo"]
@@ -83,14 +93,22 @@ def test_the_live_schema_is_that_of_the_models(migrated):
                 wanted = column.type.dialect_impl(connection.dialect).compile(connection.dialect)
                 assert live[column.name]["type"].compile(connection.dialect) == wanted, column
             named = {table.primary_key.name}
-            for found in (inspector.get_unique_constraints, inspector.get_check_constraints, inspector.get_foreign_keys):
+            for found in (
+                inspector.get_unique_constraints,
+                inspector.get_check_constraints,
+                inspector.get_foreign_keys,
+            ):
                 named |= {constraint["name"] for constraint in found(table.name)}
             assert named == {constraint.name for constraint in table.constraints}
             unique = {c["name"] for c in inspector.get_unique_constraints(table.name)}
             indexes = {
-                index["name"]: index["column_names"] for index in inspector.get_indexes(table.name) if index["name"] not in unique
+                index["name"]: index["column_names"]
+                for index in inspector.get_indexes(table.name)
+                if index["name"] not in unique
             }
-            assert indexes == {index.name: [column.name for column in index.columns] for index in table.indexes}
+            assert indexes == {
+                index.name: [column.name for column in index.columns] for index in table.indexes
+            }
 
 
 def execute(*statements):
@@ -103,9 +121,17 @@ def test_who_stands_and_who_waits_comes_through_up_and_down(fresh):
     moment = "'2026-01-01 08:00:00.000000'"
     rows = "(created_at, updated_at, version, name, name_key"
     execute(
-        *(f"INSERT INTO students {rows}) VALUES ({moment}, {moment}, 1, 's{i}', 's{i}')" for i in range(3)),
-        *(f"INSERT INTO courses {rows}, level) VALUES ({moment}, {moment}, 1, 'c{i}', 'c{i}', 'x')" for i in range(5)),
-        f"INSERT INTO student_courses (student_id, course_id, enrolled_at) VALUES (1, 1, {moment}), (2, 1, {moment})",
+        *(
+            f"INSERT INTO students {rows}) VALUES ({moment}, {moment}, 1, 's{i}', 's{i}')"
+            for i in range(3)
+        ),
+        *(
+            f"INSERT INTO courses {rows}, level) VALUES ({moment}, {moment}, 1, 'c{i}', 'c{i}', "
+            "'x')"
+            for i in range(5)
+        ),
+        "INSERT INTO student_courses (student_id, course_id, enrolled_at) VALUES (1, 1, "
+        f"{moment}), (2, 1, {moment})",
         "DELETE FROM courses WHERE id = 5",
     )
     upgrade()
@@ -117,11 +143,18 @@ def test_who_stands_and_who_waits_comes_through_up_and_down(fresh):
     ]
     assert client.post("/courses", json={"name": "next", "level": "x"}).json["id"] == 6
     client.patch("/courses/1", json={"capacity": 2, "waitlist_capacity": None})
-    assert client.post("/students/3/enroll", json={"course_ids": [1], "waitlist": True}).status_code == 201
+    assert (
+        client.post("/students/3/enroll", json={"course_ids": [1], "waitlist": True}).status_code
+        == 201
+    )
     client.delete("/courses/6")
     downgrade(revision="0005")
     upgrade()
-    assert [e["to"] for e in client.get("/courses/1/history").json] == ["waitlisted", "enrolled", "enrolled"]
+    assert [e["to"] for e in client.get("/courses/1/history").json] == [
+        "waitlisted",
+        "enrolled",
+        "enrolled",
+    ]
     downgrade(revision="0004")
     upgrade()
     assert [s["id"] for s in client.get("/courses/1/students").json] == [1, 2]
@@ -133,8 +166,14 @@ def test_an_older_release_goes_on_writing(fresh):
     """What the release of 0006 inserts: its columns alone, and its ON CONFLICT."""
     upgrade()
     moment = "'2026-01-01 08:00:00.000000'"
-    key = f"INSERT INTO idempotency_keys (key, fingerprint, created_at) VALUES ('k', 'f', {moment}) ON CONFLICT (key) DO NOTHING"
-    event = "INSERT INTO enrollment_events (at, student_id, course_id, from_state, to_state, why, request_id)"
+    key = (
+        "INSERT INTO idempotency_keys (key, fingerprint, created_at) VALUES ('k', 'f', "
+        f"{moment}) ON CONFLICT (key) DO NOTHING"
+    )
+    event = (
+        "INSERT INTO enrollment_events (at, student_id, course_id, from_state, to_state, why, "
+        "request_id)"
+    )
     execute(key, key, f"{event} VALUES ({moment}, 1, 1, NULL, 'enrolled', 'requested', 'r')")
     (event,) = fresh.test_client().get("/courses/1/history").json
     assert (event["request_id"], event["actor"]) == ("r", None)
@@ -177,20 +216,28 @@ def test_a_table_that_is_locked_is_waited_for_and_then_said(new_database, make_a
 
 
 def test_a_database_that_cannot_hold_every_name_is_refused(new_database):
-    """PostgreSQL's on a host without a locale. Without the check, the first name that is not ASCII is a 500."""
+    """PostgreSQL's on a host without a locale. Without the check, the first name that is not
+    ASCII is a 500.
+    """
     url = new_database("postgresql")
     server = psycopg2.connect(url.replace("+psycopg2", ""))
     server.autocommit = True
     name = f"{url.rsplit('/', 1)[1].split('?')[0]}_ascii"
-    server.cursor().execute(f"CREATE DATABASE {name} ENCODING SQL_ASCII LOCALE 'C' TEMPLATE template0")
+    server.cursor().execute(
+        f"CREATE DATABASE {name} ENCODING SQL_ASCII LOCALE 'C' TEMPLATE template0"
+    )
     try:
-        process = flask(make_url(url).set(database=name).render_as_string(hide_password=False), "db", "upgrade")
+        process = flask(
+            make_url(url).set(database=name).render_as_string(hide_password=False), "db", "upgrade"
+        )
         output, _ = process.communicate(timeout=60)
     finally:
         server.cursor().execute(f"DROP DATABASE {name} WITH (FORCE)")
         server.close()
     assert process.returncode == 1
-    assert output.startswith("The database's encoding SQL_ASCII has no room for every name: make it anew with createdb")
+    assert output.startswith(
+        "The database's encoding SQL_ASCII has no room for every name: make it anew with createdb"
+    )
     assert len(output.splitlines()) == 1
 
 

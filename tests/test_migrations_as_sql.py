@@ -12,8 +12,8 @@ import psycopg2
 import pytest
 from sqlalchemy.engine import make_url
 
-from tests.postgres import BIN
-from tests.server import ROOT
+from devtools.gunicorn import ROOT
+from devtools.postgres import BIN
 
 NOWHERE = "postgresql://nobody@127.0.0.1:1/none"  # writing a script asks no database
 
@@ -33,7 +33,9 @@ def sql(*args):
 def client_program(name, url, *args, **more):
     """A program of PostgreSQL's on the database, done; what it wrote."""
     plain = make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
-    done = subprocess.run([BIN / name, *args, "-d", plain], capture_output=True, text=True, check=False, **more)
+    done = subprocess.run(
+        [BIN / name, *args, "-d", plain], capture_output=True, text=True, check=False, **more
+    )
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -43,13 +45,19 @@ def psql(url, script):
 
 
 def schema(url):
-    """All that is in the database, the revision it says it has included; the dump's own random key is left out."""
+    """All that is in the database, the revision it says it has included; the dump's own random
+    key is left out.
+    """
     dump = client_program("pg_dump", url, "--inserts", "--no-owner")
-    return [line for line in dump.splitlines() if line and not re.match(r"\\(un)?restrict|--", line)]
+    return [
+        line for line in dump.splitlines() if line and not re.match(r"\\(un)?restrict|--", line)
+    ]
 
 
 def test_up_from_nothing_and_down_again(new_database):
-    """Seen to fail: the script asked the database, kept `%(now)s` and was cut into no transaction."""
+    """Seen to fail: the script asked the database, kept `%(now)s` and was cut into no
+    transaction.
+    """
     online, offline = new_database("postgresql"), new_database("postgresql")
     assert flask("upgrade", url=online).returncode == 0
     up = sql("upgrade")
@@ -59,7 +67,15 @@ def test_up_from_nothing_and_down_again(new_database):
     psql(offline, up)
     assert schema(offline) == schema(online)
     psql(offline, sql("downgrade", "head:base"))
-    left = client_program("psql", offline, "-X", "-A", "-t", "-c", "SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
+    left = client_program(
+        "psql",
+        offline,
+        "-X",
+        "-A",
+        "-t",
+        "-c",
+        "SELECT tablename FROM pg_tables WHERE schemaname = 'public'",
+    )
     assert left.split() in ([], ["alembic_version"])
 
 
@@ -68,26 +84,40 @@ def test_one_step_with_rows_in_it(new_database):
     url = new_database("postgresql")
     psql(url, sql("upgrade", "0005"))
     moment = "'2026-01-01 08:00:00+00'"
-    rows = f"(created_at, updated_at, version, name, name_key) VALUES ({moment}, {moment}, 1, 'a', 'a')"
+    rows = (
+        f"(created_at, updated_at, version, name, name_key) VALUES ({moment}, {moment}, 1, 'a', "
+        "'a')"
+    )
     psql(
         url,
-        f"INSERT INTO students {rows}; INSERT INTO courses {rows.replace('name_key)', 'name_key, level)')[:-1]}, 'x');"
+        f"INSERT INTO students {rows}; INSERT INTO courses "
+        f"{rows.replace('name_key)', 'name_key, level)')[:-1]}, 'x');"
         f"INSERT INTO student_courses (student_id, course_id, enrolled_at) VALUES (1, 1, {moment})",
     )
     psql(url, sql("upgrade", "0005:head"))
     asked = "SELECT student_id, to_state, why, at = '2026-01-01 08:00+00' FROM enrollment_events"
-    assert client_program("psql", url, "-X", "-A", "-t", "-c", asked).strip() == "1|enrolled|migrated|t"
+    assert (
+        client_program("psql", url, "-X", "-A", "-t", "-c", asked).strip()
+        == "1|enrolled|migrated|t"
+    )
 
 
 def test_a_script_that_fails_changes_nothing(new_database):
     url = new_database("postgresql")
-    connection = psycopg2.connect(make_url(url).set(drivername="postgresql").render_as_string(hide_password=False))
+    connection = psycopg2.connect(
+        make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
+    )
     with connection, connection.cursor() as cursor:
         cursor.execute("CREATE TABLE api_keys (id text)")  # in the way of 0008
     connection.close()
     with pytest.raises(AssertionError, match="already exists"):
         psql(url, sql("upgrade"))
-    assert client_program("psql", url, "-X", "-A", "-t", "-c", "SELECT to_regclass('students') IS NULL").strip() == "t"
+    assert (
+        client_program(
+            "psql", url, "-X", "-A", "-t", "-c", "SELECT to_regclass('students') IS NULL"
+        ).strip()
+        == "t"
+    )
 
 
 def test_sqlite_says_that_it_has_none():

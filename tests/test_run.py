@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.postgres import free_port
+from devtools.postgres import free_port
 
 ROOT = Path(__file__).parent.parent
 
@@ -54,7 +54,10 @@ def test_it_comes_up_and_says_where(tmp_path):
     finally:
         out, err = stop(process)
     assert f"http://127.0.0.1:{port} (docs: http://127.0.0.1:{port}/docs)" in err
-    assert "AUTH is not set: everybody on this machine may do everything, by its loopback names." in err
+    assert (
+        "AUTH is not set: everybody on this machine may do everything, by its loopback names."
+        in err
+    )
     assert '"route":"/health"' in out
     assert "Traceback" not in out + err
     assert took < 10  # seconds; benchmarks measure it, this only finds a hang
@@ -69,7 +72,10 @@ def test_a_port_that_is_taken_is_one_line(tmp_path):
         _, err = process.communicate(timeout=30)
     assert process.returncode != 0
     said = [line for line in err.splitlines() if not line.startswith("make")]
-    assert said == [f"Cannot listen on 127.0.0.1:{port}: Address already in use. Set HOST or PORT to another address."]
+    assert said == [
+        f"Cannot listen on 127.0.0.1:{port}: Address already in use. Set HOST or PORT to "
+        "another address."
+    ]
 
 
 @pytest.mark.parametrize(
@@ -101,7 +107,14 @@ def test_it_listens_to_others_only_when_told_who_may_use_it(tmp_path):
     # As well where the address is not that of the settings.
     gunicorn = [str(Path(sys.executable).parent / "gunicorn"), "wsgi:app", "--bind"]
     for bind in ("0.0.0.0:0", f"unix:{tmp_path / 'sock'}"):
-        done = subprocess.run([*gunicorn, bind], cwd=ROOT, env=os.environ | database, capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            [*gunicorn, bind],
+            cwd=ROOT,
+            env=os.environ | database,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
         assert done.returncode != 0
         assert "AUTH must be set to listen on" in done.stderr
         assert "Traceback" not in done.stderr
@@ -109,13 +122,18 @@ def test_it_listens_to_others_only_when_told_who_may_use_it(tmp_path):
 
 def test_an_older_python_is_refused_with_a_sentence(tmp_path):
     old = tmp_path / "python3.9"
-    old.write_text(f'#!/bin/sh\nexec {sys.executable} -c "import sys; sys.version_info = (3, 9, 2); exec(sys.argv[1])" "$2"\n')
+    old.write_text(
+        f'#!/bin/sh\nexec {sys.executable} -c "import sys; sys.version_info = (3, 9, 2); '
+        'exec(sys.argv[1])" "$2"\n'
+    )
     old.chmod(0o755)
     clone = tmp_path / "clone"
     clone.mkdir()
     for name in ("Makefile", "requirements.txt"):
         (clone / name).write_text((ROOT / name).read_text())
-    done = subprocess.run(["make", "run", f"PYTHON={old}"], cwd=clone, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        ["make", "run", f"PYTHON={old}"], cwd=clone, capture_output=True, text=True, check=False
+    )
     assert done.returncode != 0
     assert "Course Management needs Python 3.11 or newer; this is 3.9." in done.stderr
     assert not (clone / ".venv").exists()

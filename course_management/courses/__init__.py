@@ -1,1 +1,4 @@
-"""Courses: what is enrolled in."""
+"""Courses: what students enroll in.
+
+May import `web` and the packages below it. Read `models.py` first.
+"""

@@ -1,8 +1,10 @@
-"""The gate of a course: an advisory lock of PostgreSQL that lets an edit have its turn while students enroll without a pause.
+"""The gate of a course: an advisory lock of PostgreSQL that lets an edit have its turn while
+students enroll without a pause.
 
-Rows alone do not: PostgreSQL lets every new `FOR KEY SHARE` pass a `FOR UPDATE` that waits (heapam's tuple lock is taken only by
-those who must wait), so an edit of a popular course would wait as long as enrollments overlap. An advisory lock has a queue in
-which nobody overtakes (docs/decisions/0005-seats.md). The gate only orders requests: what may not happen together is still
+Rows alone do not: PostgreSQL lets every new `FOR KEY SHARE` pass a `FOR UPDATE` that waits
+(heapam's tuple lock is taken only by those who must wait), so an edit of a popular course would
+wait as long as enrollments overlap. An advisory lock has a queue in which nobody overtakes
+(docs/decisions/0005-seats.md). The gate only orders requests: what may not happen together is still
 excluded by the locks on the rows. SQLite has one writer at a time and needs no gate.
 """
 
@@ -15,21 +17,34 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 from sqlalchemy.ext.compiler import compiles
 
-from course_management.prepared import Call, Statement
+from course_management.db.prepared_statements import Call, Statement
 
-# Below zero, where the service has no other advisory lock (migrations/env.py). Taken by rising id: no two wait for each other.
+# Below zero, where the service has no other advisory lock (migrations/env.py). Taken by rising id:
+# no two wait for each other.
 _PASS_GATES = Statement(
-    "pass_gates", sa.text("SELECT pg_advisory_xact_lock_shared(-course) FROM unnest(CAST(:ids AS bigint[])) AS course")
+    "pass_gates",
+    sa.text(
+        "SELECT pg_advisory_xact_lock_shared(-course) FROM unnest(CAST(:ids AS bigint[])) AS course"
+    ),
 )
 
 
 def pass_gates(connection: Connection, course_ids: Iterable[int]) -> list[Call]:
-    """The statement by which one who enrolls passes the gates of these courses, beside others who enroll; none on SQLite."""
-    return [(_PASS_GATES, {"ids": sorted(course_ids)})] if connection.dialect.name == "postgresql" else []
+    """The statement by which one who enrolls passes the gates of these courses, beside others
+    who enroll; none on SQLite.
+    """
+    return (
+        [(_PASS_GATES, {"ids": sorted(course_ids)})]
+        if connection.dialect.name == "postgresql"
+        else []
+    )
 
 
-class close_gate(sa.sql.expression.FunctionElement[int]):  # noqa: N801 - reads as an SQL function: close_gate(course.id)
-    """The id given, once its course's gate is closed until the transaction ends, and all who had passed it are done."""
+# reads as an SQL function: close_gate(course.id)
+class close_gate(sa.sql.expression.FunctionElement[int]):  # noqa: N801
+    """The id given, once its course's gate is closed until the transaction ends, and all who had
+    passed it are done.
+    """
 
     inherit_cache = True
     type = sa.BigInteger()

@@ -8,17 +8,32 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column, validates
 
-from course_management import text
-from course_management.errors import COUNT, ID, MISSING, Conflict, ExternalIdTaken, NotFound, Taken, list_of, summary
-from course_management.extensions import KeyText, Model, Versioned
+from course_management.core import text
+from course_management.core.errors import (
+    COUNT,
+    ID,
+    MISSING,
+    Conflict,
+    ExternalIdTaken,
+    NotFound,
+    Taken,
+    list_of,
+    summary,
+)
+from course_management.db.base import KeyText, Model, Versioned
 
 
 class CourseNotFound(NotFound):
-    """A course that the request names does not exist; where the body named it, `missing` lists every such id."""
+    """A course that the request names does not exist; where the body named it, `missing` lists
+    every such id.
+    """
 
     code = "course-not-found"
     title = "There is no such course."
-    remedy = "Look it up with GET /courses (q= searches names), and percent-encode its name in the address."
+    remedy = (
+        "Look it up with GET /courses (q= searches names), and percent-encode its name in the "
+        "address."
+    )
     sometimes = MISSING
 
 
@@ -36,7 +51,11 @@ FULL_COURSES = {
         **list_of(
             *("id", "waitlist_open", "seats_free", "asked"),
             id=ID,
-            waitlist_open={"type": "boolean", "description": "Whether the waitlist has room.", "example": True},
+            waitlist_open={
+                "type": "boolean",
+                "description": "Whether the waitlist has room.",
+                "example": True,
+            },
             seats_free={**COUNT, "description": "How many seats are free.", "example": 2},
             asked={**COUNT, "description": "How many seats the request asks for.", "example": 5},
         ),
@@ -48,7 +67,9 @@ FULL_COURSES = {
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """A course that cannot give what a request asks of it; `pair` is the first student and course that got nothing."""
+    """A course that cannot give what a request asks of it; `pair` is the first student and
+    course that got nothing.
+    """
 
     pair: tuple[int, int]
     waitlist_open: bool
@@ -58,43 +79,57 @@ class Refusal:
 
 
 class NoRoom(Conflict):
-    """A request asks for more than some courses have: `refusals` has each of them, and the answer tells its numbers.
+    """A request asks for more than some courses have: `refusals` has each of them, and the answer
+    tells its numbers.
 
-    Where a constraint of the database refused, which only a missing lock could bring about, there are none.
+    Where a constraint of the database refused, which only a missing lock could bring about, there
+    are none.
     """
 
     always = FULL_COURSES
 
     def __init__(self, refusals: Sequence[Refusal] = ()) -> None:
         names = ("waitlist_open", "seats_free", "asked")
-        courses = [{"id": one.pair[1]} | {name: getattr(one, name) for name in names} for one in refusals]
-        super().__init__(summary(courses, refusals[0].detail) if refusals else None, courses=courses)
+        courses = [
+            {"id": one.pair[1]} | {name: getattr(one, name) for name in names} for one in refusals
+        ]
+        super().__init__(
+            summary(courses, refusals[0].detail) if refusals else None, courses=courses
+        )
         self.refusals = refusals
 
 
 class CourseFull(NoRoom):
-    """A course has fewer free seats than the request asks for; `courses` names every such course of the request.
+    """A course has fewer free seats than the request asks for; `courses` names every such course of
+    the request.
 
-    Each has the number of `seats_free` and of those `asked` for, and says whether its waitlist has room (`waitlist_open`).
-    `errors` points at the first student or course of the body that got no seat.
+    Each has the number of `seats_free` and of those `asked` for, and says whether its waitlist has
+    room (`waitlist_open`). `errors` points at the first student or course of the body that got no
+    seat.
     """
 
     code = "course-full"
     title = "There are not enough free seats."
     remedy = (
-        'Choose another course, or send the request again with "waitlist": true to join the waitlist where waitlist_open is true.'
+        'Choose another course, or send the request again with "waitlist": true to join the '
+        "waitlist where waitlist_open is true."
     )
 
 
 class WaitlistFull(NoRoom):
-    """A course has fewer free seats and waitlist positions than the request asks for; `courses` names every such course.
+    """A course has fewer free seats and waitlist positions than the request asks for; `courses`
+    names every such course.
 
-    Its `detail` says whether the waitlist is full, has too little room, or does not exist (`waitlist_capacity` is 0).
+    Its `detail` says whether the waitlist is full, has too little room, or does not exist
+    (`waitlist_capacity` is 0).
     """
 
     code = "waitlist-full"
     title = "There are not enough free seats and waitlist positions."
-    remedy = "Choose another course (GET /courses?open=true lists those with a free seat), or try again later."
+    remedy = (
+        "Choose another course (GET /courses?open=true lists those with a free seat), or try "
+        "again later."
+    )
 
 
 class CapacityBelowEnrolled(Conflict):
@@ -102,21 +137,36 @@ class CapacityBelowEnrolled(Conflict):
 
     code = "capacity-below-enrolled"
     title = "More seats are taken than that."
-    remedy = "Drop students first with POST /courses/{course}/drop, or choose a capacity of at least seats_taken."
+    remedy = (
+        "Drop students first with POST /courses/{course}/drop, or choose a capacity of at least "
+        "seats_taken."
+    )
     always = {
-        "capacity": {**COUNT, "description": "The capacity that the request asks for.", "example": 10},
+        "capacity": {
+            **COUNT,
+            "description": "The capacity that the request asks for.",
+            "example": 10,
+        },
         "seats_taken": {**COUNT, "description": "How many seats are taken.", "example": 12},
     }
 
 
 class WaitlistCapacityBelowWaitlisted(Conflict):
-    """The new `waitlist_capacity` is below the number `waitlisted`: nobody in line loses the place to an edit."""
+    """The new `waitlist_capacity` is below the number `waitlisted`: nobody in line loses the
+    place to an edit.
+    """
 
     code = "waitlist-capacity-below-waitlisted"
     title = "More students are in line than that."
-    remedy = "Drop students from the line first, or choose a waitlist_capacity of at least waitlisted."
+    remedy = (
+        "Drop students from the line first, or choose a waitlist_capacity of at least waitlisted."
+    )
     always = {
-        "waitlist_capacity": {**COUNT, "description": "The limit that the request asks for.", "example": 3},
+        "waitlist_capacity": {
+            **COUNT,
+            "description": "The limit that the request asks for.",
+            "example": 3,
+        },
         "waitlisted": {**COUNT, "description": "How many students wait.", "example": 5},
     }
 
@@ -124,9 +174,10 @@ class WaitlistCapacityBelowWaitlisted(Conflict):
 class Course(Versioned, Model):
     """A course. `name_key` is what search, address and uniqueness compare (`text.key`).
 
-    `capacity` is null where seats are unlimited, and `seats_taken` with it: there is then no row that every enrollment must
-    update. `waitlist_capacity` is null where the line is unlimited. `next_ticket` is the ticket of whoever joins the line next.
-    `is_open`, whether a seat is free, is the database's own column: an enrollment that does not change it touches no index.
+    `capacity` is null where seats are unlimited, and `seats_taken` with it: there is then no row
+    that every enrollment must update. `waitlist_capacity` is null where the line is unlimited.
+    `next_ticket` is the ticket of whoever joins the line next. `is_open`, whether a seat is free,
+    is the database's own column: an enrollment that does not change it touches no index.
     """
 
     __tablename__ = "courses"
@@ -134,15 +185,25 @@ class Course(Versioned, Model):
         sa.UniqueConstraint("name_key", info={"error": CourseNameTaken}),
         sa.UniqueConstraint("external_id", info={"error": ExternalIdTaken}),
         sa.CheckConstraint("capacity >= 0", name="capacity_not_negative"),
-        sa.CheckConstraint("(capacity IS NULL) = (seats_taken IS NULL)", name="seats_counted_where_limited"),
-        sa.CheckConstraint("seats_taken BETWEEN 0 AND capacity", name="seats_within_capacity", info={"error": CourseFull}),
+        sa.CheckConstraint(
+            "(capacity IS NULL) = (seats_taken IS NULL)", name="seats_counted_where_limited"
+        ),
+        sa.CheckConstraint(
+            "seats_taken BETWEEN 0 AND capacity",
+            name="seats_within_capacity",
+            info={"error": CourseFull},
+        ),
         sa.CheckConstraint(
             "waitlisted BETWEEN 0 AND coalesce(waitlist_capacity, waitlisted)",
             name="line_within_capacity",
             info={"error": WaitlistFull},
         ),
-        sa.CheckConstraint("waitlisted = 0 OR (capacity IS NOT NULL AND seats_taken = capacity)", name="no_seat_beside_a_line"),
-        # Each order of all courses, of those of one level, of those with a free seat, and of both: a page reads what it shows.
+        sa.CheckConstraint(
+            "waitlisted = 0 OR (capacity IS NOT NULL AND seats_taken = capacity)",
+            name="no_seat_beside_a_line",
+        ),
+        # Each order of all courses, of those of one level, of those with a free seat, and of both:
+        # a page reads what it shows.
         sa.Index(None, "created_at", "id"),
         sa.Index(None, "level", "id"),
         sa.Index(None, "level", "name_key", "id"),
@@ -178,6 +239,11 @@ class Course(Versioned, Model):
         return value
 
 
-def tag(id: int, version: int, seats_taken: int | None, waitlisted: int) -> str:  # noqa: A002 - the columns' names
-    """What identifies a state of a course (`ETag`): its version, then the counts it shows, if it has a capacity."""
-    return f"{id}-{version}" if seats_taken is None else f"{id}-{version}.{seats_taken}.{waitlisted}"
+# the columns' names
+def tag(id: int, version: int, seats_taken: int | None, waitlisted: int) -> str:  # noqa: A002
+    """What identifies a state of a course (`ETag`): its version, then the counts it shows, if it
+    has a capacity.
+    """
+    return (
+        f"{id}-{version}" if seats_taken is None else f"{id}-{version}.{seats_taken}.{waitlisted}"
+    )

@@ -20,32 +20,51 @@ from course_management.web.fields import (
     Total,
 )
 
-# The same as `addressable`, for OpenAPI: neither digits alone or before a slash, nor "." or ".." alone between slashes.
+# The same as `addressable`, for OpenAPI: neither digits alone or before a slash, nor "." or ".."
+# alone between slashes.
 _ADDRESSABLE = r"^(?!\s*[0-9]+(?:/|\s*$))(?!\s*(?:.*/)?\.{1,2}(?:/|\s*$))" + TEXT.removeprefix("^")
 _NUMBER = {"description": "The number another system knows the course by.", "example": "MATH-204"}
 
 
 def addressable(name: str) -> None:
-    """Raise ValidationError for the few names that no address can hold safely, whatever proxy it passes."""
+    """Raise ValidationError for the few names that no address can hold safely, whatever proxy it
+    passes.
+    """
     first, *rest = name.split("/")
     if first.isascii() and first.isdigit():
         what = "begin with digits and a slash" if rest else "be digits alone"
         raise ValidationError(f"Must not {what}: in an address that would be an id.")
     if {".", ".."} & {first, *rest}:
-        raise ValidationError('Must not have "." or ".." alone between slashes: addresses lose them.')
+        raise ValidationError(
+            'Must not have "." or ".." alone between slashes: addresses lose them.'
+        )
 
 
 class CourseIn(StrictSchema):
     """A course to create."""
 
-    name = Text(1, 200, also=[addressable], required=True, metadata={"example": "Linear Algebra", "pattern": _ADDRESSABLE})
+    name = Text(
+        1,
+        200,
+        also=[addressable],
+        required=True,
+        metadata={"example": "Linear Algebra", "pattern": _ADDRESSABLE},
+    )
     level = Level(required=True, metadata={"example": "sophomore"})
     external_id = Text(1, 255, allow_none=True, metadata=_NUMBER)
     capacity = Count(
-        metadata={"description": "How many seats there are: null (the default) is without limit, 0 is none.", "example": 30}
+        metadata={
+            "description": "How many seats there are: null (the default) is without limit, 0 is "
+            "none.",
+            "example": 30,
+        }
     )
     waitlist_capacity = Count(
-        metadata={"description": "How many may wait in line: 0 (the default) is none, null without limit.", "example": 10}
+        metadata={
+            "description": "How many may wait in line: 0 (the default) is none, null without "
+            "limit.",
+            "example": 10,
+        }
     )
 
 
@@ -63,7 +82,10 @@ class CourseOut(Answer):
     name = fields.String(metadata={"example": "Linear Algebra"})
     level = fields.String(metadata={"example": "sophomore"})
     external_id = fields.String(allow_none=True, metadata=_NUMBER)
-    capacity = Total(allow_none=True, metadata={"description": "How many seats there are; null is without limit.", "example": 30})
+    capacity = Total(
+        allow_none=True,
+        metadata={"description": "How many seats there are; null is without limit.", "example": 30},
+    )
     seats_taken = Total(
         allow_none=True,
         metadata={
@@ -73,7 +95,8 @@ class CourseOut(Answer):
         },
     )
     waitlist_capacity = Total(
-        allow_none=True, metadata={"description": "How many may wait; null is without limit.", "example": 10}
+        allow_none=True,
+        metadata={"description": "How many may wait; null is without limit.", "example": 10},
     )
     waitlisted = Total(metadata={"description": "How many wait.", "example": 0})
     created_at = Moment()

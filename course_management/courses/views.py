@@ -1,4 +1,6 @@
-"""The addresses of courses. A course is named by its id or by its percent-encoded name, ignoring case."""
+"""The addresses of courses. A course is named by its id or by its percent-encoded name, ignoring
+case.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +10,8 @@ from flask import Blueprint, Response
 from sqlalchemy.engine import Connection
 from sqlalchemy.orm import Session
 
-from course_management.courses import service
+from course_management.core.errors import ExternalIdTaken, Stale
+from course_management.courses import queries, service
 from course_management.courses.models import (
     CapacityBelowEnrolled,
     CourseNameTaken,
@@ -18,11 +21,10 @@ from course_management.courses.models import (
 from course_management.courses.schemas import CourseIn, CourseInChange, CourseOut, CourseQuery
 from course_management.enrollments import service as enrollments
 from course_management.enrollments.models import CourseHasStudents
-from course_management.errors import ExternalIdTaken, Stale
 from course_management.web import etags
 from course_management.web.changes import without_id
 from course_management.web.endpoint import reading, writing
-from course_management.web.responses import no_content, page, show
+from course_management.web.rendering import json_response, list_response, no_content
 
 bp = Blueprint("courses", __name__)
 
@@ -32,26 +34,32 @@ TOO_SMALL = (CapacityBelowEnrolled, WaitlistCapacityBelowWaitlisted)
 
 @bp.post("/courses", endpoint="createCourse")
 @writing(
-    scope="courses:write", body=CourseIn(), answer=CourseOut, status=(201,), errors=TAKEN, clashes=service.find_clashes, etag=True
+    scope="courses:write",
+    body=CourseIn(),
+    answer=CourseOut,
+    status=(201,),
+    errors=TAKEN,
+    clashes=service.find_clashes,
+    etag=True,
 )
 def create_course(session: Session, **given: Any) -> Response:
     """Create a course."""
     course = service.create_course(session, **given)
-    return show(CourseOut, course, 201, location=f"/courses/{course.id}")
+    return json_response(CourseOut, course, 201, location=f"/courses/{course.id}")
 
 
 @bp.get("/courses", endpoint="listCourses")
-@reading(scope="courses:read", query=CourseQuery(), answer=CourseOut, many=True)
+@reading(scope="courses:read", query=CourseQuery(), answer=CourseOut, is_list=True)
 def list_courses(connection: Connection, **query: Any) -> Response:
     """List the courses."""
-    return page(service.list_courses(connection, **query))
+    return list_response(queries.list_courses(connection, **query))
 
 
 @bp.get("/courses/<course:course>", endpoint="getCourse")
 @reading(scope="courses:read", answer=CourseOut, errors=(CourseNotFound,), etag=True)
 def get_course(connection: Connection, course: int | str) -> Response:
     """Read a course."""
-    return show(CourseOut, service.show_course(connection, course))
+    return json_response(CourseOut, queries.show_course(connection, course))
 
 
 @bp.put("/courses/<course:course>", endpoint="updateCourse")
@@ -70,11 +78,16 @@ def update_course(session: Session, course: int | str, **changes: Any) -> Respon
     changes = without_id(found.id, changes)
     etags.require(found)
     enrollments.resize(session, found, **changes)
-    return show(CourseOut, service.update_course(session, found, **changes))
+    return json_response(CourseOut, service.update_course(session, found, **changes))
 
 
 @bp.delete("/courses/<course:course>", endpoint="deleteCourse")
-@writing(scope="courses:write", status=(204,), errors=(CourseNotFound, CourseHasStudents, Stale), etag=True)
+@writing(
+    scope="courses:write",
+    status=(204,),
+    errors=(CourseNotFound, CourseHasStudents, Stale),
+    etag=True,
+)
 def delete_course(session: Session, course: int | str) -> Response:
     """Delete a course that nobody takes."""
     found = service.get_course(session, course, for_update=True)

@@ -7,8 +7,8 @@ from datetime import datetime
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column
 
-from course_management.errors import MISSING, Conflict, NotFound
-from course_management.extensions import BigId, Model, UTCDateTime
+from course_management.core.errors import MISSING, Conflict, NotFound
+from course_management.db.base import BigId, Model, UTCDateTime
 
 ENROLLED = "enrolled"
 WAITLISTED = "waitlisted"
@@ -16,20 +16,30 @@ STATES = (ENROLLED, WAITLISTED)
 
 
 class EnrollmentNotFound(NotFound):
-    """The student exists and so does the course, but the one does not take the other; `missing` lists such students."""
+    """The student exists and so does the course, but the one does not take the other; `missing`
+    lists such students.
+    """
 
     code = "enrollment-not-found"
     title = "The student does not take this course."
-    remedy = "See what the student takes with GET /students/{id}/courses; enroll with POST /students/{id}/courses."
+    remedy = (
+        "See what the student takes with GET /students/{id}/courses; enroll with POST "
+        "/students/{id}/courses."
+    )
     sometimes = MISSING
 
 
 class CourseHasStudents(Conflict):
-    """A course that somebody takes, or waits for, is not deleted: no enrollment disappears unasked."""
+    """A course that somebody takes, or waits for, is not deleted: no enrollment disappears
+    unasked.
+    """
 
     code = "course-has-students"
     title = "Students take this course."
-    remedy = "Empty it first: read GET /courses/{course}/students and send their ids to POST /courses/{course}/drop."
+    remedy = (
+        "Empty it first: read GET /courses/{course}/students and send their ids to POST "
+        "/courses/{course}/drop."
+    )
 
 
 class StudentCourse(Model):
@@ -61,7 +71,9 @@ class StudentCourse(Model):
 
 
 class EnrollmentEvent(Model):
-    """One move of one student, appended in the move's own transaction, never changed; it outlives what it names."""
+    """One move of one student, appended in the move's own transaction, never changed; it
+    outlives what it names.
+    """
 
     __tablename__ = "enrollment_events"
     __table_args__ = (

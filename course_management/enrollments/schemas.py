@@ -7,12 +7,24 @@ from marshmallow import fields, validate
 from course_management.courses.schemas import CourseOut, CourseQuery
 from course_management.enrollments.models import ENROLLED, STATES
 from course_management.students.schemas import StudentOut, StudentQuery
-from course_management.web.fields import Answer, Flag, Id, Ids, Moment, PageQuery, StrictSchema, Total
+from course_management.web.fields import (
+    Answer,
+    Flag,
+    Id,
+    Ids,
+    Moment,
+    PageQuery,
+    StrictSchema,
+    Total,
+)
 
 _one_state = validate.OneOf(STATES, error=f"Must be one of: {', '.join(STATES)}.")
 
 
-_WAITLIST = {"description": "Join the line of a course whose seats are gone; false by default.", "example": False}
+_WAITLIST = {
+    "description": "Join the line of a course whose seats are gone; false by default.",
+    "example": False,
+}
 _STATE = {"example": ENROLLED}
 
 
@@ -25,23 +37,34 @@ class Waiting(StrictSchema):
 class Standing(Answer):
     """Since when a student has a seat; or that it waits for one, and where in line."""
 
-    enrolled_at = Moment(allow_none=True, metadata={"description": "Since when it has the seat; null while it waits."})
+    enrolled_at = Moment(
+        allow_none=True,
+        metadata={"description": "Since when it has the seat; null while it waits."},
+    )
     state = fields.String(validate=_one_state, metadata=_STATE)
     position = Total(
-        allow_none=True, metadata={"description": "Its place in line right now: 1 is next; null with a seat.", "example": None}
+        allow_none=True,
+        metadata={
+            "description": "Its place in line right now: 1 is next; null with a seat.",
+            "example": None,
+        },
     )
 
 
 class TakenQuery(CourseQuery):
     """How the courses of a student are filtered, sorted and paged."""
 
-    state = fields.String(validate=_one_state, metadata={"description": "Those with a seat, or those in line."})
+    state = fields.String(
+        validate=_one_state, metadata={"description": "Those with a seat, or those in line."}
+    )
 
 
 class RosterQuery(StudentQuery):
     """How a roster is filtered, sorted and paged."""
 
-    state = fields.String(validate=_one_state, metadata={"description": "Those with a seat, or those in line."})
+    state = fields.String(
+        validate=_one_state, metadata={"description": "Those with a seat, or those in line."}
+    )
 
 
 class HistoryQuery(PageQuery):
@@ -87,11 +110,17 @@ class CourseResult(Answer):
     """What a request changed for a course, in the order of its ids; each is in one list."""
 
     course_id = Id(metadata={"example": 7})
-    added = fields.List(Id(), metadata={"description": "Who has a seat now and had none before.", "example": [1]})
+    added = fields.List(
+        Id(), metadata={"description": "Who has a seat now and had none before.", "example": [1]}
+    )
     kept = fields.List(Id(), metadata={"description": "Who had a seat already.", "example": [2]})
     waitlisted = fields.List(
         Id(),
-        metadata={"description": "Who is in line; only where `waitlist` was asked for.", "example": [3], "sometimes": True},
+        metadata={
+            "description": "Who is in line; only where `waitlist` was asked for.",
+            "example": [3],
+            "sometimes": True,
+        },
     )
 
 
@@ -99,12 +128,20 @@ class StudentResult(Answer):
     """What a request changed for a student, in the order of its ids; each is in one list."""
 
     student_id = Id(metadata={"example": 1})
-    added = fields.List(Id(), metadata={"description": "The courses with a new seat.", "example": [2]})
-    kept = fields.List(Id(), metadata={"description": "The courses with a seat as before.", "example": [3]})
+    added = fields.List(
+        Id(), metadata={"description": "The courses with a new seat.", "example": [2]}
+    )
+    kept = fields.List(
+        Id(), metadata={"description": "The courses with a seat as before.", "example": [3]}
+    )
     removed = fields.List(Id(), metadata={"description": "The courses dropped.", "example": []})
     waitlisted = fields.List(
         Id(),
-        metadata={"description": "Where it is in line; only where `waitlist` was asked for.", "example": [7], "sometimes": True},
+        metadata={
+            "description": "Where it is in line; only where `waitlist` was asked for.",
+            "example": [7],
+            "sometimes": True,
+        },
     )
 
 
@@ -115,10 +152,13 @@ class DropResult(Answer):
     removed = fields.List(Id(), metadata={"example": [1, 2]})
 
 
-_Moves = Answer.from_dict({"from": fields.String(allow_none=True, validate=_one_state, metadata={"example": None})})
+_Moves = Answer.from_dict(
+    {"from": fields.String(allow_none=True, validate=_one_state, metadata={"example": None})}
+)
 
 
-class EventOut(_Moves):  # type: ignore[misc,valid-type]  # `from` is a keyword: no class body can say it
+# `from` is a keyword: no class body can say it
+class EventOut(_Moves):  # type: ignore[misc,valid-type]
     """One move: from one state (null: none) to another (null: none), and why."""
 
     id = Id(metadata={"example": 42})
@@ -133,12 +173,14 @@ class EventOut(_Moves):  # type: ignore[misc,valid-type]  # `from` is a keyword:
         }
     )
     request_id = fields.String(
-        allow_none=True, metadata={"description": "The request that made the move.", "example": "6f1c0a52"}
+        allow_none=True,
+        metadata={"description": "The request that made the move.", "example": "6f1c0a52"},
     )
     actor = fields.String(
         allow_none=True,
         metadata={
-            "description": "Who sent that request: `key:` and a name, or `oidc:` and a subject; null where nobody had to say.",
+            "description": "Who sent that request: `key:` and a name, or `oidc:` and a subject; "
+            "null where nobody had to say.",
             "example": "key:SIS sync",
         },
     )

@@ -1,1 +1,4 @@
-"""Students: who enrolls."""
+"""Students: the people who enroll.
+
+May import `web` and the packages below it. Read `models.py` first.
+"""

@@ -7,20 +7,25 @@ from typing import TYPE_CHECKING
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column, relationship, validates
 
-from course_management import text
-from course_management.errors import MISSING, ExternalIdTaken, NotFound, Taken
-from course_management.extensions import KeyText, Model, Versioned
+from course_management.core import text
+from course_management.core.errors import MISSING, ExternalIdTaken, NotFound, Taken
+from course_management.db.base import KeyText, Model, Versioned
 
 if TYPE_CHECKING:
     from course_management.courses.models import Course
 
 
 class StudentNotFound(NotFound):
-    """A student that the request names does not exist; where the body named it, `missing` lists every such id."""
+    """A student that the request names does not exist; where the body named it, `missing` lists
+    every such id.
+    """
 
     code = "student-not-found"
     title = "There is no such student."
-    remedy = "Look the id up with GET /students (external_id= and email= find one), or create the student with POST /students."
+    remedy = (
+        "Look the id up with GET /students (external_id= and email= find one), or create the "
+        "student with POST /students."
+    )
     sometimes = MISSING
 
 
@@ -51,7 +56,9 @@ class Student(Versioned, Model):
     email_key: Mapped[str | None] = mapped_column(KeyText)
     external_id: Mapped[str | None] = mapped_column(KeyText)
 
-    courses: Mapped[list[Course]] = relationship("Course", secondary="student_courses", order_by="Course.id", viewonly=True)
+    courses: Mapped[list[Course]] = relationship(
+        "Course", secondary="student_courses", order_by="Course.id", viewonly=True
+    )
 
     @property
     def etag(self) -> str:

@@ -5,18 +5,38 @@ from __future__ import annotations
 from marshmallow import fields, validate
 
 from course_management.web.changes import ChangeSchema
-from course_management.web.fields import CONTROLS, Answer, Id, Moment, PageQuery, Sort, StrictSchema, Text
+from course_management.web.fields import (
+    CONTROLS,
+    Answer,
+    Id,
+    Moment,
+    PageQuery,
+    Sort,
+    StrictSchema,
+    Text,
+)
 
-_email = validate.Regexp(r"^[^@\s]+@[^@\s]+$", error="Must be one address: something, an @, something, without spaces.")
+_email = validate.Regexp(
+    r"^[^@\s]+@[^@\s]+$", error="Must be one address: something, an @, something, without spaces."
+)
 _EMAIL = rf"^\s*[^@\s{CONTROLS}]+@[^@\s{CONTROLS}]+\s*$"
-_NUMBER = {"description": "The number another system knows the student by.", "example": "S-2026-0042"}
+_NUMBER = {
+    "description": "The number another system knows the student by.",
+    "example": "S-2026-0042",
+}
 
 
 class StudentIn(StrictSchema):
     """A student to create."""
 
     name = Text(1, 200, required=True, metadata={"example": "Ada Lovelace"})
-    email = Text(3, 254, also=[_email], allow_none=True, metadata={"example": "ada@example.edu", "pattern": _EMAIL})
+    email = Text(
+        3,
+        254,
+        also=[_email],
+        allow_none=True,
+        metadata={"example": "ada@example.edu", "pattern": _EMAIL},
+    )
     external_id = Text(1, 255, allow_none=True, metadata=_NUMBER)
 
 
@@ -33,7 +53,9 @@ class StudentOut(Answer):
     external_id = fields.String(allow_none=True, metadata=_NUMBER)
     created_at = Moment()
     updated_at = Moment()
-    version = Id(metadata={"description": "Counts the changes; the ETag is made from it.", "example": 1})
+    version = Id(
+        metadata={"description": "Counts the changes; the ETag is made from it.", "example": 1}
+    )
 
 
 class StudentQuery(PageQuery):

@@ -1,4 +1,4 @@
-"""Rules and queries of students."""
+"""Writes of students."""
 
 from __future__ import annotations
 
@@ -8,36 +8,18 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 from sqlalchemy.orm import Session
 
-from course_management import constraints, text
-from course_management.errors import Taken
-from course_management.extensions import Reader
-from course_management.logs import note
-from course_management.paging import Condition, Listing, Page
-from course_management.students.models import Student, StudentNotFound, tag
+from course_management.core import text
+from course_management.core.errors import Taken
+from course_management.db import integrity
+from course_management.students.models import Student, StudentNotFound
+from course_management.telemetry.logs import note
 
 _table = cast(sa.Table, Student.__table__)
 
-COLUMNS: dict[str, sa.ColumnElement[Any]] = {
-    name: _table.c[name] for name in ("id", "name", "email", "external_id", "created_at", "updated_at", "version")
-}
-SORTS: dict[str, sa.ColumnElement[Any]] = {"id": _table.c.id, "name": _table.c.name_key, "created_at": _table.c.created_at}
-FILTERS: dict[str, Condition] = {
-    "id": lambda value: _table.c.id == value,
-    "email": lambda value: _table.c.email_key == value,
-    "external_id": lambda value: _table.c.external_id == value,
-    # A range of the index, where LIKE would use it on one database only.
-    "q": lambda value: sa.and_(_table.c.name_key >= value, _table.c.name_key < value.concat("\U0010ffff")),
-}
-KEYS = frozenset({"id", "email", "external_id"})
-LISTING = Listing("students", COLUMNS, _table, SORTS, FILTERS, KEYS)
 
-
-def folded(query: dict[str, Any]) -> dict[str, Any]:
-    """A list's query with the filters that ignore case in the form the database compares."""
-    return query | {name: text.key(query[name]) for name in ("email", "q") if name in query}
-
-
-def create_student(session: Session, *, name: str, email: str | None = None, external_id: str | None = None) -> Student:
+def create_student(
+    session: Session, *, name: str, email: str | None = None, external_id: str | None = None
+) -> Student:
     """A new student. Raises StudentEmailTaken or ExternalIdTaken (by the table's constraints)."""
     student = Student(name=name, email=email, external_id=external_id)
     session.add(student)
@@ -46,55 +28,33 @@ def create_student(session: Session, *, name: str, email: str | None = None, ext
     return student
 
 
-def find_clashes(connection: Connection, student_id: int = 0, **given: Any) -> list[tuple[type[Taken], int]]:
+def find_clashes(
+    connection: Connection, student_id: int = 0, **given: Any
+) -> list[tuple[type[Taken], int]]:
     """What of `given` belongs to other students than this one, and to whom."""
-    values = {"email_key": given.get("email") and text.key(given["email"]), "external_id": given.get("external_id")}
-    return constraints.find_taken(connection, _table, values, _table.c.id == student_id)
+    values = {
+        "email_key": given.get("email") and text.key(given["email"]),
+        "external_id": given.get("external_id"),
+    }
+    return integrity.find_taken(connection, _table, values, _table.c.id == student_id)
 
 
 def get_student(session: Session, student_id: int, *, for_update: bool = False) -> Student:
-    """The student; locked until the transaction ends where it is to be changed. Raises StudentNotFound."""
-    student = session.get(Student, student_id, with_for_update={"key_share": True} if for_update else None)
+    """The student; locked until the transaction ends where it is to be changed. Raises
+    StudentNotFound.
+    """
+    student = session.get(
+        Student, student_id, with_for_update={"key_share": True} if for_update else None
+    )
     if student is None:
         raise StudentNotFound
     return student
 
 
-def find_student(connection: Connection, by: str, value: str) -> int | None:
-    """The id of the student known by an `id`, `external_id` or `email`; None where there is none.
-
-    Who somebody is goes by ASCII alone, and only the case of an address makes no difference: Unicode's folding and normalisation
-    take straße for strasse and the Kelvin sign for a K, which may be two people.
-    """
-    value = value.strip()
-    if not value.isascii() or (by == "id" and not (value.isdigit() and len(value) < 19)):  # so it fits a bigint
-        return None
-    conditions = {
-        "id": lambda: _table.c.id == int(value),
-        "external_id": lambda: _table.c.external_id == value,
-        "email": lambda: _table.c.email_key == value.lower(),
-    }
-    found = connection.execute(sa.select(_table.c.id, _table.c.email).where(conditions[by]())).first()
-    if found is None or (by == "email" and not (found.email.isascii() and found.email.lower() == value.lower())):
-        return None
-    return int(found.id)
-
-
-def show_student(reader: Reader, student_id: int) -> dict[str, Any]:
-    """The student as it is shown, with its `etag`. Raises StudentNotFound."""
-    found = LISTING.one(reader, id=student_id)
-    if found is None:
-        raise StudentNotFound
-    return found | {"etag": tag(found["id"], found["version"])}
-
-
-def list_students(reader: Reader, **query: Any) -> Page:
-    """A page of the students (`paging.Listing.page`)."""
-    return LISTING.page(reader, **folded(query))
-
-
 def update_student(session: Session, student: Student, **changes: Any) -> Student:
-    """Set what `changes` names. Raises StudentEmailTaken or ExternalIdTaken (by the table's constraints)."""
+    """Set what `changes` names. Raises StudentEmailTaken or ExternalIdTaken (by the table's
+    constraints).
+    """
     for name, value in changes.items():
         setattr(student, name, value)
     if session.is_modified(student):

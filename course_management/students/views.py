@@ -8,15 +8,15 @@ from flask import Blueprint, Response
 from sqlalchemy.engine import Connection
 from sqlalchemy.orm import Session
 
+from course_management.core.errors import ExternalIdTaken, Stale
 from course_management.enrollments import service as enrollments
-from course_management.errors import ExternalIdTaken, Stale
-from course_management.students import service
+from course_management.students import queries, service
 from course_management.students.models import StudentEmailTaken, StudentNotFound
 from course_management.students.schemas import StudentIn, StudentInChange, StudentOut, StudentQuery
 from course_management.web import access, etags
 from course_management.web.changes import without_id
 from course_management.web.endpoint import reading, writing
-from course_management.web.responses import no_content, page, show
+from course_management.web.rendering import json_response, list_response, no_content
 
 bp = Blueprint("students", __name__)
 
@@ -37,21 +37,23 @@ def create_student(session: Session, **given: Any) -> Response:
     """Create a student."""
     access.refuse_new_identity(given)
     student = service.create_student(session, **given)
-    return show(StudentOut, student, 201, location=f"/students/{student.id}")
+    return json_response(StudentOut, student, 201, location=f"/students/{student.id}")
 
 
 @bp.get("/students", endpoint="listStudents")
-@reading(scope="students:read", query=StudentQuery(), answer=StudentOut, many=True)
+@reading(scope="students:read", query=StudentQuery(), answer=StudentOut, is_list=True)
 def list_students(connection: Connection, **query: Any) -> Response:
     """List the students."""
-    return page(service.list_students(connection, **query))
+    return list_response(queries.list_students(connection, **query))
 
 
 @bp.get("/students/<id:student_id>", endpoint="getStudent")
-@reading(scope="students:read", own=True, answer=StudentOut, errors=(StudentNotFound,), etag=True)
+@reading(
+    scope="students:read", allow_self=True, answer=StudentOut, errors=(StudentNotFound,), etag=True
+)
 def get_student(connection: Connection, student_id: int) -> Response:
     """Read a student."""
-    return show(StudentOut, service.show_student(connection, student_id))
+    return json_response(StudentOut, queries.show_student(connection, student_id))
 
 
 @bp.put("/students/<id:student_id>", endpoint="updateStudent")
@@ -70,7 +72,7 @@ def update_student(session: Session, student_id: int, **changes: Any) -> Respons
     changes = without_id(student.id, changes)
     etags.require(student)
     access.refuse_new_identity(changes, student)
-    return show(StudentOut, service.update_student(session, student, **changes))
+    return json_response(StudentOut, service.update_student(session, student, **changes))
 
 
 @bp.delete("/students/<id:student_id>", endpoint="deleteStudent")

@@ -1,15 +1,21 @@
-"""CORS: which pages of other origins a browser lets use the service (the Fetch standard, section 3.2). None, unless listed.
+"""CORS: which pages of other origins a browser lets use the service (the Fetch standard, section
+3.2). None, unless listed.
 
-Without Access-Control-Allow-Credentials: who asks is in Authorization, which a page must set itself, and never in a cookie.
+Without Access-Control-Allow-Credentials: who asks is in Authorization, which a page must set
+itself, and never in a cookie.
 """
 
 from __future__ import annotations
 
 from flask import Flask, Response, request
 
-SENT = "Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, Prefer, X-Request-ID, traceparent"
+SENT = (
+    "Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, Prefer, "
+    "X-Request-ID, traceparent"
+)
 SHOWN = (
-    "ETag, Idempotent-Replayed, Link, Location, Preference-Applied, RateLimit, RateLimit-Policy, Retry-After, Total-Count,"
+    "ETag, Idempotent-Replayed, Link, Location, Preference-Applied, RateLimit, "
+    "RateLimit-Policy, Retry-After, Total-Count,"
     " WWW-Authenticate, X-Request-ID"
 )
 

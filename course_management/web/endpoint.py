@@ -1,7 +1,9 @@
-"""@reading and @writing: what a view declares of itself, and the order in which a request is judged.
+"""@reading and @writing: what a view declares of itself, and the order in which a request is
+judged.
 
-First who asks (access.py), then the query, then the body, then, inside the transaction, the Idempotency-Key and the view: a
-request that is ill-formed costs the database nothing. What is declared here is also what OpenAPI shows.
+First who asks (access.py), then the query, then the body, then, inside the transaction, the
+Idempotency-Key and the view: a request that is ill-formed costs the database nothing. What is
+declared here is also what OpenAPI shows.
 """
 
 from __future__ import annotations
@@ -16,13 +18,13 @@ from marshmallow import Schema
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from course_management import constraints
-from course_management.errors import Error, Taken
-from course_management.web import access, etags, idempotency, transaction
-from course_management.web.addresses import as_course
-from course_management.web.requests import current
-from course_management.web.responses import body as parse_body
-from course_management.web.responses import query as parse_query
+from course_management.core.errors import Error, Taken
+from course_management.db import integrity, transaction
+from course_management.web import access, etags, idempotency
+from course_management.web.parsing import body as parse_body
+from course_management.web.parsing import query as parse_query
+from course_management.web.raw_path import as_course
+from course_management.web.request_context import current
 
 View = Callable[..., Response]
 
@@ -31,27 +33,29 @@ View = Callable[..., Response]
 class Endpoint:
     """A view's contract.
 
-    `scope` is what a caller needs; with `own`, the student that the path's `student_id` names needs none (access.py). `many` says
-    that it answers a page of `answer`, `counts` that it tells the length of the list where that is preferred; `etag`, that
-    preconditions apply. `first` is called like the view, before a transaction is begun or a lock taken, with a connection; it may
-    refuse, and what it returns joins what the view gets. `clashes` is called likewise once a constraint has refused, and finds
-    everything that is taken. `alone` says that the view answers without a database.
+    `scope` is what a caller needs; with `allow_self`, the student that the path's `student_id`
+    names needs none (access.py). `is_list` says that it answers a page of `answer`, `counts` that
+    it tells the length of the list where that is preferred; `etag`, that preconditions apply.
+    `first` is called like the view, before a transaction is begun or a lock taken, with a
+    connection; it may refuse, and what it returns joins what the view gets. `clashes` is called
+    likewise once a constraint has refused, and finds everything that is taken. `no_database` says
+    that the view answers without a database.
     """
 
     writes: bool
     scope: str | None = None
-    own: bool = False
+    allow_self: bool = False
     query: Schema | None = None
     body: Schema | None = None
     answer: type[Schema] | None = None
-    many: bool = False
+    is_list: bool = False
     counts: bool = False
     status: tuple[int, ...] = (200,)
     errors: tuple[type[Error], ...] = ()
     etag: bool = False
     first: Callable[..., dict[str, Any]] | None = None
     clashes: Callable[..., list[tuple[type[Taken], int]]] | None = None
-    alone: bool = False
+    no_database: bool = False
 
 
 def reading(**declared: Any) -> Callable[[View], View]:
@@ -60,7 +64,9 @@ def reading(**declared: Any) -> Callable[[View], View]:
 
 
 def writing(**declared: Any) -> Callable[[View], View]:
-    """A view in a transaction: returning commits, raising rolls back. It gets the session, the path's and the body's values."""
+    """A view in a transaction: returning commits, raising rolls back. It gets the session, the
+    path's and the body's values.
+    """
     return _endpoint(Endpoint(writes=True, **declared))
 
 
@@ -76,7 +82,7 @@ def _endpoint(endpoint: Endpoint) -> Callable[[View], View]:
             if "course" in path:
                 path["course"] = as_course(path["course"])
             given |= path
-            if endpoint.alone:
+            if endpoint.no_database:
                 return view(**given)
             if not endpoint.writes:
                 return transaction.read(lambda connection: view(connection, **given))
@@ -102,17 +108,25 @@ def _write(view: View, endpoint: Endpoint, given: dict[str, Any]) -> Response:
     return transaction.write(lambda session, **known: view(session, **(given | known)), look)
 
 
-def _with_all_clashes(endpoint: Endpoint, error: IntegrityError, given: dict[str, Any]) -> Exception:
-    """The refusal with everything that is taken, looked up now that the transaction is undone; `error` where it is another one.
+def _with_all_clashes(
+    endpoint: Endpoint, error: IntegrityError, given: dict[str, Any]
+) -> Exception:
+    """The refusal with everything that is taken, looked up now that the transaction is undone;
+    `error` where it is another one.
 
-    Where nothing is taken any more, it names what the constraint named. Raises sqlalchemy.exc.DBAPIError.
+    Where nothing is taken any more, it names what the constraint named. Raises
+    sqlalchemy.exc.DBAPIError.
     """
-    named, find = constraints.explain(error), endpoint.clashes
+    named, find = integrity.explain(error), endpoint.clashes
     if not isinstance(named, Taken) or find is None:
         return error
     clashes = transaction.read(lambda connection: find(connection, **given))
     shown = access.may(str(endpoint.scope).replace(":write", ":read"))
-    return clashes[0][0]([kind.fault(holder if shown else None) for kind, holder in clashes]) if clashes else named
+    return (
+        clashes[0][0]([kind.fault(holder if shown else None) for kind, holder in clashes])
+        if clashes
+        else named
+    )
 
 
 def _once(view: View, key: str, first: Callable[..., dict[str, Any]] | None) -> View:

@@ -1,4 +1,6 @@
-"""The marshmallow fields of this service: strict about types, kind about blanks and Unicode forms."""
+"""The marshmallow fields of this service: strict about types, kind about blanks and Unicode
+forms.
+"""
 
 from __future__ import annotations
 
@@ -10,9 +12,9 @@ from flask import current_app
 from marshmallow import Schema, ValidationError, fields, validate
 from marshmallow.constants import EXCLUDE, RAISE
 
-from course_management import text
-from course_management.extensions import MAX_ID
-from course_management.paging import MAX_LIMIT
+from course_management.core import text
+from course_management.db.base import MAX_ID
+from course_management.db.keyset import MAX_LIMIT
 
 
 class StrictSchema(Schema):
@@ -21,11 +23,16 @@ class StrictSchema(Schema):
     class Meta:
         unknown = RAISE
 
-    error_messages: dict[str, Any] = {"type": "Send a JSON object.", "unknown": "There is no such field here."}
+    error_messages: dict[str, Any] = {
+        "type": "Send a JSON object.",
+        "unknown": "There is no such field here.",
+    }
 
 
 class Answer(Schema):
-    """The form of an answer. Every field is always there unless its metadata say `sometimes`; later releases may add fields."""
+    """The form of an answer. Every field is always there unless its metadata say `sometimes`;
+    later releases may add fields.
+    """
 
     class Meta:
         unknown = EXCLUDE
@@ -36,13 +43,16 @@ class Answer(Schema):
 
 
 CONTROLS = r"\x00-\x1f\x7f-\x9f"
-# Portable regular expressions for OpenAPI. White space at both ends is trimmed, so control characters may stand in it.
+# Portable regular expressions for OpenAPI. White space at both ends is trimmed, so control
+# characters may stand in it.
 TEXT = rf"^\s*[^\s{CONTROLS}][^{CONTROLS}]*\s*$"
 CURSOR = "^[A-Za-z0-9_-]+$"
 
 
 class Text(fields.String):
-    """A text of `low` to `high` characters, counted after trimming and NFC; visible; without control characters."""
+    """A text of `low` to `high` characters, counted after trimming and NFC; visible; without
+    control characters.
+    """
 
     default_error_messages: dict[str, Any] = {
         "invalid": "Must be a text.",
@@ -54,9 +64,14 @@ class Text(fields.String):
 
     def __init__(self, low: int, high: int, **kwargs: Any) -> None:
         self._length = f"Must have {low} to {high} characters."
-        super().__init__(validate=[validate.Length(low, high, error=self._length), *kwargs.pop("also", ())], **kwargs)
+        super().__init__(
+            validate=[validate.Length(low, high, error=self._length), *kwargs.pop("also", ())],
+            **kwargs,
+        )
 
-    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> str:
+    def _deserialize(
+        self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
+    ) -> str:
         if type(value) is not str:
             raise self.make_error("invalid")
         try:
@@ -73,15 +88,23 @@ class Text(fields.String):
 
 
 class Id(fields.Integer):
-    """A whole JSON number from 1 to 2^63-1. `3.0` is one (JSON Schema 2020-12, 6.1.1); `true`, `"3"` and `3.5` are not."""
+    """A whole JSON number from 1 to 2^63-1. `3.0` is one (JSON Schema 2020-12, 6.1.1); `true`,
+    `"3"` and `3.5` are not.
+    """
 
     RULE = "Must be a whole number from 1 to 9223372036854775807."
-    default_error_messages: dict[str, Any] = {"invalid": RULE, "required": "This field is required.", "null": RULE}
+    default_error_messages: dict[str, Any] = {
+        "invalid": RULE,
+        "required": "This field is required.",
+        "null": RULE,
+    }
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(validate=validate.Range(1, MAX_ID, error=self.RULE), **kwargs)
 
-    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> int:
+    def _deserialize(
+        self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
+    ) -> int:
         number = whole(value)
         if number is None:
             raise self.make_error("invalid")
@@ -89,10 +112,14 @@ class Id(fields.Integer):
 
 
 def whole(value: object) -> int | None:
-    """The integer that a JSON number stands for, or None where it stands for none (or for one no double can hold)."""
+    """The integer that a JSON number stands for, or None where it stands for none (or for one no
+    double can hold).
+    """
     if type(value) is int:
         return value
-    return int(value) if type(value) is float and value.is_integer() and abs(value) <= 2**53 else None
+    return (
+        int(value) if type(value) is float and value.is_integer() and abs(value) <= 2**53 else None
+    )
 
 
 class Moment(fields.DateTime):
@@ -108,7 +135,9 @@ class Total(fields.Integer):
 
 
 class Ids(fields.List[int]):
-    """A list of `low` to `high` ids; an id given twice counts once, in the place where it came first."""
+    """A list of `low` to `high` ids; an id given twice counts once, in the place where it came
+    first.
+    """
 
     def __init__(self, low: int, high: int, **kwargs: Any) -> None:
         self.low, self.high = low, high
@@ -117,12 +146,17 @@ class Ids(fields.List[int]):
             "required": "This field is required.",
             "null": "Must be a list of ids.",
         }
-        super().__init__(Id(), validate=validate.Length(low, high), error_messages=messages, **kwargs)
+        super().__init__(
+            Id(), validate=validate.Length(low, high), error_messages=messages, **kwargs
+        )
 
-    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> list[Any]:
+    def _deserialize(
+        self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
+    ) -> list[Any]:
         if type(value) is not list:
             raise self.make_error("invalid")
-        if not self.low <= len(value) <= self.high:  # before its items: a million faults help nobody
+        # before its items: a million faults help nobody
+        if not self.low <= len(value) <= self.high:
             raise ValidationError(f"Must have {self.low} to {self.high} ids, not {len(value)}.")
         numbers = [whole(item) for item in value]
         faults = {i: [Id.RULE] for i, n in enumerate(numbers) if n is None or not 1 <= n <= MAX_ID}
@@ -150,9 +184,13 @@ class Count(fields.Integer):
     RULE = "Must be a whole number from 0 to 2147483647, or null for no limit."
 
     def __init__(self, **kwargs: Any) -> None:
-        super().__init__(validate=validate.Range(0, 2**31 - 1, error=self.RULE), allow_none=True, **kwargs)
+        super().__init__(
+            validate=validate.Range(0, 2**31 - 1, error=self.RULE), allow_none=True, **kwargs
+        )
 
-    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> int:
+    def _deserialize(
+        self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
+    ) -> int:
         number = whole(value)
         if number is None:
             raise ValidationError(self.RULE)
@@ -162,7 +200,9 @@ class Count(fields.Integer):
 class Flag(fields.Boolean):
     """A JSON `true` or `false`."""
 
-    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> bool:
+    def _deserialize(
+        self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
+    ) -> bool:
         if type(value) is not bool:
             raise ValidationError("Must be true or false.")
         return value
@@ -171,7 +211,9 @@ class Flag(fields.Boolean):
 class FlagParameter(fields.Boolean):
     """`true` or `false` in a query."""
 
-    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> bool:
+    def _deserialize(
+        self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
+    ) -> bool:
         if value not in ("true", "false"):
             raise ValidationError("Must be true or false.")
         return bool(value == "true")
@@ -184,10 +226,14 @@ class Limit(fields.Integer):
 
     def __init__(self) -> None:
         super().__init__(
-            load_default=MAX_LIMIT, metadata={"default": MAX_LIMIT, "format": "int32"}, validate=validate.Range(1, MAX_LIMIT)
+            load_default=MAX_LIMIT,
+            metadata={"default": MAX_LIMIT, "format": "int32"},
+            validate=validate.Range(1, MAX_LIMIT),
         )
 
-    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> int:
+    def _deserialize(
+        self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
+    ) -> int:
         if not re.fullmatch("[0-9]{1,3}", value) or not 1 <= int(value) <= MAX_LIMIT:
             raise ValidationError(self.RULE)
         return int(value)
@@ -198,7 +244,8 @@ class Sort(fields.String):
 
     def __init__(self, *names: str) -> None:
         choices = [sign + name for name in names for sign in ("", "-")]
-        # The names of the choices in generated clients: ID and ID_DESCENDING rather than VALUE_0 and VALUE_1.
+        # The names of the choices in generated clients: ID and ID_DESCENDING rather than VALUE_0
+        # and VALUE_1.
         labels = [name.upper() + end for name in names for end in ("", "_DESCENDING")]
         described = {"default": "id", "x-enum-varnames": labels}
         rule = validate.OneOf(choices, error=f"Must be one of: {', '.join(choices)}.")

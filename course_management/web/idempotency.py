@@ -1,11 +1,12 @@
-"""Idempotency-Key on every write (draft-ietf-httpapi-idempotency-key-header-07): the same request again, the same answer.
+"""Idempotency-Key on every write (draft-ietf-httpapi-idempotency-key-header-07): the same request
+again, the same answer.
 
-The key is claimed in the transaction of the effect and the answer stored in it, so that both stand or neither does. A second
-request under a claimed key waits for the first to commit (PostgreSQL: on the unique index; SQLite: on the write lock). A refusal
-rolls the claim back with everything else.
+The key is claimed in the transaction of the effect and the answer stored in it, so that both stand
+or neither does. A second request under a claimed key waits for the first to commit (PostgreSQL: on
+the unique index; SQLite: on the write lock). A refusal rolls the claim back with everything else.
 
-A key belongs to its caller: it is stored behind the caller's name and a space, which no key has; without them where nobody has to
-say who it is.
+A key belongs to its caller: it is stored behind the caller's name and a space, which no key has;
+without them where nobody has to say who it is.
 """
 
 from __future__ import annotations
@@ -21,10 +22,10 @@ from flask import Response
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from course_management.errors import Invalid, KeyReused
-from course_management.extensions import Model, UTCDateTime, now
-from course_management.logs import actor
-from course_management.web.requests import BODY, current
+from course_management.core.errors import Invalid, KeyReused
+from course_management.db.base import Model, UTCDateTime, now
+from course_management.telemetry.logs import actor
+from course_management.web.request_context import BODY, current
 
 HEADER = "Idempotency-Key"
 LIFETIME = timedelta(hours=24)
@@ -46,26 +47,40 @@ class IdempotencyKey(Model):
 
 
 def key_of_request() -> str | None:
-    """The request's key, as its caller's own. Raises Invalid for what is no key: with a comma, it would be two headers joined."""
+    """The request's key, as its caller's own. Raises Invalid for what is no key: with a comma,
+    it would be two headers joined.
+    """
     request = current()
     key = request.environ.get("HTTP_IDEMPOTENCY_KEY")
     if key is not None and not re.fullmatch("[!-+.-~-]{1,255}", key):
         raise Invalid(
-            [{"header": HEADER, "detail": "Must be one key of 1 to 255 visible ASCII characters, without spaces or commas."}]
+            [
+                {
+                    "header": HEADER,
+                    "detail": "Must be one key of 1 to 255 visible ASCII characters, without "
+                    "spaces or commas.",
+                }
+            ]
         )
     return f"{actor.get()} {key}" if key and actor.get() else key
 
 
 def fingerprint() -> str:
-    """What makes two requests the same: method, address, whichever mount it came by, and the value of the body, if it has one.
+    """What makes two requests the same: method, address, whichever mount it came by, and the value
+    of the body, if it has one.
 
-    A POST is known by address and body alone, as it was when only a POST took a key: what is stored then still stands.
+    A POST is known by address and body alone, as it was when only a POST took a key: what is stored
+    then still stands.
     """
     request = current()
     method = [] if request.method == "POST" else [request.method.encode()]
     path = request.path.removeprefix("/api/v1")
-    body = orjson.dumps(orjson.loads(request.environ.get(BODY, b"null")), option=orjson.OPT_SORT_KEYS)
-    return hashlib.sha256(b"\0".join((*method, path.encode(), request.query_string, body))).hexdigest()
+    body = orjson.dumps(
+        orjson.loads(request.environ.get(BODY, b"null")), option=orjson.OPT_SORT_KEYS
+    )
+    return hashlib.sha256(
+        b"\0".join((*method, path.encode(), request.query_string, body))
+    ).hexdigest()
 
 
 def claim(session: Session, key: str, print_: str) -> Response | None:
@@ -73,9 +88,18 @@ def claim(session: Session, key: str, print_: str) -> Response | None:
 
     Raises KeyReused where the key stands for another request.
     """
-    insert: Any = {"postgresql": postgresql.insert, "sqlite": sqlite.insert}[session.get_bind().dialect.name]
+    insert: Any = {"postgresql": postgresql.insert, "sqlite": sqlite.insert}[
+        session.get_bind().dialect.name
+    ]
     moment = now()
-    values = {"key": key, "fingerprint": print_, "created_at": moment, "status": None, "headers": None, "body": None}
+    values = {
+        "key": key,
+        "fingerprint": print_,
+        "created_at": moment,
+        "status": None,
+        "headers": None,
+        "body": None,
+    }
     fresh = insert(IdempotencyKey).values(values)
     fresh = fresh.on_conflict_do_update(
         index_elements=["key"],
@@ -84,10 +108,14 @@ def claim(session: Session, key: str, print_: str) -> Response | None:
     )
     if session.execute(fresh.returning(IdempotencyKey.key)).first():
         return None
-    stored = session.execute(sa.select(IdempotencyKey.__table__).where(IdempotencyKey.key == key)).one()
+    stored = session.execute(
+        sa.select(IdempotencyKey.__table__).where(IdempotencyKey.key == key)
+    ).one()
     if stored.fingerprint != print_:
         raise KeyReused
-    return Response(stored.body, stored.status, {**orjson.loads(stored.headers), "Idempotent-Replayed": "true"})
+    return Response(
+        stored.body, stored.status, {**orjson.loads(stored.headers), "Idempotent-Replayed": "true"}
+    )
 
 
 def remember(session: Session, key: str, answer: Response) -> None:
@@ -96,7 +124,11 @@ def remember(session: Session, key: str, answer: Response) -> None:
     session.execute(
         sa.update(IdempotencyKey)
         .where(IdempotencyKey.key == key)
-        .values(status=answer.status_code, headers=orjson.dumps(headers).decode(), body=answer.get_data())
+        .values(
+            status=answer.status_code,
+            headers=orjson.dumps(headers).decode(),
+            body=answer.get_data(),
+        )
     )
 
 

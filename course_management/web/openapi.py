@@ -10,26 +10,38 @@ from typing import Any
 import orjson
 from apispec import APISpec
 from apispec.ext.marshmallow import MarshmallowPlugin
-from flask import Blueprint, Flask, Response, current_app, render_template, request, send_from_directory
+from flask import (
+    Blueprint,
+    Flask,
+    Response,
+    current_app,
+    render_template,
+    request,
+    send_from_directory,
+)
 from marshmallow import Schema
 from werkzeug.http import HTTP_STATUS_CODES
 from werkzeug.routing import Rule
 
-from course_management.extensions import MAX_ID
-from course_management.web import etags, refusals
+from course_management.db.base import MAX_ID
+from course_management.web import etags, openapi_problems
 from course_management.web.access import PUBLIC, REQUIRED, needs
 from course_management.web.endpoint import Endpoint
 from course_management.web.fields import TEXT, Count, Id, Level, StrictSchema, Text, Total
-from course_management.web.requests import template
-from course_management.web.responses import API, as_json, page_of
+from course_management.web.rendering import API_PREFIX, html_response, json_document
+from course_management.web.request_context import template
 
 bp = Blueprint("docs", __name__, template_folder="templates")
 
 ABOUT = """Students, courses and enrollments.
 
-Every refusal is a problem document (RFC 9457); its `type` leads to a page that explains it. Every write takes an
-`Idempotency-Key`; single resources have an `ETag`; lists are paged by the `Link` header."""
-AUTHORIZE = "\n\nPress Authorize and give an API key or a token; a padlock marks the operations that need one."
+Every refusal is a problem document (RFC 9457); its `type` leads to a page that explains it.
+Every write takes an `Idempotency-Key`; single resources have an `ETag`; lists are paged by the
+`Link` header."""
+AUTHORIZE = (
+    "\n\nPress Authorize and give an API key or a token; a padlock marks the operations that "
+    "need one."
+)
 
 _ID = {"type": "integer", "format": "int64", "minimum": 1, "maximum": MAX_ID}
 # Without examples: /docs would fill them in, and a try of DELETE would delete the first course.
@@ -44,14 +56,17 @@ _PARAMETERS: dict[str, dict[str, Any]] = {
 _BEARER = {
     "type": "http",
     "scheme": "bearer",
-    "description": "An API key (`cm_…`) or a token of the school's sign-in. Each operation names the scope it needs; `admin` has "
-    "all of them, and `:write` includes `:read`. Setting what sign-ins recognise a student by takes `identities:write` too.",
+    "description": "An API key (`cm_…`) or a token of the school's sign-in. Each operation names "
+    "the scope it needs; `admin` has "
+    "all of them, and `:write` includes `:read`. Setting what sign-ins recognise a student by "
+    "takes `identities:write` too.",
 }
 _KEY = {
     "name": "Idempotency-Key",
     "in": "header",
     "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-+.-~-]+$"},
-    "description": "The same request under the same key takes effect once, and gets the same answer for 24 hours.",
+    "description": "The same request under the same key takes effect once, and gets the same "
+    "answer for 24 hours.",
 }
 _IF_MATCH = {
     "name": "If-Match",
@@ -69,19 +84,31 @@ _PREFER = {
     "name": "Prefer",
     "in": "header",
     "schema": {"type": "string", "examples": ["count=exact"]},
-    "description": "`count=exact` has the list counted, by its filters: the answer has `Total-Count` (RFC 7240).",
+    "description": "`count=exact` has the list counted, by its filters: the answer has "
+    "`Total-Count` (RFC 7240).",
 }
 _HEADERS: dict[str, dict[str, Any]] = {
     "X-Request-ID": {"required": True, "description": "Names the request in the service's log."},
-    "ETag": {"required": True, "description": "The version of the resource, for If-Match and If-None-Match."},
+    "ETag": {
+        "required": True,
+        "description": "The version of the resource, for If-Match and If-None-Match.",
+    },
     "Location": {"required": True, "description": "The address of the new resource."},
     "Link": {"description": 'The next page: `<address>; rel="next"`; absent on the last page.'},
-    "Total-Count": {"description": "How many items the whole list has; sent where `Prefer: count=exact` was."},
+    "Total-Count": {
+        "description": "How many items the whole list has; sent where `Prefer: count=exact` was."
+    },
     "Preference-Applied": {"description": "The preference that was followed (RFC 7240)."},
-    "Idempotent-Replayed": {"description": "`true`: the answer to an earlier request with the same Idempotency-Key."},
+    "Idempotent-Replayed": {
+        "description": "`true`: the answer to an earlier request with the same Idempotency-Key."
+    },
     "WWW-Authenticate": {"required": True, "description": "How to authenticate (RFC 6750)."},
-    "RateLimit-Policy": {"description": "The limits on requests; sent by the proxy in front of the service."},
-    "RateLimit": {"description": "What is left of them; sent by the proxy in front of the service."},
+    "RateLimit-Policy": {
+        "description": "The limits on requests; sent by the proxy in front of the service."
+    },
+    "RateLimit": {
+        "description": "What is left of them; sent by the proxy in front of the service."
+    },
 }
 _RETRY_AFTER = {
     "required": True,
@@ -95,7 +122,10 @@ def _bounds(self: Any, field: Any, **_: Any) -> dict[str, Any]:
     if isinstance(field, Level) and current_app.config["COURSE_LEVELS"]:
         return {"enum": list(current_app.config["COURSE_LEVELS"])}
     if isinstance(field, Text):
-        return {"type": ["string", "null"] if field.allow_none else "string", "pattern": field.metadata.get("pattern", TEXT)}
+        return {
+            "type": ["string", "null"] if field.allow_none else "string",
+            "pattern": field.metadata.get("pattern", TEXT),
+        }
     if isinstance(field, (Count, Total)):
         return {"format": "int32"}
     return {"format": "int64"} if isinstance(field, Id) else {}
@@ -106,13 +136,24 @@ def build(app: Flask) -> dict[str, Any]:
     marshmallow = MarshmallowPlugin(schema_name_resolver=_schema_name)
     asks = app.config["AUTH"] == REQUIRED
     info = {"description": ABOUT + AUTHORIZE * asks}
-    spec = APISpec("Course Management", "1.0.0", "3.1.0", [marshmallow], info=info, servers=[{"url": API}])
+    spec = APISpec(
+        "Course Management",
+        "1.0.0",
+        "3.1.0",
+        [marshmallow],
+        info=info,
+        servers=[{"url": API_PREFIX}],
+    )
     converter = marshmallow.converter
     assert converter is not None  # made by APISpec
-    # Generators make a field with a default mandatory in requests: a field that has one says so in its metadata, or in words.
-    converter.attribute_functions = [f for f in converter.attribute_functions if f != converter.field2default]
-    converter.add_attribute_function(_bounds)  # type: ignore[no-untyped-call]  # apispec gives no types here
-    refusals.declare(spec)
+    # Generators make a field with a default mandatory in requests: a field that has one says so in
+    # its metadata, or in words.
+    converter.attribute_functions = [
+        f for f in converter.attribute_functions if f != converter.field2default
+    ]
+    # apispec gives no types here
+    converter.add_attribute_function(_bounds)  # type: ignore[no-untyped-call]
+    openapi_problems.declare(spec)
     for name, header in _HEADERS.items():
         spec.components.header(name, {"schema": {"type": "string"}, **header})
     spec.components.header("Retry-After", _RETRY_AFTER)
@@ -120,11 +161,15 @@ def build(app: Flask) -> dict[str, Any]:
         spec.components.security_scheme("bearer", _BEARER)
     for rule in sorted(app.url_map.iter_rules(), key=lambda r: r.rule):
         endpoint = getattr(app.view_functions[rule.endpoint], "endpoint", None)
-        if isinstance(endpoint, Endpoint) and rule.rule.startswith(API):
+        if isinstance(endpoint, Endpoint) and rule.rule.startswith(API_PREFIX):
             for method in sorted((rule.methods or set()) - {"HEAD", "OPTIONS"}):
-                operation = _operation(rule, method, endpoint, app.view_functions[rule.endpoint].__doc__ or "")
+                operation = _operation(
+                    rule, method, endpoint, app.view_functions[rule.endpoint].__doc__ or ""
+                )
                 operation["responses"] = _responses(spec, method, endpoint)
-                operation["security"] = [{"bearer": [endpoint.scope]}] if asks and endpoint.scope != PUBLIC else []
+                operation["security"] = (
+                    [{"bearer": [endpoint.scope]}] if asks and endpoint.scope != PUBLIC else []
+                )
                 spec.path(template(rule.rule), operations={method.lower(): operation})
     return spec.to_dict()
 
@@ -133,13 +178,17 @@ def _schema_name(schema: Any) -> str:
     kind = schema if isinstance(schema, type) else type(schema)
     if isinstance(schema, Schema) and schema.partial:
         return f"{kind.__name__}Change"
-    # A model `CourseIds` with a field `course_ids` breaks Python clients: the two have the same name in lower case.
+    # A model `CourseIds` with a field `course_ids` breaks Python clients: the two have the same
+    # name in lower case.
     is_body = issubclass(kind, StrictSchema) and not kind.__name__.endswith(("In", "Change"))
     return f"{kind.__name__}Request" if is_body else str(kind.__name__)
 
 
 def _operation(rule: Rule, method: str, endpoint: Endpoint, about: str) -> dict[str, Any]:
-    parameters = [{"name": name, "in": "path", "required": True, **_PARAMETERS[name]} for name in sorted(rule.arguments)]
+    parameters = [
+        {"name": name, "in": "path", "required": True, **_PARAMETERS[name]}
+        for name in sorted(rule.arguments)
+    ]
     if endpoint.query:
         parameters.append({"in": "query", "schema": endpoint.query})
     if endpoint.counts:
@@ -156,25 +205,36 @@ def _operation(rule: Rule, method: str, endpoint: Endpoint, about: str) -> dict[
         "parameters": parameters,
     }
     if endpoint.scope != PUBLIC:
-        own = ", or a token of the student themselves" if endpoint.own else ""
-        operation["description"] = f"Needs the scope `{endpoint.scope}`{own}, where the service runs with `AUTH=required`."
+        own = ", or a token of the student themselves" if endpoint.allow_self else ""
+        operation["description"] = (
+            f"Needs the scope `{endpoint.scope}`{own}, where the service runs with `AUTH=required`."
+        )
     if endpoint.body:
         types = ["application/json"] + ["application/merge-patch+json"] * (method == "PATCH")
-        operation["requestBody"] = {"required": True, "content": {t: {"schema": endpoint.body} for t in types}}
+        operation["requestBody"] = {
+            "required": True,
+            "content": {t: {"schema": endpoint.body} for t in types},
+        }
     return operation
 
 
 def _responses(spec: APISpec, method: str, endpoint: Endpoint) -> dict[str, Any]:
-    refused = refusals.codes_by_status(method, endpoint)
-    responses: dict[str, Any] = {str(status): refusals.response(spec, status, codes) for status, codes in refused.items()}
-    schema: Any = {"type": "array", "items": endpoint.answer} if endpoint.many else endpoint.answer
+    refused = openapi_problems.codes_by_status(method, endpoint)
+    responses: dict[str, Any] = {
+        str(status): openapi_problems.response(spec, status, codes)
+        for status, codes in refused.items()
+    }
+    schema: Any = (
+        {"type": "array", "items": endpoint.answer} if endpoint.is_list else endpoint.answer
+    )
     for status in endpoint.status:
         text, headers = HTTP_STATUS_CODES[status], _headers(method, endpoint, status)
         content = {"application/json": {"schema": schema}} if schema else {}
-        if status in refused:  # a check that failed, or a request that was not answered: their media types tell
-            text += f", {refusals.describe(refused[status])}"
-            headers += refusals.headers(status)
-            content |= refusals.content(refused[status])
+        # a check that failed, or a request that was not answered: their media types tell
+        if status in refused:
+            text += f", {openapi_problems.describe(refused[status])}"
+            headers += openapi_problems.headers(status)
+            content |= openapi_problems.content(refused[status])
         responses[str(status)] = {"description": text, "headers": {name: name for name in headers}}
         if content:
             responses[str(status)]["content"] = content
@@ -189,7 +249,7 @@ def _headers(method: str, endpoint: Endpoint, status: int) -> list[str]:
         names.append("ETag")
     if status == 201 and endpoint.etag:
         names.append("Location")
-    if endpoint.many:
+    if endpoint.is_list:
         names.append("Link")
     if endpoint.counts:
         names += ["Total-Count", "Preference-Applied"]
@@ -209,8 +269,9 @@ def _document(app: Flask) -> tuple[dict[str, Any], str]:
 @needs(PUBLIC)
 def openapi() -> Response:
     """The OpenAPI 3.1 document; 304 where the client has it already."""
-    document, tag = _document(current_app._get_current_object())  # type: ignore[attr-defined]  # the app behind the proxy
-    answer = Response(status=304) if etags.unchanged(tag) else as_json(document)
+    # the app behind the proxy
+    document, tag = _document(current_app._get_current_object())  # type: ignore[attr-defined]
+    answer = Response(status=304) if etags.unchanged(tag) else json_document(document)
     answer.headers["ETag"] = f'"{tag}"'
     return answer
 
@@ -220,7 +281,9 @@ def openapi() -> Response:
 def docs() -> Response:
     """Swagger UI."""
     page = render_template("docs.html", base=request.path.removesuffix("/docs"))
-    return page_of(page, "script-src 'self'; connect-src 'self'; img-src 'self' data:; style-src 'self'")
+    return html_response(
+        page, "script-src 'self'; connect-src 'self'; img-src 'self' data:; style-src 'self'"
+    )
 
 
 @bp.get("/docs/<name>")

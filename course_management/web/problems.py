@@ -12,10 +12,12 @@ from sqlalchemy.orm.exc import StaleDataError
 from werkzeug.exceptions import HTTPException
 from werkzeug.http import HTTP_STATUS_CODES
 
-from course_management import constraints, errors, metrics
-from course_management.logs import log, request_id
+from course_management.core import errors
+from course_management.db import integrity
+from course_management.telemetry import metrics
+from course_management.telemetry.logs import log, request_id
 from course_management.web.access import PUBLIC, needs
-from course_management.web.responses import as_json, page_of
+from course_management.web.rendering import html_response, json_document
 
 RETRY_AFTER = "2"  # seconds
 
@@ -37,34 +39,63 @@ STATUS: dict[type[errors.Error], int] = {
 CHALLENGES: dict[type[errors.Error], str] = {
     errors.NotAuthenticated: 'Bearer realm="course-management"',
     errors.TokenInvalid: 'Bearer realm="course-management", error="invalid_token"',
-    errors.ScopeMissing: 'Bearer realm="course-management", error="insufficient_scope", scope="{scope}"',
+    errors.ScopeMissing: 'Bearer realm="course-management", error="insufficient_scope", '
+    'scope="{scope}"',
 }
 
-_AGAIN = "Wait for the seconds that Retry-After names and send the request again; with an Idempotency-Key that is safe."
+_AGAIN = (
+    "Wait for the seconds that Retry-After names and send the request again; with an "
+    "Idempotency-Key that is safe."
+)
 
 # What HTTP itself refuses, here or in deploy/nginx.conf: status -> code, title, remedy.
 PLAIN: dict[int, tuple[str, str, str]] = {
-    400: ("bad-request", "The request cannot be read.", "Send the request as RFC 9112 describes it."),
-    404: ("not-found", "There is nothing at this address.", "Compare the address with those that /docs lists."),
-    405: ("method-not-allowed", "This address does not take this method.", "Use one of the methods that Allow names."),
-    413: ("content-too-large", "The body is larger than 1 MiB.", "Send less at once: split the list over several requests."),
+    400: (
+        "bad-request",
+        "The request cannot be read.",
+        "Send the request as RFC 9112 describes it.",
+    ),
+    404: (
+        "not-found",
+        "There is nothing at this address.",
+        "Compare the address with those that /docs lists.",
+    ),
+    405: (
+        "method-not-allowed",
+        "This address does not take this method.",
+        "Use one of the methods that Allow names.",
+    ),
+    413: (
+        "content-too-large",
+        "The body is larger than 1 MiB.",
+        "Send less at once: split the list over several requests.",
+    ),
     415: (
         "unsupported-media-type",
         "The body is of a type this address does not take.",
         "Send JSON, and say so in Content-Type.",
     ),
-    414: ("request-uri-too-long", "The address is longer than 8 KiB.", "Follow Link as it is, and send long lists in a body."),
+    414: (
+        "request-uri-too-long",
+        "The address is longer than 8 KiB.",
+        "Follow Link as it is, and send long lists in a body.",
+    ),
     429: (
         "too-many-requests",
         "You send more requests than your share.",
-        "Wait for the seconds that Retry-After names, then go on more slowly: many ids fit into one request.",
+        "Wait for the seconds that Retry-After names, then go on more slowly: many ids fit into "
+        "one request.",
     ),
     431: (
         "request-header-fields-too-large",
         "The headers are too long.",
         "Send fewer and shorter headers: at most 8 KiB each, and 64 KiB together.",
     ),
-    500: ("internal-error", "The service made a mistake.", "Tell the operator the request_id: the log has the rest under it."),
+    500: (
+        "internal-error",
+        "The service made a mistake.",
+        "Tell the operator the request_id: the log has the rest under it.",
+    ),
     501: (
         "not-implemented",
         "The request asks for a part of HTTP that is not offered here.",
@@ -72,7 +103,11 @@ PLAIN: dict[int, tuple[str, str, str]] = {
     ),
     502: ("bad-gateway", "The service did not answer.", _AGAIN),
     504: ("gateway-timeout", "The service did not answer in time.", _AGAIN),
-    505: ("http-version-not-supported", "This version of HTTP is not spoken here.", "Send the request as HTTP/1.1."),
+    505: (
+        "http-version-not-supported",
+        "This version of HTTP is not spoken here.",
+        "Send the request as HTTP/1.1.",
+    ),
 }
 
 
@@ -82,10 +117,20 @@ def status_of(kind: type[errors.Error]) -> int:
 
 
 def problem(code: str, title: str, status: int, detail: str, **fields: Any) -> Response:
-    """A problem document (RFC 9457): `type` is the address of a page that explains the code and its remedy."""
+    """A problem document (RFC 9457): `type` is the address of a page that explains the code and
+    its remedy.
+    """
     metrics.refusals(code).inc()
-    document = {"type": f"/problems/{code}", "title": title, "status": status, "detail": detail, "instance": request.path}
-    answer = as_json(document | {"request_id": request_id.get()} | fields, status, "application/problem+json")
+    document = {
+        "type": f"/problems/{code}",
+        "title": title,
+        "status": status,
+        "detail": detail,
+        "instance": request.path,
+    }
+    answer = json_document(
+        document | {"request_id": request_id.get()} | fields, status, "application/problem+json"
+    )
     if status == 503:
         answer.headers["Retry-After"] = RETRY_AFTER
     return answer
@@ -106,7 +151,9 @@ def _from_http(error: HTTPException) -> Any:
     code, title, remedy = words(status)
     own_words = error.description if status == 415 else None
     answer = problem(code, title, status, own_words or f"{title} {remedy}")
-    for name, value in error.get_response().headers if error.response is None else error.response.headers:
+    for name, value in (
+        error.get_response().headers if error.response is None else error.response.headers
+    ):
         if name in ("Allow", "Retry-After", "Accept", "Accept-Patch"):
             answer.headers[name] = value
     return answer
@@ -121,11 +168,11 @@ def words(status: int) -> tuple[str, str, str]:
 
 
 def _from_database(error: Exception) -> Response:
-    ours = constraints.explain(error)
+    ours = integrity.explain(error)
     if ours is None:
         return _unforeseen(error)
     if isinstance(ours, errors.Unavailable):
-        log.warning("database unavailable", extra={"reason": constraints.reason(error)})
+        log.warning("database unavailable", extra={"reason": integrity.reason(error)})
     return from_error(ours)
 
 
@@ -140,7 +187,10 @@ def init_app(app: Flask) -> None:
     app.register_error_handler(errors.Error, from_error)
     app.register_error_handler(HTTPException, _from_http)
     app.register_error_handler(sa_exc.SQLAlchemyError, _from_database)
-    app.register_error_handler(StaleDataError, lambda error: from_error(errors.Stale("Somebody has changed this meanwhile.")))
+    app.register_error_handler(
+        StaleDataError,
+        lambda error: from_error(errors.Stale("Somebody has changed this meanwhile.")),
+    )
     app.register_error_handler(Exception, _unforeseen)
     for code in catalogue():
         metrics.refusals(code)
@@ -149,7 +199,13 @@ def init_app(app: Flask) -> None:
 def catalogue() -> dict[str, dict[str, Any]]:
     """Every code with its status, title, explanation, remedy and error class, sorted by code."""
     found = {
-        code: {"status": status, "title": title, "about": "", "remedy": remedy, "kind": errors.Error}
+        code: {
+            "status": status,
+            "title": title,
+            "about": "",
+            "remedy": remedy,
+            "kind": errors.Error,
+        }
         for status, (code, title, remedy) in PLAIN.items()
     }
     kinds = [errors.Error]
@@ -168,7 +224,8 @@ bp = Blueprint("problems", __name__, template_folder="templates")
 @bp.app_template_filter("code")
 def code_spans(text: str) -> Markup:
     """Text with its `words in backticks` as HTML code."""
-    return Markup(re.sub("`([^`]*)`", r"<code>\1</code>", str(escape(text))))  # nosec B704 - escaped first
+    # escaped first
+    return Markup(re.sub("`([^`]*)`", r"<code>\1</code>", str(escape(text))))  # nosec B704
 
 
 @bp.get("/problems")
@@ -183,13 +240,24 @@ def index() -> Response:
 def explain(code: str) -> Response:
     """What a problem code means and what mends it."""
     found = catalogue()
-    for status in HTTP_STATUS_CODES:  # what HTTP may yet refuse, and we have no words of our own for
+    # what HTTP may yet refuse, and we have no words of our own for
+    for status in HTTP_STATUS_CODES:
         if status >= 400 and words(status)[0] == code:
-            found.setdefault(code, dict(zip(("title", "remedy"), words(status)[1:], strict=True), status=status, about=""))
+            found.setdefault(
+                code,
+                dict(
+                    zip(("title", "remedy"), words(status)[1:], strict=True),
+                    status=status,
+                    about="",
+                ),
+            )
     if code not in found:
         abort(404)
     return _page({code: found[code]}, code)
 
 
 def _page(problems: dict[str, Any], heading: str) -> Response:
-    return page_of(render_template("problems.html", problems=problems, heading=heading), "style-src 'unsafe-inline'")
+    return html_response(
+        render_template("problems.html", problems=problems, heading=heading),
+        "style-src 'unsafe-inline'",
+    )

@@ -1,4 +1,6 @@
-"""Drives the service with the client that openapi-python-client generates: `python drive.py http://…/api/v1 mark`."""
+"""Drives the service with the client that openapi-python-client generates: `python drive.py
+http://…/api/v1 mark`.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +8,13 @@ import re
 import sys
 
 from course_client import Client
-from course_client.api.courses import create_course, get_course, list_courses, patch_course, update_course
+from course_client.api.courses import (
+    create_course,
+    get_course,
+    list_courses,
+    patch_course,
+    update_course,
+)
 from course_client.api.enrollments import enroll_student
 from course_client.api.students import create_student
 from course_client.models.course_full_problem import CourseFullProblem
@@ -33,7 +41,9 @@ def new_course(name: str, capacity: int) -> CourseOut:
 
 
 def new_student(name: str) -> int:
-    made = create_student.sync(client=api, body=StudentIn(name=name), idempotency_key=f"{mark}-{name}")
+    made = create_student.sync(
+        client=api, body=StudentIn(name=name), idempotency_key=f"{mark}-{name}"
+    )
     assert isinstance(made, StudentOut), made
     return made.id  # an int, not `int | Unset`
 
@@ -46,7 +56,9 @@ assert ada == new_student("Ada")  # the same Idempotency-Key
 seen: list[int] = []
 cursor: str | Unset | None = UNSET
 while cursor is not None:
-    page = list_courses.sync_detailed(client=api, level=mark, limit=2, sort=ListCoursesSort.NAME_DESCENDING, cursor=cursor)
+    page = list_courses.sync_detailed(
+        client=api, level=mark, limit=2, sort=ListCoursesSort.NAME_DESCENDING, cursor=cursor
+    )
     assert isinstance(page.parsed, list), page
     seen += [course.id for course in page.parsed]
     following = re.search("[?&]cursor=([^&>]+)", page.headers.get("Link", ""))
@@ -61,7 +73,9 @@ assert given.added == [course.id]
 refused = enroll_student.sync(alan, client=api, body=CourseIdsRequest(course_ids=[course.id]))
 assert isinstance(refused, CourseFullProblem), refused
 assert [(full.id, full.waitlist_open) for full in refused.courses] == [(course.id, True)]
-waiting = enroll_student.sync(alan, client=api, body=CourseIdsRequest(course_ids=[course.id], waitlist=True))
+waiting = enroll_student.sync(
+    alan, client=api, body=CourseIdsRequest(course_ids=[course.id], waitlist=True)
+)
 assert isinstance(waiting, StudentResult), waiting
 assert waiting.waitlisted == [course.id]
 
@@ -73,8 +87,12 @@ assert [fault.pointer for fault in invalid.errors] == ["/name"]
 # ETag and If-Match.
 etag = get_course.sync_detailed(str(course.id), client=api).headers["ETag"]
 assert get_course.sync_detailed(str(course.id), client=api, if_none_match=etag).status_code == 304
-changed = patch_course.sync(str(course.id), client=api, body=CourseInChange(external_id=mark), if_match=etag)
+changed = patch_course.sync(
+    str(course.id), client=api, body=CourseInChange(external_id=mark), if_match=etag
+)
 assert isinstance(changed, CourseOut), changed
 assert changed.external_id == mark
-stale = update_course.sync(str(course.id), client=api, body=CourseInChange(capacity=None), if_match=etag)
+stale = update_course.sync(
+    str(course.id), client=api, body=CourseInChange(capacity=None), if_match=etag
+)
 assert isinstance(stale, StaleProblem), stale

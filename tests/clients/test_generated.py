@@ -1,4 +1,6 @@
-"""Clients that generators make of the OpenAPI document: strict type checkers accept them, and they drive the service."""
+"""Clients that generators make of the OpenAPI document: strict type checkers accept them, and
+they drive the service.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,7 @@ from pathlib import Path
 import pytest
 from flask import Flask
 
-from tests.server import Gunicorn
+from devtools.gunicorn import Gunicorn
 
 HERE = Path(__file__).parent
 BIN = Path(sys.executable).parent
@@ -53,13 +55,24 @@ def typescript(folder: Path) -> Path:
 def python(folder: Path) -> Path:
     """The Python driver beside its generated client."""
     shutil.copy(HERE / "drive.py", folder)
-    generate = ("generate", "--path", "openapi.json", "--meta", "none", "--output-path", "course_client", "--fail-on-warning")
+    generate = (
+        "generate",
+        "--path",
+        "openapi.json",
+        "--meta",
+        "none",
+        "--output-path",
+        "course_client",
+        "--fail-on-warning",
+    )
     run(BIN / "openapi-python-client", *generate, cwd=folder)
     run(BIN / "mypy", "--config-file", HERE / "mypy.ini", "drive.py", "course_client", cwd=folder)
     return folder / "drive.py"
 
 
-def test_the_typescript_client_is_strict_and_works(gunicorn: Gunicorn, app: Flask, typescript: Path):
+def test_the_typescript_client_is_strict_and_works(
+    gunicorn: Gunicorn, app: Flask, typescript: Path
+):
     run("node", typescript, f"{gunicorn.url}/api/v1", uuid.uuid4().hex, cwd=typescript.parent)
 
 

@@ -36,7 +36,9 @@ def test_two_who_send_if_match_never_lose_an_update(client, make, together):
     path = f"/students/{student['id']}"
     for _ in range(10):
         tag = client.get(path).headers["ETag"]
-        answers = together(*[("PATCH", path, {"name": f"N {tag} {i}"}, {"If-Match": tag}) for i in range(4)])
+        answers = together(
+            *[("PATCH", path, {"name": f"N {tag} {i}"}, {"If-Match": tag}) for i in range(4)]
+        )
         assert statuses(answers) == [200, 412, 412, 412]
         winner = next(answer for answer in answers if answer.status == 200)
         assert client.get(path).json == winner.json
@@ -65,18 +67,24 @@ def test_what_is_unique_goes_to_one_of_those_who_ask_together(client, together, 
     for _ in range(5):
         answers = together(*[("POST", path, body)] * 5)
         assert statuses(answers) == [201, 409, 409, 409, 409]
-        assert {answer.json["type"] for answer in answers if answer.status == 409} == {f"/problems/{code}"}
+        assert {answer.json["type"] for answer in answers if answer.status == 409} == {
+            f"/problems/{code}"
+        }
         (made,) = client.get(path).json
         client.delete(f"{path}/{made['id']}")
 
 
 def test_a_set_is_one_of_those_that_were_put_together(client, make, together):
-    """Without the lock of `_LOCK_STUDENTS` one of them answers 500, of a row inserted twice: seen to fail so on PostgreSQL."""
+    """Without the lock of `_LOCK_STUDENTS` one of them answers 500, of a row inserted twice:
+    seen to fail so on PostgreSQL.
+    """
     student = make.student()["id"]
     courses = [make.course()["id"] for _ in range(8)]
     sets = [courses[:4], courses[4:], courses[2:6], []]
     for _ in range(15):
-        answers = together(*[("PUT", f"/students/{student}/enroll", {"course_ids": ids}) for ids in sets])
+        answers = together(
+            *[("PUT", f"/students/{student}/enroll", {"course_ids": ids}) for ids in sets]
+        )
         assert statuses(answers) == [200] * 4
         assert [course["id"] for course in client.get(f"/students/{student}/courses").json] in sets
 
@@ -85,7 +93,10 @@ def test_a_course_deleted_while_students_enroll(client, make, together):
     students = [make.student()["id"] for _ in range(4)]
     for _ in range(15):
         course = make.course()["id"]
-        enrolling = [("POST", f"/students/{student}/enroll", {"course_ids": [course]}) for student in students]
+        enrolling = [
+            ("POST", f"/students/{student}/enroll", {"course_ids": [course]})
+            for student in students
+        ]
         *enrolled, deleted = together(*enrolling, ("DELETE", f"/courses/{course}", None))
         assert {answer.status for answer in enrolled} <= {201, 404}
         there = client.get(f"/courses/{course}").status_code == 200
@@ -95,13 +106,19 @@ def test_a_course_deleted_while_students_enroll(client, make, together):
 
 
 def test_a_student_deleted_while_it_enrolls_and_is_enrolled(client, make, together):
-    """Without the lock of `_LOCK_STUDENTS` some answer is a 500, of a foreign key: seen to fail so on PostgreSQL."""
+    """Without the lock of `_LOCK_STUDENTS` some answer is a 500, of a foreign key: seen to fail
+    so on PostgreSQL.
+    """
     courses = [make.course()["id"] for _ in range(3)]
     for _ in range(15):
         student, other = make.student()["id"], make.student()["id"]
-        many = [("POST", f"/courses/{c}/students", {"student_ids": [other, student]}) for c in courses]
+        many = [
+            ("POST", f"/courses/{c}/students", {"student_ids": [other, student]}) for c in courses
+        ]
         answers = together(
-            *many, ("POST", f"/students/{student}/enroll", {"course_ids": courses}), ("DELETE", f"/students/{student}", None)
+            *many,
+            ("POST", f"/students/{student}/enroll", {"course_ids": courses}),
+            ("DELETE", f"/students/{student}", None),
         )
         assert {answer.status for answer in answers} <= {200, 201, 204, 404}
         assert client.get(f"/students/{student}").status_code == 404

@@ -1,11 +1,16 @@
-"""Registration day: real clients at once against the real server, on both databases. Never oversold, and nobody is told a lie.
+"""Registration day: real clients at once against the real server, on both databases. Never
+oversold, and nobody is told a lie.
 
 Taken out once, to see the tests fail:
-- `_LOCK_COURSES` without its lock (PostgreSQL): both answer 500, since only constraints are left to refuse the seat too many.
-- `_SHARE_COURSES` without its lock (PostgreSQL): the auditor finds a course made limited that miscounted its seats.
-- `_LOCK_STUDENTS` without its lock (PostgreSQL): the brawl answers 500, of a student deleted while it enrolled.
+- `_LOCK_COURSES` without its lock (PostgreSQL): both answer 500, since only constraints are left
+  to refuse the seat too many.
+- `_SHARE_COURSES` without its lock (PostgreSQL): the auditor finds a course made limited that
+  miscounted its seats.
+- `_LOCK_STUDENTS` without its lock (PostgreSQL): the brawl answers 500, of a student deleted while
+  it enrolled.
 - `BEGIN IMMEDIATE` as plain BEGIN (SQLite): both answer 503, the database is locked.
-- `promote` left out of `remove`: both answer 500, of the constraint that no seat is free beside a line.
+- `promote` left out of `remove`: both answer 500, of the constraint that no seat is free beside
+  somebody who waits.
 """
 
 from __future__ import annotations
@@ -15,10 +20,10 @@ import random
 import pytest
 import sqlalchemy as sa
 
+from course_management.db.transaction import transaction
 from course_management.enrollments.models import EnrollmentEvent
 from course_management.students.models import Student
-from course_management.web.transaction import transaction
-from tests.server import crowd
+from devtools.gunicorn import crowd
 
 
 @pytest.fixture
@@ -41,7 +46,9 @@ def moves(app):
     found = {}
     with app.app_context(), transaction(writing=False) as session:
         for event in session.scalars(sa.select(EnrollmentEvent).order_by(EnrollmentEvent.id)):
-            found.setdefault(event.request_id, []).append((event.student_id, event.course_id, event.from_state, event.to_state))
+            found.setdefault(event.request_id, []).append(
+                (event.student_id, event.course_id, event.from_state, event.to_state)
+            )
     return found
 
 
@@ -58,7 +65,10 @@ def whole(client, address):
 def test_a_rush(app, client, make, gunicorn, students):
     course = make.course(capacity=100, waitlist_capacity=300)["id"]
     body = {"course_ids": [course]}
-    rush = [("POST", f"/students/{s}/enroll", body | ({"waitlist": True} if i % 2 else {})) for i, s in enumerate(students)]
+    rush = [
+        ("POST", f"/students/{s}/enroll", body | ({"waitlist": True} if i % 2 else {}))
+        for i, s in enumerate(students)
+    ]
     answers = dict(zip(students, crowd(gunicorn.port, rush, 24), strict=True))
     told = {s: (a.status, a.json.get("type", "").rpartition("/")[2]) for s, a in answers.items()}
     assert set(told.values()) <= {(201, ""), (409, "course-full"), (409, "waitlist-full")}
@@ -68,12 +78,20 @@ def test_a_rush(app, client, make, gunicorn, students):
     line = sorted((s for s in roster if s["state"] == "waitlisted"), key=lambda s: s["position"])
     assert (len(seated), [s["position"] for s in line]) == (100, list(range(1, 301)))
     for student, answer in answers.items():
-        told_seat, told_line = answer.json.get("added") == [course], answer.json.get("waitlisted") == [course]
+        told_seat, told_line = (
+            answer.json.get("added") == [course],
+            answer.json.get("waitlisted") == [course],
+        )
         assert (told_seat, told_line) == (student in seated, student in {s["id"] for s in line})
     audit(app)
 
-    # Fifty seats are given back at once: they go to the fifty who joined the line first, by the record.
-    joined = [event["student_id"] for event in whole(client, f"/courses/{course}/history")[::-1] if event["to"] == "waitlisted"]
+    # Fifty seats are given back at once: they go to the fifty who joined the line first, by the
+    # record.
+    joined = [
+        event["student_id"]
+        for event in whole(client, f"/courses/{course}/history")[::-1]
+        if event["to"] == "waitlisted"
+    ]
     assert [s["id"] for s in line] == joined
     drops = [("DELETE", f"/students/{s}/courses/{course}", None) for s in sorted(seated)[:50]]
     assert {answer.status for answer in crowd(gunicorn.port, drops, 10)} == {204}
@@ -83,7 +101,9 @@ def test_a_rush(app, client, make, gunicorn, students):
 
 
 def fight(rng, students, courses):
-    """One request of a brawl: enrolls, drops, swaps, capacities and deletions among a few courses, in every order."""
+    """One request of a brawl: enrolls, drops, swaps, capacities and deletions among a few
+    courses, in every order.
+    """
     student, some = rng.choice(students), rng.sample(courses, rng.randint(1, 3))
     waitlist = rng.random() < 0.6
     kind = rng.random()
@@ -94,17 +114,30 @@ def fight(rng, students, courses):
     if kind < 0.70:
         return ("DELETE", f"/students/{student}/courses/{some[0]}", None)
     if kind < 0.80:
-        return ("POST", f"/courses/{some[0]}/students", {"student_ids": rng.sample(students, 6), "waitlist": waitlist})
+        return (
+            "POST",
+            f"/courses/{some[0]}/students",
+            {"student_ids": rng.sample(students, 6), "waitlist": waitlist},
+        )
     if kind < 0.84:
         return ("POST", f"/courses/{some[0]}/drop", {"student_ids": rng.sample(students, 2)})
     if kind < 0.97:
-        return ("PATCH", f"/courses/{some[0]}", {"capacity": rng.choice([None, None, 3, 5, 8, 12, 20])})
+        return (
+            "PATCH",
+            f"/courses/{some[0]}",
+            {"capacity": rng.choice([None, None, 3, 5, 8, 12, 20])},
+        )
     return ("DELETE", f"/students/{student}", None)
 
 
 def test_a_brawl(app, client, make, gunicorn, students):
     rng = random.Random(20260901)
-    courses = [make.course(capacity=rng.choice([None, 2, 4]), waitlist_capacity=rng.choice([None, 5]))["id"] for _ in range(4)]
+    courses = [
+        make.course(capacity=rng.choice([None, 2, 4]), waitlist_capacity=rng.choice([None, 5]))[
+            "id"
+        ]
+        for _ in range(4)
+    ]
     few = students[:40]
     requests = [(*fight(rng, few, courses), {"X-Request-ID": f"brawl-{i}"}) for i in range(1500)]
     answers = crowd(gunicorn.port, requests, 16)
@@ -122,8 +155,19 @@ def test_a_brawl(app, client, make, gunicorn, students):
         if method == "PATCH" or method == "DELETE":
             continue  # these answer without the ids they moved; the auditor has seen to them
         body = answer.json
-        mine = (lambda i, b=body: (b["student_id"], i)) if "student_id" in body else (lambda i, b=body: (i, b["course_id"]))
-        told = {kind: {mine(i) for i in body.get(kind, [])} for kind in ("added", "removed", "waitlisted")}
-        assert told["added"] == {(s, c) for s, c, before, after in made if before is None and after == "enrolled"}
+        mine = (
+            (lambda i, b=body: (b["student_id"], i))
+            if "student_id" in body
+            else (lambda i, b=body: (i, b["course_id"]))
+        )
+        told = {
+            kind: {mine(i) for i in body.get(kind, [])}
+            for kind in ("added", "removed", "waitlisted")
+        }
+        assert told["added"] == {
+            (s, c) for s, c, before, after in made if before is None and after == "enrolled"
+        }
         assert told["removed"] == {(s, c) for s, c, _, after in made if after is None}
-        assert told["waitlisted"] >= {(s, c) for s, c, before, after in made if before is None and after == "waitlisted"}
+        assert told["waitlisted"] >= {
+            (s, c) for s, c, before, after in made if before is None and after == "waitlisted"
+        }

@@ -1,4 +1,6 @@
-"""An edit of a course waits for the enrollments before it, and not for those that follow, however many overlap."""
+"""An edit of a course waits for the enrollments before it, and not for those that follow,
+however many overlap.
+"""
 
 from __future__ import annotations
 
@@ -9,31 +11,39 @@ from itertools import count
 import pytest
 from flask_migrate import upgrade
 
-from tests.server import Gunicorn, send
+from devtools.gunicorn import Gunicorn, send
 
 ROUNDS = 4
 
 
 @pytest.fixture(scope="module")
 def served(new_database, make_app, tmp_path_factory):
-    """The app on a PostgreSQL of its own, and the service over it with a database connection for every client."""
+    """The app on a PostgreSQL of its own, and the service over it with a database connection for
+    every client.
+    """
     url = new_database("postgresql")
     app = make_app(url)
     with app.app_context():
         upgrade()
     with Gunicorn(
-        {"DATABASE_URL": url, "WEB_CONCURRENCY": "3", "THREADS": "11"}, log=tmp_path_factory.mktemp("gunicorn") / "log"
+        {"DATABASE_URL": url, "WEB_CONCURRENCY": "3", "THREADS": "11"},
+        log=tmp_path_factory.mktemp("gunicorn") / "log",
     ) as server:
         yield app, server
 
 
 @pytest.mark.parametrize("clients", [8, 32])
 def test_a_course_is_resized_while_students_enroll_without_a_pause(served, clients):
-    """Fails without the gate of `_PASS_GATES`: thousands of requests overtake the edit, or it ends with 503."""
+    """Fails without the gate of `_PASS_GATES`: thousands of requests overtake the edit, or it
+    ends with 503.
+    """
     app, server = served
     client = app.test_client()
-    names = (f"{clients} {i}" for i in range(30))  # the more courses a request has, the longer it holds each: they overlap
-    course, *others = (client.post("/courses", json={"name": name, "level": "x"}).json["id"] for name in names)
+    # the more courses a request has, the longer it holds each: they overlap
+    names = (f"{clients} {i}" for i in range(30))
+    course, *others = (
+        client.post("/courses", json={"name": name, "level": "x"}).json["id"] for name in names
+    )
     students = [client.post("/students", json={"name": "S"}).json["id"] for _ in range(clients)]
     answered, over, failed = count(), threading.Event(), []
 
@@ -41,7 +51,9 @@ def test_a_course_is_resized_while_students_enroll_without_a_pause(served, clien
         connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
         while not over.is_set():
             for courses in ([course, *others], []):
-                answer = send(connection, "PUT", f"/students/{student}/enroll", {"course_ids": courses})
+                answer = send(
+                    connection, "PUT", f"/students/{student}/enroll", {"course_ids": courses}
+                )
                 if answer.status != 200:
                     failed.append(answer.body)
                 next(answered)

@@ -12,21 +12,45 @@ from tests.web.problems import problem
 def test_created_with_its_address_and_tag(client):
     answer = client.post("/courses", json={"name": " Linear  Algebra ", "level": "sophomore"})
     course = answer.json
-    assert (answer.status_code, answer.headers["Location"]) == (201, f"/api/v1/courses/{course['id']}")
+    assert (answer.status_code, answer.headers["Location"]) == (
+        201,
+        f"/api/v1/courses/{course['id']}",
+    )
     assert answer.headers["ETag"] == f'"{course["id"]}-1"'
-    assert (course["name"], course["level"], course["external_id"]) == ("Linear  Algebra", "sophomore", None)
+    assert (course["name"], course["level"], course["external_id"]) == (
+        "Linear  Algebra",
+        "sophomore",
+        None,
+    )
     assert client.get(answer.headers["Location"]).json == course
 
 
 def test_the_root_and_the_canonical_mount_answer_alike(client, make):
     course = make.course()
     assert client.get("/courses").json == client.get("/api/v1/courses").json == [course]
-    assert client.get(f"/courses/{course['id']}").json == client.get(f"/api/v1/courses/{course['id']}").json == course
+    assert (
+        client.get(f"/courses/{course['id']}").json
+        == client.get(f"/api/v1/courses/{course['id']}").json
+        == course
+    )
 
 
 @pytest.mark.parametrize(
     "name",
-    ["Input/Output", "C++", "50% Off?", "Физика", "a#b", "a//b", "日本語 入門", "Straße", "/", "a/students", "7th Grade", "..."]
+    [
+        "Input/Output",
+        "C++",
+        "50% Off?",
+        "Физика",
+        "a#b",
+        "a//b",
+        "日本語 入門",
+        "Straße",
+        "/",
+        "a/students",
+        "7th Grade",
+        "...",
+    ]
     + ["a%2Fb", "٣", "1.0/2", "a&b=c;d", "students", '"quoted"', "\\", "é", "x" * 200, "ΐ" * 200],
 )
 def test_fetched_by_its_percent_encoded_name(client, make, name):
@@ -36,28 +60,47 @@ def test_fetched_by_its_percent_encoded_name(client, make, name):
         assert (answer.status_code, answer.json) == (200, course), spelling
 
 
-@pytest.mark.parametrize("name", ["7", "007", "7/a", "7/", ".", "..", "a/..", "../a", "a/./b", "9" * 100])
+@pytest.mark.parametrize(
+    "name", ["7", "007", "7/a", "7/", ".", "..", "a/..", "../a", "a/./b", "9" * 100]
+)
 def test_a_name_that_no_address_can_hold_is_refused(client, make, name):
     answer = client.post("/courses", json={"name": name, "level": "x"})
     assert problem(answer) == (422, "invalid")
     assert answer.json["errors"][0]["pointer"] == "/name"
     course = make.course()
-    assert problem(client.patch(f"/courses/{course['id']}", json={"name": name})) == (422, "invalid")
+    assert problem(client.patch(f"/courses/{course['id']}", json={"name": name})) == (
+        422,
+        "invalid",
+    )
 
 
 def test_a_name_is_taken_in_any_case(client, make):
     first = make.course(name="Straße", external_id="1")
     second = make.course(name="Other")
-    assert problem(client.post("/courses", json={"name": "STRASSE", "level": "x"})) == (409, "course-name-taken")
-    assert problem(client.put(f"/courses/{second['id']}", json={"name": "strasse"})) == (409, "course-name-taken")
-    assert problem(client.patch("/courses/other", json={"external_id": "1"})) == (409, "external-id-taken")
+    assert problem(client.post("/courses", json={"name": "STRASSE", "level": "x"})) == (
+        409,
+        "course-name-taken",
+    )
+    assert problem(client.put(f"/courses/{second['id']}", json={"name": "strasse"})) == (
+        409,
+        "course-name-taken",
+    )
+    assert problem(client.patch("/courses/other", json={"external_id": "1"})) == (
+        409,
+        "external-id-taken",
+    )
     assert client.put(f"/courses/{first['id']}", json={"name": "STRASSE"}).json["name"] == "STRASSE"
 
 
 def test_put_by_name_sets_the_level_and_renames(client, make):
     course = make.course(name="Physics", external_id="p")
     changed = client.put("/courses/PHYSICS", json={"level": "senior"}).json
-    assert changed == {**course, "level": "senior", "version": 2, "updated_at": changed["updated_at"]}
+    assert changed == {
+        **course,
+        "level": "senior",
+        "version": 2,
+        "updated_at": changed["updated_at"],
+    }
     renamed = client.put("/courses/physics", json={"name": "Optics"}).json
     assert (renamed["name"], renamed["level"], renamed["external_id"]) == ("Optics", "senior", "p")
     assert problem(client.get("/courses/physics")) == (404, "course-not-found")
@@ -66,7 +109,11 @@ def test_put_by_name_sets_the_level_and_renames(client, make):
 
 def test_a_merge_patch_clears_with_null(client, make):
     course = make.course(external_id="x")
-    answer = client.patch(f"/courses/{course['id']}", data=b'{"external_id": null}', content_type="application/merge-patch+json")
+    answer = client.patch(
+        f"/courses/{course['id']}",
+        data=b'{"external_id": null}',
+        content_type="application/merge-patch+json",
+    )
     assert answer.json["external_id"] is None
 
 
@@ -92,11 +139,31 @@ def test_an_id_is_never_used_again(client, make):
 
 
 @pytest.mark.parametrize(
-    "course", ["0", "999999999", "9223372036854775808", "007", "nobody", "%00", "%FF", "%20", "%ED%A0%80", "a%0Ab"]
+    "course",
+    [
+        "0",
+        "999999999",
+        "9223372036854775808",
+        "007",
+        "nobody",
+        "%00",
+        "%FF",
+        "%20",
+        "%ED%A0%80",
+        "a%0Ab",
+    ],
 )
 def test_an_unknown_course(client, course):
-    for method, body in (("get", {}), ("put", {"json": {}}), ("patch", {"json": {}}), ("delete", {})):
-        assert problem(getattr(client, method)(f"/courses/{course}", **body)) == (404, "course-not-found")
+    for method, body in (
+        ("get", {}),
+        ("put", {"json": {}}),
+        ("patch", {"json": {}}),
+        ("delete", {}),
+    ):
+        assert problem(getattr(client, method)(f"/courses/{course}", **body)) == (
+            404,
+            "course-not-found",
+        )
     assert problem(client.get(f"/courses/{course}/students")) == (404, "course-not-found")
 
 
@@ -118,7 +185,16 @@ def test_filtered_by_level_external_id_and_part_of_the_name(client, make):
 
 
 def test_sorted(client, make):
-    for name, level in (("b", "2"), ("Ä", "1"), ("a", "2"), ("Zz", "1"), ("😀", "3"), ("ﬀ", "3"), ("𝔸", "3"), ("～", "3")):
+    for name, level in (
+        ("b", "2"),
+        ("Ä", "1"),
+        ("a", "2"),
+        ("Zz", "1"),
+        ("😀", "3"),
+        ("ﬀ", "3"),
+        ("𝔸", "3"),
+        ("～", "3"),
+    ):
         make.course(name=name, level=level)
 
     def names(sort: str) -> list[str]:
@@ -137,8 +213,12 @@ def test_the_levels_of_the_settings_are_the_only_ones(make_app, migrated, app):
     client = make_app(url, course_levels=("freshman", "senior")).test_client()
     assert client.post("/courses", json={"name": "A", "level": " senior "}).status_code == 201
     answer = client.post("/courses", json={"name": "B", "level": "Senior"})
-    assert answer.json["errors"] == [{"pointer": "/level", "detail": "Must be one of: freshman, senior."}]
-    assert client.get("/openapi.json").json["components"]["schemas"]["CourseIn"]["properties"]["level"]["enum"] == [
+    assert answer.json["errors"] == [
+        {"pointer": "/level", "detail": "Must be one of: freshman, senior."}
+    ]
+    assert client.get("/openapi.json").json["components"]["schemas"]["CourseIn"]["properties"][
+        "level"
+    ]["enum"] == [
         "freshman",
         "senior",
     ]

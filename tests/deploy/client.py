@@ -12,8 +12,8 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from typing import Any
 
-from deploy.topology import Topology
-from tests.server import Answer, send
+from devtools.gunicorn import Answer, send
+from devtools.topology import Topology
 
 
 def ask(
@@ -27,7 +27,9 @@ def ask(
     port: int | None = None,
 ) -> Answer:
     """One request over a connection of its own, from the address `source`."""
-    connection = http.client.HTTPConnection("127.0.0.1", port or up.port, timeout=60, source_address=(source, 0))
+    connection = http.client.HTTPConnection(
+        "127.0.0.1", port or up.port, timeout=60, source_address=(source, 0)
+    )
     try:
         return send(connection, method, target, body, headers)
     finally:
@@ -35,11 +37,20 @@ def ask(
 
 
 def raw(
-    up: Topology, request: bytes, *, port: int | None = None, method: str = "GET", tls: ssl.SSLContext | None = None
+    up: Topology,
+    request: bytes,
+    *,
+    port: int | None = None,
+    method: str = "GET",
+    tls: ssl.SSLContext | None = None,
 ) -> Answer:
-    """The answer to bytes that need not be HTTP; to those of `method`, which says whether a body follows."""
+    """The answer to bytes that need not be HTTP; to those of `method`, which says whether a body
+    follows.
+    """
     with ExitStack() as stack:
-        wire = stack.enter_context(socket.create_connection(("127.0.0.1", port or up.port), timeout=60))
+        wire = stack.enter_context(
+            socket.create_connection(("127.0.0.1", port or up.port), timeout=60)
+        )
         if tls:
             wire = stack.enter_context(tls.wrap_socket(wire, server_hostname="localhost"))
         wire.sendall(request)
@@ -54,7 +65,9 @@ def events(path: Any) -> list[dict[str, Any]]:
 
 
 class Load:
-    """Clients that send one request after the other, over connections they keep, inside `with Load(...) as load`."""
+    """Clients that send one request after the other, over connections they keep, inside `with
+    Load(...) as load`.
+    """
 
     def __init__(self, up: Topology, clients: int = 8) -> None:
         self.up, self.answers, self.broken = up, list[Answer](), list[Exception]()
@@ -83,7 +96,10 @@ class Load:
     def _work(self, number: int) -> None:
         connection = http.client.HTTPConnection("127.0.0.1", self.up.port, timeout=60)
         while not self.done.is_set():
-            for request in (("POST", "/students", {"name": f"Client {number}"}), ("GET", "/courses")):
+            for request in (
+                ("POST", "/students", {"name": f"Client {number}"}),
+                ("GET", "/courses"),
+            ):
                 began = time.monotonic()
                 try:
                     self.answers.append(send(connection, *request))

@@ -7,7 +7,7 @@ import re
 import subprocess
 from pathlib import Path
 
-from deploy.topology import BIN, ROOT
+from devtools.topology import BIN, ROOT
 
 
 def commands(heading: str) -> list[str]:
@@ -21,6 +21,8 @@ def run(block: str, folder: Path, **env: str) -> str:
     """What a block prints, run in `folder`, where `.venv/bin` and `wsgi` are this project's."""
     block = block.replace(".venv/bin/", f"{BIN}/").replace("--app wsgi", f"--app {ROOT}/wsgi")
     program = ["bash", "-euo", "pipefail", "-c", block]
-    done = subprocess.run(program, cwd=folder, env=os.environ | env, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        program, cwd=folder, env=os.environ | env, capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, (block, done.stdout, done.stderr)
     return done.stdout

@@ -1,4 +1,6 @@
-"""What docs/operations.md says of backups, done: a backup of a busy service, restored, has its books in order."""
+"""What docs/operations.md says of backups, done: a backup of a busy service, restored, has its
+books in order.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,7 @@ from collections import Counter
 import psycopg2
 import pytest
 
-from deploy.topology import Topology
+from devtools.topology import Topology
 from tests.deploy.client import Load, poll
 from tests.deploy.commands import commands, run
 
@@ -38,7 +40,10 @@ def test_postgresql(tmp_path, blocks):
     with Topology(nginx=PLENTY) as up:
         up.flask("load-demo", "--students", "500", "--courses", "40", "--each", "4")
         path = f"{up.postgres.bin}:{os.environ['PATH']}"
-        urls = {"DATABASE_URL": up.postgres.url, "RESTORED_URL": up.postgres.url.removesuffix("postgres") + "school_restored"}
+        urls = {
+            "DATABASE_URL": up.postgres.url,
+            "RESTORED_URL": up.postgres.url.removesuffix("postgres") + "school_restored",
+        }
         before = counts(psycopg2.connect(urls["DATABASE_URL"]))
         with Load(up) as load:
             poll(lambda: load.made() > 20)
@@ -48,7 +53,11 @@ def test_postgresql(tmp_path, blocks):
         restored = counts(psycopg2.connect(urls["RESTORED_URL"]))
     assert "ok   schema: has what this release needs" in said
     assert "FAIL" not in said
-    assert before["students"] + 20 <= restored["students"] <= before["students"] + made + len(load.threads)
+    assert (
+        before["students"] + 20
+        <= restored["students"]
+        <= before["students"] + made + len(load.threads)
+    )
     assert {**restored, "students": 0} == {**before, "students": 0}
 
 
@@ -67,11 +76,20 @@ def test_sqlite(tmp_path, blocks):
 
 
 def test_a_password_in_the_address_is_no_argument_of_the_backup(tmp_path, blocks):
-    """What is in an argument, every user of the host can read: it is left out, and libpq takes it from PGPASSFILE."""
+    """What is in an argument, every user of the host can read: it is left out, and libpq takes
+    it from PGPASSFILE.
+    """
     (line,) = [line for line in blocks[3].splitlines() if line.startswith("URL=")]
     (tmp_path / "url").write_text(
         "postgresql://course_management:s3cret:x@db.example.edu/course_management?sslmode=verify-full\n"
     )
-    said = run(line.replace("/etc/course-management/database-url", str(tmp_path / "url")) + '\necho "$URL"', tmp_path)
-    assert said == "postgresql://course_management@db.example.edu/course_management?sslmode=verify-full\n"
+    said = run(
+        line.replace("/etc/course-management/database-url", str(tmp_path / "url"))
+        + '\necho "$URL"',
+        tmp_path,
+    )
+    assert (
+        said
+        == "postgresql://course_management@db.example.edu/course_management?sslmode=verify-full\n"
+    )
     assert any("PGPASSFILE" in block for block in blocks)

@@ -1,4 +1,6 @@
-"""The containers: what each may do, which image it is, and the database role of the service, made as the image makes it."""
+"""The containers: what each may do, which image it is, and the database role of the service,
+made as the image makes it.
+"""
 
 from __future__ import annotations
 
@@ -11,9 +13,9 @@ import pytest
 import yaml
 
 from deploy import pin
-from deploy.topology import ROOT, Topology
+from devtools.postgres import Server
+from devtools.topology import ROOT, Topology
 from tests.deploy.client import ask
-from tests.postgres import Server
 
 COMPOSE = yaml.safe_load((ROOT / "compose.yaml").read_text())
 SERVICES = COMPOSE["services"]
@@ -26,10 +28,25 @@ def server(tmp_path_factory):
     secret = tmp_path_factory.mktemp("secrets") / "service_password"
     secret.write_text('it\'s "x"\n')
     server = Server()
-    command = [server.bin / "psql", "-v", "ON_ERROR_STOP=1", "--no-psqlrc", server.url, "-f", ROOT / "deploy" / "database.sql"]
-    subprocess.run(command, env={**os.environ, "SERVICE_PASSWORD_FILE": str(secret)}, check=True, capture_output=True)
+    command = [
+        server.bin / "psql",
+        "-v",
+        "ON_ERROR_STOP=1",
+        "--no-psqlrc",
+        server.url,
+        "-f",
+        ROOT / "deploy" / "database.sql",
+    ]
+    subprocess.run(
+        command,
+        env={**os.environ, "SERVICE_PASSWORD_FILE": str(secret)},
+        check=True,
+        capture_output=True,
+    )
     hba = server.home / "data" / "pg_hba.conf"
-    hba.write_text("host all postgres 127.0.0.1/32 trust\nhost all all 127.0.0.1/32 scram-sha-256\n")
+    hba.write_text(
+        "host all postgres 127.0.0.1/32 trust\nhost all all 127.0.0.1/32 scram-sha-256\n"
+    )
     sql(server.url, "SELECT pg_reload_conf()")
     yield server
     server.remove()
@@ -52,18 +69,27 @@ def as_service(server, password="it%27s%20%22x%22", database="course_management"
 
 def test_the_role_of_the_service_is_no_superuser_and_the_service_runs_as_it(server):
     rights = "rolsuper, rolcreatedb, rolcreaterole, rolreplication, rolbypassrls"
-    assert sql(server.url, f"SELECT {rights} FROM pg_roles WHERE rolname = 'course_management'") == [(False,) * 5]
+    assert sql(
+        server.url, f"SELECT {rights} FROM pg_roles WHERE rolname = 'course_management'"
+    ) == [(False,) * 5]
     with Topology({"DATABASE_URL": as_service(server)}) as up:
         assert ask(up, "POST", "/students", {"name": "Ada"}).status == 201
         assert "FAIL" not in up.flask("check")
     assert sql(
-        as_service(server), "SELECT pg_encoding_to_char(encoding), datcollate FROM pg_database WHERE datname = current_database()"
+        as_service(server),
+        "SELECT pg_encoding_to_char(encoding), datcollate FROM pg_database WHERE datname = "
+        "current_database()",
     ) == [("UTF8", "C.UTF-8")]
 
 
 @pytest.mark.parametrize(
     "forbidden",
-    ["CREATE ROLE intruder", "CREATE DATABASE other", "COPY (SELECT 1) TO PROGRAM 'true'", "SELECT pg_read_file('/etc/passwd')"]
+    [
+        "CREATE ROLE intruder",
+        "CREATE DATABASE other",
+        "COPY (SELECT 1) TO PROGRAM 'true'",
+        "SELECT pg_read_file('/etc/passwd')",
+    ]
     + ["ALTER SYSTEM SET fsync = off", "SET session_replication_role = replica"],
 )
 def test_the_role_may_not(server, forbidden):
@@ -83,7 +109,10 @@ def test_every_container_has_least_privilege(name):
     assert service["security_opt"] == ["no-new-privileges:true"]
     assert "/tmp" in service["tmpfs"]
     assert "cap_add" not in service and "privileged" not in service
-    assert service.get("user", "0").partition(":")[0] != "0" or "USER 10001" in (ROOT / "Dockerfile").read_text()
+    assert (
+        service.get("user", "0").partition(":")[0] != "0"
+        or "USER 10001" in (ROOT / "Dockerfile").read_text()
+    )
 
 
 def test_only_nginx_is_published_and_on_this_host_alone():
@@ -104,7 +133,9 @@ def test_secrets_go_to_whom_they_concern():
 
 def test_images_and_actions_are_named_exactly():
     images = re.findall(
-        r"^(?:FROM|\s+image:) +(\S+:\S+)", (ROOT / "compose.yaml").read_text() + (ROOT / "Dockerfile").read_text(), re.M
+        r"^(?:FROM|\s+image:) +(\S+:\S+)",
+        (ROOT / "compose.yaml").read_text() + (ROOT / "Dockerfile").read_text(),
+        re.M,
     )
     assert len(images) == 4
     for image in images:
@@ -126,7 +157,9 @@ def test_pin_writes_the_digest_of_today_and_nothing_else(tmp_path, monkeypatch):
         pin.main(lambda image, found=found: asked.append(image) or found)
     for name in ("compose.yaml", "Dockerfile"):
         before, after = ((folder / name).read_text() for folder in (ROOT, tmp_path))
-        assert re.sub("@sha256:[0-9a-f]{64}", "", after) == re.sub("@sha256:[0-9a-f]{64}", "", before)
+        assert re.sub("@sha256:[0-9a-f]{64}", "", after) == re.sub(
+            "@sha256:[0-9a-f]{64}", "", before
+        )
         assert after.count("@" + DIGEST) == after.count("@sha256:") == 2
     assert "image: course-management\n" in (tmp_path / "compose.yaml").read_text()
     assert all("@" not in image for image in asked)
@@ -147,9 +180,15 @@ def test_every_requirement_has_its_hashes(name):
     text = (ROOT / name).read_text()
     packages = re.findall(r"^[a-z0-9][\w.-]*==.*", text, flags=re.MULTILINE)
     assert packages and all(package.endswith("\\") for package in packages)
-    wanted = re.findall(r"^([\w-]+==[\w.]+)", (ROOT / name.replace(".txt", ".in")).read_text(), flags=re.MULTILINE)
-    assert {package.split()[0] for package in packages} >= set(wanted)  # `make lock` was not forgotten
-    assert "-m pip install --quiet --disable-pip-version-check --require-hashes -r " + name in (ROOT / "Makefile").read_text()
+    wanted = re.findall(
+        r"^([\w-]+==[\w.]+)", (ROOT / name.replace(".txt", ".in")).read_text(), flags=re.MULTILINE
+    )
+    # `make lock` was not forgotten
+    assert {package.split()[0] for package in packages} >= set(wanted)
+    assert (
+        "-m pip install --quiet --disable-pip-version-check --require-hashes -r " + name
+        in (ROOT / "Makefile").read_text()
+    )
 
 
 def test_what_runs_is_what_is_tested():

@@ -1,4 +1,6 @@
-"""What nginx decides by itself: whom it counts, what a page of another origin may read of it, and what it tells of itself."""
+"""What nginx decides by itself: whom it counts, what a page of another origin may read of it,
+and what it tells of itself.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +9,7 @@ import re
 import pytest
 
 from course_management.web import cors
-from deploy.topology import ROOT, Topology
+from devtools.topology import ROOT, Topology
 from tests.deploy.client import ask, poll, raw
 from tests.deploy.test_nginx import is_problem
 
@@ -30,7 +32,9 @@ def strict():
 
 
 def use(up, token="", source="127.0.0.1", method="GET", **headers):
-    sent = {name.replace("_", "-"): value for name, value in headers.items()} | ({"Authorization": token} if token else {})
+    sent = {name.replace("_", "-"): value for name, value in headers.items()} | (
+        {"Authorization": token} if token else {}
+    )
     return ask(up, method, "/courses", headers=sent, source=source)
 
 
@@ -40,7 +44,9 @@ def shown(answer):
 
 @pytest.mark.parametrize("path", [b"/health", b"/courses", b"/health/live"])
 def test_http_1_0_without_host_is_answered(up, path):
-    """RFC 9112 section 3.2 asks for Host of HTTP/1.1 alone; health checks of load balancers send none."""
+    """RFC 9112 section 3.2 asks for Host of HTTP/1.1 alone; health checks of load balancers send
+    none.
+    """
     for host in (b"", b"Host: x\r\n"):
         assert raw(up, b"GET " + path + b" HTTP/1.0\r\n" + host + b"\r\n").status == 200
 
@@ -57,23 +63,45 @@ def test_a_token_of_any_length_is_counted_as_a_key(strict, length):
 
 @pytest.mark.parametrize("length", [40, 8100])
 def test_a_token_has_one_share_whatever_its_length(strict, length):
-    assert [use(strict, "Bearer " + "c" * length, f"127.0.5.{length % 250}").status for _ in range(9)][:6] == [200] * 6
+    assert [
+        use(strict, "Bearer " + "c" * length, f"127.0.5.{length % 250}").status for _ in range(9)
+    ][:6] == [200] * 6
     assert use(strict, "bearer " + "c" * length, f"127.0.6.{length % 250}").status == 429
 
 
 @pytest.mark.parametrize(
-    "name", ["X-Forwarded-Ssl", "X-Forwarded-Protocol", "X-Forwarded-Scheme", "Forwarded", "X-Forwarded-Host"]
+    "name",
+    [
+        "X-Forwarded-Ssl",
+        "X-Forwarded-Protocol",
+        "X-Forwarded-Scheme",
+        "Forwarded",
+        "X-Forwarded-Host",
+    ],
 )
 def test_what_a_client_says_of_a_proxy_goes_no_further(up, name):
     for port in (None, up.metrics_port):
-        assert ask(up, "GET", "/metrics" if port else "/health", headers={name: "on"}, port=port).status == 200
-        assert ask(up, "GET", "/metrics" if port else "/health", headers={name: "ssl"}, port=port).status == 200
+        assert (
+            ask(
+                up, "GET", "/metrics" if port else "/health", headers={name: "on"}, port=port
+            ).status
+            == 200
+        )
+        assert (
+            ask(
+                up, "GET", "/metrics" if port else "/health", headers={name: "ssl"}, port=port
+            ).status
+            == 200
+        )
 
 
 def test_every_answer_names_the_shares_and_a_refusal_says_that_one_is_spent(strict):
     """draft-ietf-httpapi-ratelimit-headers-10: RateLimit-Policy and RateLimit."""
     first = use(strict, source="127.0.7.1")
-    assert (first.headers["RateLimit-Policy"], first.headers["RateLimit"]) == ('"address";q=1;w=1', None)
+    assert (first.headers["RateLimit-Policy"], first.headers["RateLimit"]) == (
+        '"address";q=1;w=1',
+        None,
+    )
     for token, share, policy in (
         ("", "address", '"address";q=1;w=1'),
         ("Bearer " + "d" * 40, "key", '"address";q=1;w=1, "key";q=1;w=1'),
@@ -88,7 +116,9 @@ def test_every_answer_names_the_shares_and_a_refusal_says_that_one_is_spent(stri
 
 @pytest.mark.parametrize("origin", [APP, OTHER])
 def test_a_listed_origin_may_read_what_nginx_refuses(up, strict, origin):
-    """Without these headers a page sees a TypeError in the place of the status and of Retry-After."""
+    """Without these headers a page sees a TypeError in the place of the status and of
+    Retry-After.
+    """
     sent = b"Origin: " + origin.encode() + b"\r\nHost: x\r\n"
     answers = [raw(up, b"POST /courses HTTP/1.1\r\n" + sent + TOO_LARGE + b"\r\n")]
     answers += [[use(strict, source="127.0.8.1", Origin=origin) for _ in range(50)][-1]]
@@ -101,11 +131,31 @@ def test_a_listed_origin_may_read_what_nginx_refuses(up, strict, origin):
 
 @pytest.mark.parametrize(
     "origin",
-    ["null", "*", APP + ".evil.example", "https://appxexample.edu", "app.example.edu", APP + ",", f"{APP}, {OTHER}", APP.upper()]
-    + [f"x,{APP} {APP}", "x, https://evil.example|https://evil.example", "https://evil.example|https://evil.example"],
+    [
+        "null",
+        "*",
+        APP + ".evil.example",
+        "https://appxexample.edu",
+        "app.example.edu",
+        APP + ",",
+        f"{APP}, {OTHER}",
+        APP.upper(),
+    ]
+    + [
+        f"x,{APP} {APP}",
+        "x, https://evil.example|https://evil.example",
+        "https://evil.example|https://evil.example",
+    ],
 )
 def test_another_origin_may_not(up, origin):
-    answer = raw(up, b"POST /courses HTTP/1.1\r\nHost: x\r\nOrigin: " + origin.encode() + b"\r\n" + TOO_LARGE + b"\r\n")
+    answer = raw(
+        up,
+        b"POST /courses HTTP/1.1\r\nHost: x\r\nOrigin: "
+        + origin.encode()
+        + b"\r\n"
+        + TOO_LARGE
+        + b"\r\n",
+    )
     assert answer.status == 413
     assert answer.headers.get_all("Vary") == ["Origin"]
     assert not [name for name in answer.headers if name.startswith("Access-Control")]
@@ -115,7 +165,14 @@ def test_another_origin_may_not(up, origin):
 
 def test_where_no_origin_is_listed_none_is_told_anything():
     with Topology() as up:
-        answer = raw(up, b"POST /courses HTTP/1.1\r\nHost: x\r\nOrigin: " + APP.encode() + b"\r\n" + TOO_LARGE + b"\r\n")
+        answer = raw(
+            up,
+            b"POST /courses HTTP/1.1\r\nHost: x\r\nOrigin: "
+            + APP.encode()
+            + b"\r\n"
+            + TOO_LARGE
+            + b"\r\n",
+        )
         assert answer.headers["Vary"] is None
         assert not [name for name in answer.headers if name.startswith("Access-Control")]
         up.stop_gunicorn()
@@ -128,22 +185,35 @@ def test_a_page_may_read_that_the_service_is_away():
         up.stop_gunicorn()
         answer = use(up, Origin=APP)
         assert is_problem(answer, 502)
-        assert (answer.headers["Access-Control-Allow-Origin"], answer.headers["Retry-After"]) == (APP, "2")
+        assert (answer.headers["Access-Control-Allow-Origin"], answer.headers["Retry-After"]) == (
+            APP,
+            "2",
+        )
         up.start_gunicorn()
 
 
 def test_a_preflight_is_never_limited_away(strict):
     """A browser that gets 429 for it sends nothing, and tells the page nothing."""
     asked = [
-        use(strict, source="127.0.9.1", method="OPTIONS", Origin=APP, Access_Control_Request_Method="PUT") for _ in range(80)
+        use(
+            strict,
+            source="127.0.9.1",
+            method="OPTIONS",
+            Origin=APP,
+            Access_Control_Request_Method="PUT",
+        )
+        for _ in range(80)
     ]
     assert {answer.status // 100 for answer in asked} == {2}
     for answer in (asked[0], asked[-1]):
         assert answer.headers["Access-Control-Allow-Origin"] == APP
-        assert {"PUT", "POST", "PATCH", "DELETE"} <= set(answer.headers["Access-Control-Allow-Methods"].split(", "))
+        assert {"PUT", "POST", "PATCH", "DELETE"} <= set(
+            answer.headers["Access-Control-Allow-Methods"].split(", ")
+        )
         assert answer.headers["Access-Control-Allow-Headers"] == cors.SENT
         assert answer.headers["Access-Control-Max-Age"] == "600"
-    assert use(strict, source="127.0.9.1").status == 200  # and takes nothing of the share of its address
+    # and takes nothing of the share of its address
+    assert use(strict, source="127.0.9.1").status == 200
 
 
 def test_options_that_are_no_preflight_are_the_services_and_are_counted(strict):
@@ -153,13 +223,24 @@ def test_options_that_are_no_preflight_are_the_services_and_are_counted(strict):
 
 
 def test_nginx_shows_what_the_service_shows(up):
-    answer = raw(up, b"POST /courses HTTP/1.1\r\nHost: x\r\nOrigin: " + APP.encode() + b"\r\n" + TOO_LARGE + b"\r\n")
+    answer = raw(
+        up,
+        b"POST /courses HTTP/1.1\r\nHost: x\r\nOrigin: "
+        + APP.encode()
+        + b"\r\n"
+        + TOO_LARGE
+        + b"\r\n",
+    )
     assert answer.headers["Access-Control-Expose-Headers"] == cors.SHOWN
     assert use(up, Origin=APP).headers["Access-Control-Expose-Headers"] == cors.SHOWN
 
 
 def test_no_answer_of_any_host_tells_which_nginx_it_is(up):
-    requests = (b"nonsense\r\n\r\n", b"GET /x HTTP/1.1\r\nHost: x\r\n\r\n", b"GET /metrics/x HTTP/1.1\r\nHost: x\r\n\r\n")
+    requests = (
+        b"nonsense\r\n\r\n",
+        b"GET /x HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"GET /metrics/x HTTP/1.1\r\nHost: x\r\n\r\n",
+    )
     for port in (up.port, up.metrics_port):
         for request in (*requests, b"POST / HTTP/1.1\r\nHost: x\r\n" + TOO_LARGE + b"\r\n"):
             answer = raw(up, request, port=port)
@@ -169,12 +250,18 @@ def test_no_answer_of_any_host_tells_which_nginx_it_is(up):
 
 
 def test_head_refused_by_nginx_has_no_body(up):
-    answer = raw(up, b"HEAD /courses HTTP/1.1\r\nHost: x\r\nConnection: close\r\n" + TOO_LARGE + b"\r\n", method="HEAD")
+    answer = raw(
+        up,
+        b"HEAD /courses HTTP/1.1\r\nHost: x\r\nConnection: close\r\n" + TOO_LARGE + b"\r\n",
+        method="HEAD",
+    )
     assert (answer.status, answer.body) == (413, b"")
 
 
 def test_the_limits_of_the_documents_are_those_of_nginx():
-    settings = dict(re.findall(r"^([A-Z_]+)=(\d+)$", (ROOT / "deploy" / "nginx.env").read_text(), re.M))
+    settings = dict(
+        re.findall(r"^([A-Z_]+)=(\d+)$", (ROOT / "deploy" / "nginx.env").read_text(), re.M)
+    )
     for document in ("api.md", "operations.md"):
         text = (ROOT / "docs" / document).read_text().replace(",", "")
         for of in ("KEY", "ADDRESS"):

@@ -1,4 +1,6 @@
-"""Several of a kind: database servers of which one takes writes, and API hosts of which one is down."""
+"""Several of a kind: database servers of which one takes writes, and API hosts of which one is
+down.
+"""
 
 from __future__ import annotations
 
@@ -7,9 +9,9 @@ import shutil
 import psycopg2
 import pytest
 
-from deploy.topology import Topology
+from devtools.postgres import Server
+from devtools.topology import Topology
 from tests.deploy.client import ask, poll
-from tests.postgres import Server
 
 
 @pytest.fixture
@@ -38,7 +40,9 @@ def one(url, query):
 
 
 def test_a_standby_that_is_promoted_takes_over_and_nothing_is_restarted(primary, standby):
-    """Without `target_session_attrs=read-write` the migration fails already: it meets the standby, which is named first."""
+    """Without `target_session_attrs=read-write` the migration fails already: it meets the
+    standby, which is named first.
+    """
     address = (
         f"postgresql://postgres@/postgres?host=127.0.0.1,127.0.0.1&port={standby.port},{primary.port}"
         "&target_session_attrs=read-write"
@@ -46,7 +50,12 @@ def test_a_standby_that_is_promoted_takes_over_and_nothing_is_restarted(primary,
     with Topology({"DATABASE_URL": address}) as up:
         workers = up.worker_pids()
         assert ask(up, "POST", "/students", {"name": "Ada"}).status == 201
-        poll(lambda: one(standby.url, "SELECT pg_last_wal_replay_lsn()") == one(primary.url, "SELECT pg_current_wal_lsn()"))
+        poll(
+            lambda: (
+                one(standby.url, "SELECT pg_last_wal_replay_lsn()")
+                == one(primary.url, "SELECT pg_current_wal_lsn()")
+            )
+        )
         primary.stop("immediate")
         away = ask(up, "POST", "/students", {"name": "nobody"})
         assert (away.status, away.headers["Retry-After"]) == (503, "2")

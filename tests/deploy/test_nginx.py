@@ -1,4 +1,6 @@
-"""What the public meets: nginx with deploy/nginx.conf before gunicorn on a unix socket before PostgreSQL."""
+"""What the public meets: nginx with deploy/nginx.conf before gunicorn on a unix socket before
+PostgreSQL.
+"""
 
 from __future__ import annotations
 
@@ -18,9 +20,9 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.x509.oid import NameOID
 
 from course_management.web import problems
-from deploy.topology import ROOT, Topology
+from devtools.postgres import free_port
+from devtools.topology import ROOT, Topology
 from tests.deploy.client import ask, events, poll, raw
-from tests.postgres import free_port
 
 TOKEN = "Bearer " + "a" * 40
 
@@ -37,13 +39,20 @@ def is_problem(answer, status):
     assert (answer.status, answer.headers["Content-Type"]) == (status, "application/problem+json")
     document = answer.json
     assert document.keys() == {"type", "title", "status", "detail", "instance", "request_id"}
-    assert (document["type"], document["title"], document["status"]) == (f"/problems/{code}", title, status)
+    assert (document["type"], document["title"], document["status"]) == (
+        f"/problems/{code}",
+        title,
+        status,
+    )
     assert document["detail"] == f"{title} {remedy}"
     assert document["request_id"] == answer.headers["X-Request-ID"]
     return True
 
 
-@pytest.mark.parametrize("name", ["Input/Output", "A//B", "C++ & C#?", "100%", "Ünï %2F cödé", "a%00b".replace("%00", "%30")])
+@pytest.mark.parametrize(
+    "name",
+    ["Input/Output", "A//B", "C++ & C#?", "100%", "Ünï %2F cödé", "a%00b".replace("%00", "%30")],
+)
 def test_a_name_passes_as_it_was_encoded(up, name):
     """With `proxy_pass http://course_management/;` the first two are 404s."""
     made = ask(up, "POST", "/courses", {"name": name, "level": "x"})
@@ -96,20 +105,41 @@ def test_a_body_of_just_a_mebibyte_comes_through(up):
 
 
 def test_nginx_says_what_the_service_says():
-    """Every problem nginx answers by itself is word for word the service's; nothing it answers is forgotten."""
+    """Every problem nginx answers by itself is word for word the service's; nothing it answers
+    is forgotten.
+    """
     text = (ROOT / "deploy" / "nginx.conf").read_text()
     said = {
-        int(status): json.loads("{" + fields + "}") for status, fields in re.findall(r"^    (\d+) '(\"type\".*)';$", text, re.M)
+        int(status): json.loads("{" + fields + "}")
+        for status, fields in re.findall(r"^    (\d+) '(\"type\".*)';$", text, re.M)
     }
     for status, document in said.items():
         code, title, remedy = problems.words(status)
-        assert document == {"type": f"/problems/{code}", "title": title, "status": status, "detail": f"{title} {remedy}"}
-    answered = {int(status) for line in re.findall("error_page (.*) /.problem;", text) for status in re.findall(r"=?(\d+)", line)}
+        assert document == {
+            "type": f"/problems/{code}",
+            "title": title,
+            "status": status,
+            "detail": f"{title} {remedy}",
+        }
+    answered = {
+        int(status)
+        for line in re.findall("error_page (.*) /.problem;", text)
+        for status in re.findall(r"=?(\d+)", line)
+    }
     assert answered - {494, 497} == said.keys()  # what it calls 494 and 497 becomes 431 and 400
 
 
 @pytest.mark.parametrize(
-    "path", ["/metrics", "/api/v1/metrics", "/metrics/", "//metrics", "/%6detrics", "/a/../metrics", "/metrics?a"]
+    "path",
+    [
+        "/metrics",
+        "/api/v1/metrics",
+        "/metrics/",
+        "//metrics",
+        "/%6detrics",
+        "/a/../metrics",
+        "/metrics?a",
+    ],
 )
 def test_metrics_are_closed_to_the_public(up, path):
     answer = ask(up, "GET", path)
@@ -120,7 +150,8 @@ def test_metrics_are_closed_to_the_public(up, path):
 
 
 def test_metrics_are_open_inside_and_nothing_else_is(up):
-    assert "X-Request-ID" in ask(up, "GET", "/metrics", port=up.metrics_port).headers  # the service's answer
+    # the service's answer
+    assert "X-Request-ID" in ask(up, "GET", "/metrics", port=up.metrics_port).headers
     inside = ask(up, "GET", "/courses", port=up.metrics_port)
     assert (inside.status, "X-Request-ID" in inside.headers) == (404, False)
 
@@ -141,15 +172,31 @@ def test_a_request_id_that_is_none_is_replaced_once_for_both(up, unfit):
 
 
 def test_the_log_has_the_address_of_the_client_and_not_what_it_says(up):
-    """With `$proxy_add_x_forwarded_for` taken from the front, or the header passed on, the log says 6.6.6.6."""
-    spoof = {"X-Forwarded-For": "6.6.6.6", "X-Real-IP": "6.6.6.6", "Forwarded": "for=6.6.6.6", "X-Request-ID": "spoof"}
+    """With `$proxy_add_x_forwarded_for` taken from the front, or the header passed on, the log
+    says 6.6.6.6.
+    """
+    spoof = {
+        "X-Forwarded-For": "6.6.6.6",
+        "X-Real-IP": "6.6.6.6",
+        "Forwarded": "for=6.6.6.6",
+        "X-Request-ID": "spoof",
+    }
     assert ask(up, "GET", "/courses", headers=spoof, source="127.0.0.9").status == 200
     for log in (up.gunicorn_log, up.nginx_log):
-        poll(lambda log=log: [e["client"] for e in events(log) if e["request_id"] == "spoof"] == ["127.0.0.9"])
+        poll(
+            lambda log=log: (
+                [e["client"] for e in events(log) if e["request_id"] == "spoof"] == ["127.0.0.9"]
+            )
+        )
 
 
 def test_nginx_logs_no_name(up):
-    assert ask(up, "GET", "/students?email=turing%40example.edu", headers={"X-Request-ID": "nameless"}).status == 200
+    assert (
+        ask(
+            up, "GET", "/students?email=turing%40example.edu", headers={"X-Request-ID": "nameless"}
+        ).status
+        == 200
+    )
     poll(lambda: "nameless" in up.nginx_log.read_text())
     assert "turing" not in up.nginx_log.read_text() + up.gunicorn_log.read_text()
 
@@ -157,20 +204,33 @@ def test_nginx_logs_no_name(up):
 def test_a_tag_that_compression_weakened_still_guards_an_edit(up):
     made = ask(up, "POST", "/courses", {"name": "𝔸" * 200, "level": "x", "external_id": "e" * 255})
     address = made.headers["Location"]
-    plain, packed = ask(up, "GET", address), ask(up, "GET", address, headers={"Accept-Encoding": "gzip"})
-    assert (packed.headers["Content-Encoding"], packed.headers["Vary"]) == ("gzip", "Accept-Encoding")
+    plain, packed = (
+        ask(up, "GET", address),
+        ask(up, "GET", address, headers={"Accept-Encoding": "gzip"}),
+    )
+    assert (packed.headers["Content-Encoding"], packed.headers["Vary"]) == (
+        "gzip",
+        "Accept-Encoding",
+    )
     assert gzip.decompress(packed.body) == plain.body
     tag = packed.headers["ETag"]
     assert tag == "W/" + plain.headers["ETag"]
-    assert ask(up, "GET", address, headers={"Accept-Encoding": "gzip", "If-None-Match": tag}).status == 304
+    assert (
+        ask(up, "GET", address, headers={"Accept-Encoding": "gzip", "If-None-Match": tag}).status
+        == 304
+    )
     assert ask(up, "PATCH", address, {"level": "y"}, {"If-Match": tag}).status == 200
     assert ask(up, "PATCH", address, {"level": "z"}, {"If-Match": tag}).status == 412
 
 
 @pytest.fixture(scope="module")
 def strict():
-    """A service that gives little: to a key one request a second and three more, to an address sixty more."""
-    with Topology(nginx={"KEY_RATE": "1", "KEY_BURST": "3", "ADDRESS_RATE": "1", "ADDRESS_BURST": "60"}) as topology:
+    """A service that gives little: to a key one request a second and three more, to an address
+    sixty more.
+    """
+    with Topology(
+        nginx={"KEY_RATE": "1", "KEY_BURST": "3", "ADDRESS_RATE": "1", "ADDRESS_BURST": "60"}
+    ) as topology:
         yield topology
 
 
@@ -196,10 +256,16 @@ def test_an_address_has_a_larger_share_and_no_other_address_pays(strict):
 
 
 def test_who_guesses_with_what_is_no_token_is_slowed_soon(strict):
-    bad = [ask(strict, "GET", "/courses", headers={"Authorization": f"Bearer {i}"}, source="127.0.3.1").status for i in range(40)]
+    bad = [
+        ask(
+            strict, "GET", "/courses", headers={"Authorization": f"Bearer {i}"}, source="127.0.3.1"
+        ).status
+        for i in range(40)
+    ]
     assert bad[:21] == [200] * 21
     assert 429 in bad[21:]
-    assert ask(strict, "GET", "/courses", source="127.0.3.1").status == 200  # the limit is for guesses
+    # the limit is for guesses
+    assert ask(strict, "GET", "/courses", source="127.0.3.1").status == 200
 
 
 def test_who_is_told_that_a_token_is_wrong_hears_it_slowly():
@@ -215,19 +281,31 @@ def certificate(folder):
     """A certificate for localhost and its key, in the files that deploy/nginx-tls.conf names."""
     key, now = ec.generate_private_key(ec.SECP256R1()), datetime.now(UTC)
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
-    made = x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number(), now, now + timedelta(days=1))
-    made = made.add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
+    made = x509.CertificateBuilder(
+        name, name, key.public_key(), x509.random_serial_number(), now, now + timedelta(days=1)
+    )
+    made = made.add_extension(
+        x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False
+    )
     made = made.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-    (folder / "fullchain.pem").write_bytes(made.sign(key, hashes.SHA256()).public_bytes(Encoding.PEM))
-    (folder / "privkey.pem").write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    (folder / "fullchain.pem").write_bytes(
+        made.sign(key, hashes.SHA256()).public_bytes(Encoding.PEM)
+    )
+    (folder / "privkey.pem").write_bytes(
+        key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    )
 
 
 def test_tls(tmp_path):
-    """Over TLS every answer has Strict-Transport-Security, also what nginx says by itself; in plain text none (RFC 6797, 7.2)."""
+    """Over TLS every answer has Strict-Transport-Security, also what nginx says by itself; in
+    plain text none (RFC 6797, 7.2).
+    """
     up, port = Topology(), free_port()
     certificate(tmp_path)
     text = (ROOT / "deploy" / "nginx-tls.conf").read_text()
-    text = text.replace("/etc/course-management/tls", str(tmp_path)).replace("listen 443", f"listen 127.0.0.1:{port}")
+    text = text.replace("/etc/course-management/tls", str(tmp_path)).replace(
+        "listen 443", f"listen 127.0.0.1:{port}"
+    )
     (up.home / "course-management-tls.conf").write_text(text)
     context = ssl.create_default_context(cafile=tmp_path / "fullchain.pem")
     with up:
@@ -240,13 +318,22 @@ def test_tls(tmp_path):
             (b"GET /courses HTTP/1.0\r\nX-Forwarded-Ssl: off\r\n\r\n", 200),
         ):
             answer = raw(up, request, port=port, tls=context)
-            assert (answer.status, answer.headers.get_all("Strict-Transport-Security")) == (status, ["max-age=31536000"])
+            assert (answer.status, answer.headers.get_all("Strict-Transport-Security")) == (
+                status,
+                ["max-age=31536000"],
+            )
         plain = ask(up, "GET", "/courses?limit=1", headers={"Host": "school.example"})
-        assert (plain.status, plain.headers["Location"]) == (308, "https://school.example/courses?limit=1")
+        assert (plain.status, plain.headers["Location"]) == (
+            308,
+            "https://school.example/courses?limit=1",
+        )
         assert plain.headers["Strict-Transport-Security"] is None
         assert raw(up, b"nonsense\r\n\r\n").headers["Strict-Transport-Security"] is None
         context.maximum_version = ssl.TLSVersion.TLSv1_2
-        assert raw(up, b"GET /courses HTTP/1.1\r\nHost: x\r\n\r\n", port=port, tls=context).status == 200
+        assert (
+            raw(up, b"GET /courses HTTP/1.1\r\nHost: x\r\n\r\n", port=port, tls=context).status
+            == 200
+        )
         up.stop_gunicorn()
         away = raw(up, b"GET /courses HTTP/1.1\r\nHost: x\r\n\r\n", port=port, tls=context)
         assert (away.status, away.headers["Strict-Transport-Security"]) == (502, "max-age=31536000")

@@ -8,10 +8,14 @@ import subprocess
 
 import pytest
 
-from deploy.topology import BIN, ROOT
+from devtools.topology import BIN, ROOT
 
 UNITS = ROOT / "deploy" / "systemd"
-SERVICES = ("course-management.service", "course-management-migrate.service", "course-management-task@audit.service")
+SERVICES = (
+    "course-management.service",
+    "course-management-migrate.service",
+    "course-management-task@audit.service",
+)
 
 
 @pytest.fixture
@@ -19,18 +23,27 @@ def units(tmp_path):
     """The units, their programs where they are here."""
     shutil.copytree(UNITS, tmp_path / "units", symlinks=True)
     for path in (tmp_path / "units").glob("*.service"):
-        path.write_text(path.read_text().replace("/opt/course-management/current/.venv/bin", str(BIN)))
+        path.write_text(
+            path.read_text().replace("/opt/course-management/current/.venv/bin", str(BIN))
+        )
     return tmp_path / "units"
 
 
 def systemd_analyze(*args):
-    return subprocess.run(["systemd-analyze", *map(str, args)], capture_output=True, text=True, check=False)
+    return subprocess.run(
+        ["systemd-analyze", *map(str, args)], capture_output=True, text=True, check=False
+    )
 
 
 @pytest.mark.debian
 def test_systemd_finds_no_fault(units):
     """An unknown key, a wrong value or a program that is not there is a line here."""
-    names = [*SERVICES, "course-management.socket", "course-management-audit.timer", "course-management-forget-keys.timer"]
+    names = [
+        *SERVICES,
+        "course-management.socket",
+        "course-management-audit.timer",
+        "course-management-forget-keys.timer",
+    ]
     done = systemd_analyze("verify", *(units / name for name in names))
     assert (done.returncode, done.stdout + done.stderr) == (0, "")
 
@@ -49,22 +62,35 @@ def test_the_commands_the_timers_run_exist():
     for timer in UNITS.glob("*.timer"):
         command = re.search(r"Unit=course-management-task@(.*)\.service", timer.read_text())
         assert command
-        done = subprocess.run([BIN / "flask", "--app", "wsgi", command[1], "--help"], cwd=ROOT, check=False, capture_output=True)
+        done = subprocess.run(
+            [BIN / "flask", "--app", "wsgi", command[1], "--help"],
+            cwd=ROOT,
+            check=False,
+            capture_output=True,
+        )
         assert done.returncode == 0
 
 
 def test_a_reload_tries_the_settings_without_the_credentials(tmp_path):
-    """systemd before 257 keeps them from ExecReload of a confined unit: with DATABASE_URL_FILE left in, no reload ever worked."""
+    """systemd before 257 keeps them from ExecReload of a confined unit: with DATABASE_URL_FILE
+    left in, no reload ever worked.
+    """
     unit = (UNITS / "course-management.service").read_text()
     line = re.search(r"^ExecReload=(.*--check-config.*)$", unit, flags=re.M)
     assert line
     command = line[1].replace("/opt/course-management/current/.venv/bin", str(BIN)).split()
-    env = {"HOST": "unix:/run/course-management/gunicorn.sock", "AUTH": "required", "DATABASE_URL_FILE": str(tmp_path / "none")}
+    env = {
+        "HOST": "unix:/run/course-management/gunicorn.sock",
+        "AUTH": "required",
+        "DATABASE_URL_FILE": str(tmp_path / "none"),
+    }
     for settings, code, says in (
         ({}, 0, ""),
         ({"THREADS": "lots"}, 1, "THREADS must be a whole number from 1 to 256, not 'lots'.\n"),
     ):
-        done = subprocess.run(command, cwd=ROOT, env=env | settings, capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            command, cwd=ROOT, env=env | settings, capture_output=True, text=True, check=False
+        )
         assert (done.returncode, done.stdout + done.stderr) == (code, says)
 
 
@@ -72,9 +98,14 @@ def test_nginx_and_the_units_mean_the_same_socket():
     path = "unix:/run/course-management/gunicorn.sock"
     assert f"UPSTREAM={path}\n" in (ROOT / "deploy" / "nginx.env").read_text()
     assert f"HOST={path}\n" in (UNITS / "course-management.service").read_text()
-    assert f"ListenStream={path.removeprefix('unix:')}\n" in (UNITS / "course-management.socket").read_text()
+    assert (
+        f"ListenStream={path.removeprefix('unix:')}\n"
+        in (UNITS / "course-management.socket").read_text()
+    )
 
 
 def test_the_service_may_hold_as_many_connections_as_it_is_sent():
-    """systemd's own limit is 1,024 descriptors: a few hundred clients and the database would meet it."""
+    """systemd's own limit is 1,024 descriptors: a few hundred clients and the database would
+    meet it.
+    """
     assert "\nLimitNOFILE=65536\n" in (UNITS / "course-management.service").read_text()

@@ -1,4 +1,6 @@
-"""The service as it stands in production, something broken on purpose. Short in `make test`, whole in `make drill`."""
+"""The service as it stands in production, something broken on purpose. Short in `make test`,
+whole in `make drill`.
+"""
 
 from __future__ import annotations
 

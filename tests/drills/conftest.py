@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from deploy.topology import Topology
+from devtools.topology import Topology
 from tests.drills import FULL
 
 NO_LIMITS = dict.fromkeys(("ADDRESS_RATE", "ADDRESS_BURST", "KEY_RATE", "KEY_BURST"), "1000000")
@@ -18,9 +18,17 @@ def up():
 
 
 def pytest_terminal_summary(terminalreporter):
-    """One line a fault: what was broken, the verdict, the figures (what tests give to `record_property`)."""
-    reports = [r for kind in ("passed", "failed", "error") for r in terminalreporter.stats.get(kind, ())]
-    drills = [r for r in reports if r.nodeid.startswith("tests/drills/") and (r.when == "call" or r.failed)]
+    """One line a fault: what was broken, the verdict, the figures (what tests give to
+    `record_property`).
+    """
+    reports = [
+        r for kind in ("passed", "failed", "error") for r in terminalreporter.stats.get(kind, ())
+    ]
+    drills = [
+        r
+        for r in reports
+        if r.nodeid.startswith("tests/drills/") and (r.when == "call" or r.failed)
+    ]
     if not FULL or not drills:
         return
     terminalreporter.section("drills")
@@ -28,4 +36,6 @@ def pytest_terminal_summary(terminalreporter):
         fault = report.nodeid.rpartition("::")[2].removeprefix("test_").replace("_", " ")
         figures = ", ".join(f"{name} {value}" for name, value in report.user_properties)
         verdict = {"green": True} if report.passed else {"red": True}
-        terminalreporter.line(f"{fault} | {'held' if report.passed else 'BROKE'} | {figures}", **verdict)
+        terminalreporter.line(
+            f"{fault} | {'held' if report.passed else 'BROKE'} | {figures}", **verdict
+        )

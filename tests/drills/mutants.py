@@ -1,4 +1,6 @@
-"""Requests made from the service's own description, then bent: paths, queries, headers, values and bytes of bodies."""
+"""Requests made from the service's own description, then bent: paths, queries, headers, values
+and bytes of bodies.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,21 @@ from typing import Any
 
 LONG = "ab é𝔸" * 3000
 VALUES: list[Any] = [
-    *(None, True, False, 0, -1, 1.5, 1e308, 2**31, 2**63, 2**64, 10**400, float("nan"), float("-inf")),
+    *(
+        None,
+        True,
+        False,
+        0,
+        -1,
+        1.5,
+        1e308,
+        2**31,
+        2**63,
+        2**64,
+        10**400,
+        float("nan"),
+        float("-inf"),
+    ),
     *(
         "",
         " ",
@@ -47,8 +63,28 @@ PARTS = [
     "\\",
     "~",
 ]
-PARTS += ["%F0%9D%94%B8", "null", "+", "'", '"', "{id}", "a,b", "*", "%0d%0aX:%20y", "%25%30%30", "٣"]
-HEADERS = ["If-Match", "If-None-Match", "Idempotency-Key", "Content-Type", "Content-Encoding", "Accept", "Accept-Encoding"]
+PARTS += [
+    "%F0%9D%94%B8",
+    "null",
+    "+",
+    "'",
+    '"',
+    "{id}",
+    "a,b",
+    "*",
+    "%0d%0aX:%20y",
+    "%25%30%30",
+    "٣",
+]
+HEADERS = [
+    "If-Match",
+    "If-None-Match",
+    "Idempotency-Key",
+    "Content-Type",
+    "Content-Encoding",
+    "Accept",
+    "Accept-Encoding",
+]
 HEADERS += [
     "X-Request-ID",
     "traceparent",
@@ -59,7 +95,14 @@ HEADERS += [
     "X-Forwarded-Proto",
     "Origin",
 ]
-HEADERS += ["Range", "Accept-Language", "Forwarded", "X-HTTP-Method-Override", "Prefer", "User-Agent"]
+HEADERS += [
+    "Range",
+    "Accept-Language",
+    "Forwarded",
+    "X-HTTP-Method-Override",
+    "Prefer",
+    "User-Agent",
+]
 BYTES = [
     b"",
     b"*",
@@ -80,11 +123,22 @@ BYTES += [
     b"Bearer \xff",
     b"0",
 ]
-BYTES += [b"bytes=0-1", b"<script>", b"a,b,c", b"%00", b"Basic Og==", b"chunked", b"1.1.1.1, 2.2.2.2", b"{}"]
+BYTES += [
+    b"bytes=0-1",
+    b"<script>",
+    b"a,b,c",
+    b"%00",
+    b"Basic Og==",
+    b"chunked",
+    b"1.1.1.1, 2.2.2.2",
+    b"{}",
+]
 
 
 class Mutants:
-    """An endless supply of requests as (method, bytes on the wire): always the same ones for the same `seed`."""
+    """An endless supply of requests as (method, bytes on the wire): always the same ones for the
+    same `seed`.
+    """
 
     def __init__(self, document: dict[str, Any], seed: str) -> None:
         self.rng = random.Random(seed)
@@ -105,9 +159,15 @@ class Mutants:
         method, path, operation = rng.choice(self.routes)
         path = re.sub(r"\{\w+\}", lambda _: self._part(), path)
         wanted = [p["name"] for p in operation.get("parameters", ()) if p.get("in") == "query"]
-        query = "&".join(f"{self._name(wanted)}={self._part()}" for _ in range(rng.choice((0, 0, 0, 1, 2, 5))))
+        query = "&".join(
+            f"{self._name(wanted)}={self._part()}" for _ in range(rng.choice((0, 0, 0, 1, 2, 5)))
+        )
         content = operation.get("requestBody", {}).get("content", {})
-        body = self._body(next(iter(content.values()))["schema"]) if content else rng.choice((b"", b"", b"", b"{}"))
+        body = (
+            self._body(next(iter(content.values()))["schema"])
+            if content
+            else rng.choice((b"", b"", b"", b"{}"))
+        )
         headers = {b"Content-Type": next(iter(content), "text/plain").encode()}
         for _ in range(rng.choice((0, 0, 1, 3))):
             headers[rng.choice(HEADERS).encode()] = rng.choice(BYTES)
@@ -116,14 +176,22 @@ class Mutants:
         if rng.random() < 0.5:
             path = "/api/v1" + path
         target = (path + ("?" + query if query else "")).encode()
-        head = [b"%b %b HTTP/1.1" % (method.encode(), target), b"Host: x", *(b"%b: %b" % pair for pair in headers.items())]
+        head = [
+            b"%b %b HTTP/1.1" % (method.encode(), target),
+            b"Host: x",
+            *(b"%b: %b" % pair for pair in headers.items()),
+        ]
         return method, b"\r\n".join([*head, b"Content-Length: %d" % len(body), b"", body])
 
     def _part(self) -> str:
         return str(self.rng.randint(1, 60)) if self.rng.random() < 0.6 else self.rng.choice(PARTS)
 
     def _name(self, wanted: list[str]) -> str:
-        return self.rng.choice(wanted) if wanted and self.rng.random() < 0.8 else self.rng.choice(PARTS)
+        return (
+            self.rng.choice(wanted)
+            if wanted and self.rng.random() < 0.8
+            else self.rng.choice(PARTS)
+        )
 
     def _body(self, schema: dict[str, Any]) -> bytes:
         rng = self.rng
@@ -131,7 +199,18 @@ class Mutants:
         if rng.random() < 0.2:
             at, what = (
                 rng.randint(0, len(body)),
-                rng.choice((b"\xff", b"\0", b"\xed\xa0\x80", b"\xef\xbb\xbf", b'"', b"[" * 3000, b"1e9", b"")),
+                rng.choice(
+                    (
+                        b"\xff",
+                        b"\0",
+                        b"\xed\xa0\x80",
+                        b"\xef\xbb\xbf",
+                        b'"',
+                        b"[" * 3000,
+                        b"1e9",
+                        b"",
+                    )
+                ),
             )
             body = body[:at] + what + body[at + rng.choice((0, 1, len(body))) :]
         return body
@@ -148,7 +227,9 @@ class Mutants:
             return rng.choice(schema["enum"])
         if kind == "object":
             fields = schema.get("properties", {})
-            some = {name: self._value(inner) for name, inner in fields.items() if rng.random() < 0.8}
+            some = {
+                name: self._value(inner) for name, inner in fields.items() if rng.random() < 0.8
+            }
             return some if rng.random() < 0.9 else some | {str(rng.choice(VALUES)): 1}
         if kind == "array":
             return [self._value(schema.get("items", {})) for _ in range(rng.randint(0, 4))]

@@ -1,4 +1,6 @@
-"""Students who race for seats and do not give up: who is not answered, or told to come back, sends the same request again."""
+"""Students who race for seats and do not give up: who is not answered, or told to come back,
+sends the same request again.
+"""
 
 from __future__ import annotations
 
@@ -12,12 +14,14 @@ from contextlib import closing
 
 import psycopg2
 
-from deploy.topology import Topology
-from tests.server import Answer, crowd, send
+from devtools.gunicorn import Answer, crowd, send
+from devtools.topology import Topology
 
 STUDENTS, SEATS = 100, 30
 PATIENCE = 60  # seconds until a student is answered, whatever happens meanwhile
-AGAIN = 0.2  # seconds a student waits before the same request again: fewer than Retry-After says, to press harder
+# seconds a student waits before the same request again: fewer than Retry-After says, to press
+# harder
+AGAIN = 0.2
 ROWS = """
 SELECT e.student_id, e.course_id, e.state, count(v.id) FROM student_courses e
 LEFT JOIN enrollment_events v ON v.student_id = e.student_id AND v.course_id = e.course_id
@@ -26,18 +30,24 @@ WHERE e.course_id = ANY(%s) GROUP BY e.student_id, e.course_id, e.state
 
 
 class Storm:
-    """Every student asks for a seat of every course, inside `with Storm(up) as storm`; on leaving the books are compared.
+    """Every student asks for a seat of every course, inside `with Storm(up) as storm`; on leaving
+    the books are compared.
 
-    Those in `haste` hang up on their first request without waiting for its answer.
-    `final` has the last answer of each (student, course), `refused` those that were sent again, each with the moment it was sent.
+    Those in `haste` hang up on their first request without waiting for its answer. `final` has the
+    last answer of each (student, course), `refused` those that were sent again, each with the
+    moment it was sent.
     """
 
-    def __init__(self, up: Topology, courses: int, clients: int = 12, *, haste: bool = False) -> None:
+    def __init__(
+        self, up: Topology, courses: int, clients: int = 12, *, haste: bool = False
+    ) -> None:
         self.up, self.haste = up, haste
         people = [("POST", "/students", {"name": f"Student {i}"}) for i in range(STUDENTS)]
         self.students = [answer.json["id"] for answer in crowd(up.port, people, clients)]
         names = [f"Course {time.time_ns()} {i}" for i in range(courses)]
-        offer = [("POST", "/courses", {"name": name, "level": "x", "capacity": SEATS}) for name in names]
+        offer = [
+            ("POST", "/courses", {"name": name, "level": "x", "capacity": SEATS}) for name in names
+        ]
         self.courses = [answer.json["id"] for answer in crowd(up.port, offer, clients)]
         self.todo = itertools.product(self.courses, self.students)
         self.lock, self.done = threading.Lock(), threading.Event()
@@ -72,7 +82,9 @@ class Storm:
         return {answer.status for _, answer in self.refused}
 
     def replayed(self) -> int:
-        """How many were told, when they asked again, that they have their seat since the first time."""
+        """How many were told, when they asked again, that they have their seat since the first
+        time.
+        """
         return sum("Idempotent-Replayed" in answer.headers for answer in self.final.values())
 
     def _work(self) -> None:
@@ -88,10 +100,20 @@ class Storm:
         connection.close()
 
     def _ask(self, connection: http.client.HTTPConnection, student: int, course: int) -> Answer:
-        request = ("POST", f"/students/{student}/enroll", {"course_ids": [course]}, {"Idempotency-Key": f"{student}-{course}"})
+        request = (
+            "POST",
+            f"/students/{student}/enroll",
+            {"course_ids": [course]},
+            {"Idempotency-Key": f"{student}-{course}"},
+        )
         deadline = time.monotonic() + PATIENCE
         if self.haste:
-            connection.request(request[0], request[1], json.dumps(request[2]), {"Content-Type": "application/json", **request[3]})
+            connection.request(
+                request[0],
+                request[1],
+                json.dumps(request[2]),
+                {"Content-Type": "application/json", **request[3]},
+            )
             connection.close()
         while True:
             sent = time.monotonic()
@@ -108,15 +130,23 @@ class Storm:
             time.sleep(AGAIN)
 
     def _compare(self) -> None:
-        """Each answer against the rows and the record: nobody was told what is not so, nothing was done twice or oversold."""
-        with closing(psycopg2.connect(self.up.postgres.url)) as connection, connection.cursor() as cursor:
+        """Each answer against the rows and the record: nobody was told what is not so, nothing
+        was done twice or oversold.
+        """
+        with (
+            closing(psycopg2.connect(self.up.postgres.url)) as connection,
+            connection.cursor() as cursor,
+        ):
             cursor.execute(ROWS, (self.courses,))
             rows = {(student, course): (state, events) for student, course, state, events in cursor}
         assert set(rows.values()) <= {("enrolled", 1)}
         for (student, course), answer in self.final.items():
             told = (answer.status, answer.json.get("added") or answer.json["type"])
-            assert told == ((201, [course]) if (student, course) in rows else (409, "/problems/course-full"))
-        assert {row for row in rows if row[0] in self.students} <= self.final.keys()  # who was not answered has nothing
+            assert told == (
+                (201, [course]) if (student, course) in rows else (409, "/problems/course-full")
+            )
+        # who was not answered has nothing
+        assert {row for row in rows if row[0] in self.students} <= self.final.keys()
         seated = [course for _, course in rows]
         assert max(map(seated.count, set(seated))) <= SEATS
         audit(self.up)

@@ -11,11 +11,11 @@ from contextlib import contextmanager
 
 import pytest
 
-from deploy.topology import BIN, ROOT, stop
+from devtools.topology import BIN, ROOT, stop
 from tests.deploy.client import poll
 from tests.drills import size
 from tests.drills.storm import Storm
-from tests.drills.wire import ask_socket
+from tests.drills.unix_client import ask_socket
 
 NEXT = """
 import sqlalchemy as sa
@@ -54,7 +54,9 @@ def test_a_reload(up, record_property):
 
 
 def test_a_stop(up, record_property):
-    """What was accepted is answered; who came later is told when to come back. Where a worker does not wait, some are cut off."""
+    """What was accepted is answered; who came later is told when to come back. Where a worker
+    does not wait, some are cut off.
+    """
     cut_off = up.nginx_errors.read_text().count("prematurely closed")
     with Storm(up, courses=size(20, 80)) as storm:
         for _ in range(size(1, 5)):
@@ -75,7 +77,9 @@ def test_a_stop(up, record_property):
 
 @pytest.fixture
 def new(up, tmp_path):
-    """A release with one more migration, laid down beside the one that serves: a function that runs its programs."""
+    """A release with one more migration, laid down beside the one that serves: a function that
+    runs its programs.
+    """
     for name in ("course_management", "migrations"):
         shutil.copytree(ROOT / name, tmp_path / name)
     for name in ("wsgi.py", "gunicorn.conf.py"):
@@ -88,7 +92,11 @@ def new(up, tmp_path):
 
     def run(*args):
         with (tmp_path / "log").open("ab") as log:
-            started.append(subprocess.Popen([BIN / args[0], *args[1:]], cwd=tmp_path, env=env, stdout=log, stderr=log))
+            started.append(
+                subprocess.Popen(
+                    [BIN / args[0], *args[1:]], cwd=tmp_path, env=env, stdout=log, stderr=log
+                )
+            )
         return started[-1]
 
     run.socket = tmp_path / "sock"
@@ -123,7 +131,9 @@ def watched(path):
 
 
 def test_a_new_release_migrates_while_the_old_one_serves(up, new, record_property):
-    """Seen to fail with a migration that renames a column in use: the old one is no longer ready."""
+    """Seen to fail with a migration that renames a column in use: the old one is no longer
+    ready.
+    """
     with Storm(up, courses=size(60, 150)) as storm, watched(up.socket) as was_ready:
         storm.wait_for(100)
         began = time.monotonic()
@@ -133,7 +143,10 @@ def test_a_new_release_migrates_while_the_old_one_serves(up, new, record_propert
         new("gunicorn", "wsgi:app")
         poll(lambda: ready(new.socket))
         student = ask_socket(new.socket, "POST", "/students", {"name": "New"}).json["id"]
-        enroll = [("POST", f"/students/{student}/enroll", {"course_ids": [course]}) for course in storm.courses[-10:]]
+        enroll = [
+            ("POST", f"/students/{student}/enroll", {"course_ids": [course]})
+            for course in storm.courses[-10:]
+        ]
         told = {ask_socket(new.socket, *request).status for request in enroll}
         storm.wait_for(100)
         both_ready = ready(new.socket)

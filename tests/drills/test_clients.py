@@ -17,13 +17,23 @@ from tests.drills.storm import Storm
 
 LIVE = b"GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n"
 INNER_BODY = b'{"name":"Smuggled"}'
-INNER = b"POST /students HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(INNER_BODY)
+INNER = (
+    b"POST /students HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: "
+    b"%d\r\n\r\n" % len(INNER_BODY)
+)
 INNER += INNER_BODY
 LAST_CHUNK = b"0\r\n\r\n"
 
 
 def post(body, *headers, end=b"\r\n"):
-    head = (b"POST /students HTTP/1.1", b"Host: x", b"Content-Type: application/json", *headers, b"", b"")
+    head = (
+        b"POST /students HTTP/1.1",
+        b"Host: x",
+        b"Content-Type: application/json",
+        *headers,
+        b"",
+        b"",
+    )
     return end.join(head) + body
 
 
@@ -32,10 +42,15 @@ CHUNKED = b"Transfer-Encoding: chunked"
 # What two servers may read differently: one request, or one and another inside it.
 MALFORMED = {
     "length and chunks": post(LAST_CHUNK + INNER, WHOLE, CHUNKED),
-    "chunks and length": post(b"%x\r\n%b\r\n" % (len(INNER), INNER) + LAST_CHUNK, CHUNKED, b"Content-Length: 4"),
+    "chunks and length": post(
+        b"%x\r\n%b\r\n" % (len(INNER), INNER) + LAST_CHUNK, CHUNKED, b"Content-Length: 4"
+    ),
     "two lengths": post(INNER, b"Content-Length: 0", b"Content-Length: %d" % len(INNER)),
     "two lengths in one": post(INNER, b"Content-Length: 0, %d" % len(INNER)),
-    **{f"length {n!r}": post(INNER, b"Content-Length: " + n) for n in (b"+0", b"-1", b"0x0", b"0_0", b"", b"9" * 30)},
+    **{
+        f"length {n!r}": post(INNER, b"Content-Length: " + n)
+        for n in (b"+0", b"-1", b"0x0", b"0_0", b"", b"9" * 30)
+    },
     **{
         f"coding {te!r}": post(LAST_CHUNK + INNER, WHOLE, te)
         for te in (
@@ -51,7 +66,10 @@ MALFORMED = {
             b"Transfer_Encoding: chunked",
         )
     },
-    **{f"chunk {size!r}": post(size + b"\r\n\r\n" + INNER, CHUNKED) for size in (b"0x0", b"-0", b"+0", b"f" * 20, b"")},
+    **{
+        f"chunk {size!r}": post(size + b"\r\n\r\n" + INNER, CHUNKED)
+        for size in (b"0x0", b"-0", b"+0", b"f" * 20, b"")
+    },
     "NUL": b"GET /health/live HTTP/1.1\r\nHost: x\r\nX: a\x00b\r\n\r\n",
     "no name": b"GET /health/live HTTP/1.1\r\nHost: x\r\n: y\r\n\r\n",
     "two hosts": b"GET /health/live HTTP/1.1\r\nHost: x\r\nHost: y\r\n\r\n",
@@ -94,7 +112,9 @@ def unharmed(others):
 
 
 def test_slow_clients(up, record_property):
-    """One byte a second, half a body, answers left unread. Straight at gunicorn, twelve of them hold every thread."""
+    """One byte a second, half a body, answers left unread. Straight at gunicorn, twelve of them
+    hold every thread.
+    """
     head = b"GET /courses HTTP/1.1\r\nHost: x\r\nX-Long: " + b"a" * 200
     body = post(b'{"name": "' + b"a" * 200, b"Content-Length: 1000")
     half = body.index(b"\r\n\r\n") + 10
@@ -102,7 +122,11 @@ def test_slow_clients(up, record_property):
     with ExitStack() as stack, Load(up, clients=4) as others:
         slow = [stack.enter_context(dial(up, "nginx")) for _ in range(size(150, 600))]
         for i, wire in enumerate(slow):
-            wire.sendall((head[:1], body[:half], b"GET /openapi.json HTTP/1.1\r\nHost: x\r\n\r\n" * 20)[i % 3])
+            wire.sendall(
+                (head[:1], body[:half], b"GET /openapi.json HTTP/1.1\r\nHost: x\r\n\r\n" * 20)[
+                    i % 3
+                ]
+            )
         for at in range(1, seconds + 1):
             for i, wire in enumerate(slow):
                 try:
@@ -116,7 +140,9 @@ def test_slow_clients(up, record_property):
 
 
 def test_clients_that_hang_up(up, record_property):
-    """Who asks again under the same key is told what was done. Seen to fail where `claim` finds no key."""
+    """Who asks again under the same key is told what was done. Seen to fail where `claim` finds
+    no key.
+    """
     with Storm(up, courses=size(4, 60), haste=True) as storm:
         storm.wait_for(size(200, 4000))
     assert (storm.broken, storm.statuses()) == ([], set())
@@ -126,7 +152,9 @@ def test_clients_that_hang_up(up, record_property):
 
 
 def test_idle_connections(up, record_property):
-    """They stay open and are served when they wake. With 1,024 connections a worker of nginx, most are closed."""
+    """They stay open and are served when they wake. With 1,024 connections a worker of nginx,
+    most are closed.
+    """
     most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     with ExitStack() as stack:
@@ -149,8 +177,10 @@ def test_idle_connections(up, record_property):
 
 @pytest.mark.parametrize("to", ["nginx", "gunicorn"])
 def test_requests_smuggled_or_malformed(up, record_property, to):
-    """No second request is read out of one. Seen to fail with a chunk whose extension ends in a bare line feed: nginx 1.22 reads
-    on behind it, which does no harm while it is the first to read."""
+    """No second request is read out of one. Seen to fail with a chunk whose extension ends in a
+    bare line feed: nginx 1.22 reads on behind it, which does no harm while it is the first to
+    read.
+    """
     workers = up.worker_pids()
     with ExitStack() as stack, Load(up, clients=2) as others:
         wires = {name: stack.enter_context(dial(up, to)) for name in MALFORMED}
@@ -158,7 +188,8 @@ def test_requests_smuggled_or_malformed(up, record_property, to):
             wire.sendall(MALFORMED[name])
         said = read_all(list(wires.values()), 2)
     told = {name: said[wire][9:12] for name, wire in wires.items()}
-    assert set(told.values()) <= {b"400", b"413", b"501", b""}, told  # or it waits for more, and is given up later
+    # or it waits for more, and is given up later
+    assert set(told.values()) <= {b"400", b"413", b"501", b""}, told
     with closing(psycopg2.connect(up.postgres.url)) as connection, connection.cursor() as cursor:
         cursor.execute("SELECT count(*) FROM students WHERE name = 'Smuggled'")
         assert cursor.fetchone() == (0,), told

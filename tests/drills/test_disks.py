@@ -1,7 +1,8 @@
 """No room for the log or for the SQLite file, and a database that takes no writes.
 
-The room is taken away from the running processes by a limit on the size of files (RLIMIT_FSIZE), which needs no root and no disk
-of its own: what is written fails in the system call, as on a full disk. The same was done once on a full tmpfs (ENOSPC).
+The room is taken away from the running processes by a limit on the size of files (RLIMIT_FSIZE),
+which needs no root and no disk of its own: what is written fails in the system call, as on a full
+disk. The same was done once on a full tmpfs (ENOSPC).
 """
 
 from __future__ import annotations
@@ -14,12 +15,12 @@ from contextlib import closing, contextmanager
 import psycopg2
 import pytest
 
-from deploy.topology import Topology
+from devtools.gunicorn import crowd
+from devtools.topology import Topology
 from tests.deploy.client import ask, events, poll
 from tests.drills import size
 from tests.drills.conftest import NO_LIMITS
 from tests.drills.storm import Storm, audit
-from tests.server import crowd
 
 
 @contextmanager
@@ -55,22 +56,30 @@ def test_no_room_for_the_log(up, record_property):
 def embedded(tmp_path_factory):
     """The service on SQLite."""
     path = tmp_path_factory.mktemp("embedded") / "school.db"
-    with Topology({"DATABASE_URL": f"sqlite:///{path}", "LOG_LEVEL": "WARNING"}, nginx=NO_LIMITS) as running:
+    with Topology(
+        {"DATABASE_URL": f"sqlite:///{path}", "LOG_LEVEL": "WARNING"}, nginx=NO_LIMITS
+    ) as running:
         running.file = path
         yield running
 
 
 def test_no_room_for_the_sqlite_file(embedded, record_property):
-    """Seen to fail, with 500s, where SQLite's IOERR and FULL are not among the codes that mean "not now"."""
+    """Seen to fail, with 500s, where SQLite's IOERR and FULL are not among the codes that mean
+    "not now".
+    """
     made = [("POST", "/students", {"name": f"Student {i}"}) for i in range(size(200, 5000))]
     kept = {answer.json["id"] for answer in crowd(embedded.port, made[:100], 4)}
     with full(embedded, embedded.file):
         answers = crowd(embedded.port, made, 4)
         reads = crowd(embedded.port, [("GET", "/courses")] * 20, 4)
-    assert {answer.status for answer in answers} == {201, 503} or {answer.status for answer in answers} == {503}
+    assert {answer.status for answer in answers} == {201, 503} or {
+        answer.status for answer in answers
+    } == {503}
     assert {answer.headers["Retry-After"] for answer in answers if answer.status == 503} == {"2"}
     assert {answer.status for answer in reads} == {200}
-    reasons = set(re.findall(r'"database unavailable".*"reason":"(\w+)', embedded.gunicorn_log.read_text()))
+    reasons = set(
+        re.findall(r'"database unavailable".*"reason":"(\w+)', embedded.gunicorn_log.read_text())
+    )
     assert reasons and reasons <= {"SQLITE_FULL", "SQLITE_IOERR_WRITE", "SQLITE_IOERR_SHMSIZE"}
     kept |= {answer.json["id"] for answer in answers if answer.status == 201}
     poll(lambda: ask(embedded, "POST", "/students", {"name": "After"}).status == 201)
@@ -82,7 +91,9 @@ def test_no_room_for_the_sqlite_file(embedded, record_property):
 
 
 def test_postgresql_takes_no_writes(up, record_property):
-    """Reads go on; writes are 503s, whose reason is in the log. Seen to fail, with 500s, without 25006 in `constraints.py`."""
+    """Reads go on; writes are 503s, whose reason is in the log. Seen to fail, with 500s, without
+    25006 in `db/integrity.py`.
+    """
 
     def read_only(state):
         with closing(psycopg2.connect(up.postgres.url)) as connection:

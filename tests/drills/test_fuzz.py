@@ -50,12 +50,20 @@ class Fuzzer(threading.Thread):
                     return self._anew(0)
             head, _, body = answer.partition(b"\r\n\r\n")
             status, lower = int(head[9:12]), head.lower()
-            length = int(lower.split(b"content-length:")[1].split(b"\r\n")[0]) if b"content-length:" in lower else 0
+            length = (
+                int(lower.split(b"content-length:")[1].split(b"\r\n")[0])
+                if b"content-length:" in lower
+                else 0
+            )
             while method != "HEAD" and status != 304 and len(body) < length:
                 body += (part := self.wire.recv(65536))
                 if not part:
                     return self._anew(0)
-            return self._anew(status) if b"connection: close" in lower or b"transfer-encoding" in lower else status
+            return (
+                self._anew(status)
+                if b"connection: close" in lower or b"transfer-encoding" in lower
+                else status
+            )
         except (OSError, ValueError):
             return self._anew(0)
 
@@ -67,19 +75,30 @@ class Fuzzer(threading.Thread):
 
 def resident(pid):
     """Resident megabytes."""
-    (line,) = [line for line in Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith("VmRSS")]
+    (line,) = [
+        line
+        for line in Path(f"/proc/{pid}/status").read_text().splitlines()
+        if line.startswith("VmRSS")
+    ]
     return int(line.split()[1]) / 1024
 
 
 def test_mutants(up, record_property):
-    """Seen to fail when a body left unread ended a connection that was to be kept; and where a list remembers every address."""
+    """Seen to fail when a body left unread ended a connection that was to be kept; and where a
+    list remembers every address.
+    """
     print(f"SEED={SEED}")
     up.reload()
     workers = up.worker_pids()
     document = ask(up, "GET", "/openapi.json").json
     sizes, statuses, wrong = [], Counter(), []
     for half in range(2):
-        fuzzers = [Fuzzer(up, ("nginx", "gunicorn")[i % 2], document, 8 * half + i, size(2_000, 100_000) // 16) for i in range(8)]
+        fuzzers = [
+            Fuzzer(
+                up, ("nginx", "gunicorn")[i % 2], document, 8 * half + i, size(2_000, 100_000) // 16
+            )
+            for i in range(8)
+        ]
         for fuzzer in fuzzers:
             fuzzer.start()
         for fuzzer in fuzzers:
@@ -88,9 +107,13 @@ def test_mutants(up, record_property):
             wrong += fuzzer.wrong
         sizes.append([resident(pid) for pid in workers])
     record_property("requests", statuses.total())
-    record_property("answers", " ".join(f"{status}: {count}" for status, count in sorted(statuses.items())))
+    record_property(
+        "answers", " ".join(f"{status}: {count}" for status, count in sorted(statuses.items()))
+    )
     record_property("seed", SEED)
-    record_property("MB resident at half and at the end", f"{max(sizes[0]):.1f}, {max(sizes[1]):.1f}")
+    record_property(
+        "MB resident at half and at the end", f"{max(sizes[0]):.1f}, {max(sizes[1]):.1f}"
+    )
     assert wrong == []
     assert {200, 201, 204, 400, 404, 422} <= statuses.keys()
     assert up.worker_pids() == workers

@@ -9,14 +9,15 @@ import time
 
 import pytest
 
+from devtools.gunicorn import crowd
 from tests.deploy.client import poll
 from tests.drills import size
 from tests.drills.storm import Storm
-from tests.server import crowd
 
 
 def test_a_worker_killed(up, record_property):
-    """Only requests that were in that worker fail: they are told to come back, or cut off in the middle of the answer.
+    """Only requests that were in that worker fail: they are told to come back, or cut off in the
+    middle of the answer.
 
     Seen to fail where one commit in a hundred is a rollback.
     """
@@ -27,7 +28,11 @@ def test_a_worker_killed(up, record_property):
             (victim, *others) = up.worker_pids()
             os.kill(victim, signal.SIGKILL)
             storm.wait_for(50)
-            poll(lambda gone=victim, left=others: len(set(up.worker_pids()) - {gone}) == len(left) + 1)
+            poll(
+                lambda gone=victim, left=others: (
+                    len(set(up.worker_pids()) - {gone}) == len(left) + 1
+                )
+            )
     assert {type(error) for error in storm.broken} <= {http.client.IncompleteRead}
     assert storm.statuses() <= {502}
     assert all(int(answer.headers["Retry-After"]) > 0 for _, answer in storm.refused)
@@ -41,7 +46,8 @@ def test_a_worker_killed(up, record_property):
 
 @pytest.mark.parametrize("mode", ["fast", "immediate"])
 def test_postgresql_restarted(up, record_property, mode):
-    """503 meanwhile, and none for a request sent after it is back: dead connections of the pool show to nobody.
+    """503 meanwhile, and none for a request sent after it is back: dead connections of the pool
+    show to nobody.
 
     Seen to fail with `synchronous_commit = off`: who was told of a seat has none after a crash.
     """
@@ -67,9 +73,11 @@ def test_postgresql_restarted(up, record_property, mode):
 
 
 def test_postgresql_restarted_at_night(up, record_property):
-    """Nobody asks meanwhile, so every connection of the pool is dead: the first who ask see nothing of it.
+    """Nobody asks meanwhile, so every connection of the pool is dead: the first who ask see nothing
+    of it.
 
-    Seen to fail while a prepared statement gave up its own connection alone, and without the repeat in `transaction.read`.
+    Seen to fail while a prepared statement gave up its own connection alone, and without the repeat
+    in `transaction.read`.
     """
     made = [("POST", "/students", {"name": f"Early {i}"}) for i in range(50)]
     early = [("GET", answer.headers["Location"]) for answer in crowd(up.port, made, 12)]

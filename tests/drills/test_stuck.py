@@ -1,4 +1,6 @@
-"""What PostgreSQL is asked hangs, or all threads are taken: requests end in time, and others go on."""
+"""What PostgreSQL is asked hangs, or all threads are taken: requests end in time, and others go
+on.
+"""
 
 from __future__ import annotations
 
@@ -12,12 +14,14 @@ from pathlib import Path
 import psycopg2
 import pytest
 
+from devtools.gunicorn import crowd
 from tests.deploy.client import Load, ask, events, poll
 from tests.drills import size
 from tests.drills.storm import audit
-from tests.server import crowd
 
-DEADLINE = 13  # seconds within which any request is answered; lengths of the waits in it: course_management/extensions.py
+# seconds within which any request is answered; lengths of the waits in it:
+# course_management/db/base.py
+DEADLINE = 13
 
 
 class Asked(threading.Thread):
@@ -41,7 +45,11 @@ def finish(*asked):
 
 
 def code(answer):
-    return (answer.status, answer.json["type"].rpartition("/")[2]) if answer.status >= 400 else (answer.status, "")
+    return (
+        (answer.status, answer.json["type"].rpartition("/")[2])
+        if answer.status >= 400
+        else (answer.status, "")
+    )
 
 
 @pytest.fixture
@@ -54,7 +62,9 @@ def sql(up):
 @pytest.fixture
 def course(up):
     """The address of a course."""
-    return ask(up, "POST", "/courses", {"name": f"Stuck {time.time_ns()}", "level": "x"}).headers["Location"]
+    return ask(up, "POST", "/courses", {"name": f"Stuck {time.time_ns()}", "level": "x"}).headers[
+        "Location"
+    ]
 
 
 @pytest.fixture
@@ -62,22 +72,33 @@ def hang(sql):
     """Making a student of the name Hang takes a minute."""
     sql.connection.autocommit = True
     sql.execute(
-        "CREATE FUNCTION hang() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(60); RETURN NEW; END $$;"
-        "CREATE TRIGGER hang BEFORE INSERT ON students FOR EACH ROW WHEN (NEW.name = 'Hang') EXECUTE FUNCTION hang()"
+        "CREATE FUNCTION hang() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM "
+        "pg_sleep(60); RETURN NEW; END $$;"
+        "CREATE TRIGGER hang BEFORE INSERT ON students FOR EACH ROW WHEN (NEW.name = 'Hang') "
+        "EXECUTE FUNCTION hang()"
     )
     yield
     sql.execute("DROP TRIGGER hang ON students; DROP FUNCTION hang")
 
 
-def test_a_statement_that_hangs_and_a_lock_held_by_somebody_else(up, sql, hang, course, record_property):
-    """Seen to fail without `statement_timeout`: the one is a 504 after a minute, the others, in line for the lock, wait 15 s.
+def test_a_statement_that_hangs_and_a_lock_held_by_somebody_else(
+    up, sql, hang, course, record_property
+):
+    """Seen to fail without `statement_timeout`: the one is a 504 after a minute, the others, in
+    line for the lock, wait 15 s.
 
     And without threads that step in: others are refused.
     """
-    wanted = [("PATCH", course, {"level": "y"}), ("PATCH", course, {"level": "z"}), ("POST", "/students", {"name": "Hang"})]
+    wanted = [
+        ("PATCH", course, {"level": "y"}),
+        ("PATCH", course, {"level": "z"}),
+        ("POST", "/students", {"name": "Hang"}),
+    ]
     ends, took = time.monotonic() + size(1, 60), []
     with closing(psycopg2.connect(up.postgres.url)) as holder, Load(up, clients=4) as others:
-        holder.cursor().execute("SELECT 1 FROM courses WHERE id = %s FOR UPDATE", (course.rpartition("/")[2],))
+        holder.cursor().execute(
+            "SELECT 1 FROM courses WHERE id = %s FOR UPDATE", (course.rpartition("/")[2],)
+        )
         while time.monotonic() < ends:
             stuck = [Asked(up, *request) for request in wanted]
             assert finish(*stuck) == {(503, "service-unavailable")}
@@ -102,7 +123,9 @@ def family(pid):
 
 @contextmanager
 def frozen(postgres):
-    """PostgreSQL takes connections and bytes, and answers nothing: a host whose disk hangs, a network that swallows."""
+    """PostgreSQL takes connections and bytes, and answers nothing: a host whose disk hangs, a
+    network that swallows.
+    """
     pids = family(int((postgres.home / "data" / "postmaster.pid").read_text().split()[0]))
     for pid in pids:
         os.kill(pid, signal.SIGSTOP)
@@ -114,11 +137,15 @@ def frozen(postgres):
 
 
 def test_a_database_that_says_nothing(up, course, record_property):
-    """Seen to fail without `break_off`: the threads wait until it speaks again, and nginx answers 504 after a minute."""
+    """Seen to fail without `break_off`: the threads wait until it speaks again, and nginx
+    answers 504 after a minute.
+    """
     for _ in range(size(1, 3)):
         crowd(up.port, [("GET", course)] * 32, 16)
         with frozen(up.postgres):
-            stuck = [Asked(up, "GET", course) for _ in range(12)] + [Asked(up, "POST", "/students", {"name": "x"})]
+            stuck = [Asked(up, "GET", course) for _ in range(12)] + [
+                Asked(up, "POST", "/students", {"name": "x"})
+            ]
             told = finish(*stuck)
         assert told <= {(503, "service-unavailable"), (503, "overloaded")}
         assert max(one.took for one in stuck) < DEADLINE + 1
@@ -158,4 +185,6 @@ def test_every_thread_stuck(up, sql, course, record_property):
     assert code(live.answer) in ((503, "overloaded"), (200, ""))
     assert {code(one.answer) for one in stuck} <= {(503, "overloaded"), (200, "")}
     assert ask(up, "GET", course).status == 200
-    record_property("refused", f"{len(refused)} of 80 within {max(one.took for one in refused):.1f} s")
+    record_property(
+        "refused", f"{len(refused)} of 80 within {max(one.took for one in refused):.1f} s"
+    )

@@ -16,7 +16,9 @@ def course(make):
 def roster(client, make, course):
     """Reads the roster of a course of three, with the header `Prefer` given."""
     for name in ("Ada", "Adam", "Bo"):
-        client.post(f"/courses/{course}/students", json={"student_ids": [make.student(name=name)["id"]]})
+        client.post(
+            f"/courses/{course}/students", json={"student_ids": [make.student(name=name)["id"]]}
+        )
 
     def read(prefer, query="", method="get"):
         headers = {"Prefer": prefer} if prefer is not None else {}
@@ -47,7 +49,9 @@ def test_its_tag_is_good_for_reading_and_editing(client, course):
     assert (changed.status_code, client.get(path).headers["ETag"]) == (200, changed.headers["ETag"])
     assert client.get(path, headers={"If-None-Match": tag}).status_code == 200
     assert client.patch(path, json={"level": "newer"}, headers={"If-Match": tag}).status_code == 412
-    limited = client.patch(path, json={"capacity": 5}, headers={"If-Match": changed.headers["ETag"]})
+    limited = client.patch(
+        path, json={"capacity": 5}, headers={"If-Match": changed.headers["ETag"]}
+    )
     assert limited.json["seats_taken"] == 0
 
 
@@ -64,12 +68,25 @@ def test_its_tag_is_good_for_reading_and_editing(client, course):
 def test_a_roster_tells_its_length_where_that_is_preferred(roster, prefer):
     for method in ("get", "head"):
         answer = roster(prefer, method=method)
-        assert (answer.headers["Total-Count"], answer.headers["Preference-Applied"]) == ("3", "count=exact")
+        assert (answer.headers["Total-Count"], answer.headers["Preference-Applied"]) == (
+            "3",
+            "count=exact",
+        )
         assert "Prefer" in answer.headers["Vary"]
 
 
 @pytest.mark.parametrize(
-    "prefer", [None, "", "count", "count=planned", "counted=exact", "count=no, count=exact", '"count=exact', ",;="]
+    "prefer",
+    [
+        None,
+        "",
+        "count",
+        "count=planned",
+        "counted=exact",
+        "count=no, count=exact",
+        '"count=exact',
+        ",;=",
+    ],
 )
 def test_and_is_not_counted_otherwise(roster, statements, prefer):
     with statements() as sent:
@@ -80,24 +97,44 @@ def test_and_is_not_counted_otherwise(roster, statements, prefer):
 
 
 def test_what_is_counted_is_what_the_filters_leave_whatever_the_page(client, make, roster):
-    for query, total in (("?q=ada", 2), ("?limit=1", 3), ("?state=enrolled&sort=-name&limit=2", 3), ("?state=waitlisted", 0)):
+    for query, total in (
+        ("?q=ada", 2),
+        ("?limit=1", 3),
+        ("?state=enrolled&sort=-name&limit=2", 3),
+        ("?state=waitlisted", 0),
+    ):
         assert roster("count=exact", query).headers["Total-Count"] == str(total), query
     second = roster("count=exact", "?limit=2").headers["Link"]
     answer = client.get(second[1 : second.index(">")], headers={"Prefer": "count=exact"})
     assert (len(answer.json), answer.headers["Total-Count"]) == (1, "3")
     limited = make.course(name="Logic", capacity=0, waitlist_capacity=None)["id"]
-    client.post(f"/courses/{limited}/students", json={"student_ids": [make.student()["id"]], "waitlist": True})
+    client.post(
+        f"/courses/{limited}/students",
+        json={"student_ids": [make.student()["id"]], "waitlist": True},
+    )
     for query, total in (("", "1"), ("?state=enrolled", "0"), ("?state=waitlisted", "1")):
-        assert client.get(f"/courses/logic/students{query}", headers={"Prefer": "count=exact"}).headers["Total-Count"] == total
+        assert (
+            client.get(
+                f"/courses/logic/students{query}", headers={"Prefer": "count=exact"}
+            ).headers["Total-Count"]
+            == total
+        )
 
 
 def test_a_page_of_another_origin_may_prefer_and_read_the_length(app, make_app, course):
     url = app.config["SQLALCHEMY_DATABASE_URI"].render_as_string(hide_password=False)
     client = make_app(url, cors_origins=(APP,)).test_client()
-    asked = client.options(f"/courses/{course}/students", headers={"Origin": APP, "Access-Control-Request-Method": "GET"})
+    asked = client.options(
+        f"/courses/{course}/students",
+        headers={"Origin": APP, "Access-Control-Request-Method": "GET"},
+    )
     assert "Prefer" in asked.headers["Access-Control-Allow-Headers"].split(", ")
-    answer = client.get(f"/courses/{course}/students", headers={"Origin": APP, "Prefer": "count=exact"})
-    assert {"Total-Count", "Preference-Applied"} <= set(answer.headers["Access-Control-Expose-Headers"].split(", "))
+    answer = client.get(
+        f"/courses/{course}/students", headers={"Origin": APP, "Prefer": "count=exact"}
+    )
+    assert {"Total-Count", "Preference-Applied"} <= set(
+        answer.headers["Access-Control-Expose-Headers"].split(", ")
+    )
 
 
 def test_the_document_declares_it(client):

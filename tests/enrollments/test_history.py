@@ -6,13 +6,18 @@ from tests.web.problems import problem
 
 
 def told(client, address):
-    return [(e["student_id"], e["course_id"], e["from"], e["to"], e["why"]) for e in client.get(address).json]
+    return [
+        (e["student_id"], e["course_id"], e["from"], e["to"], e["why"])
+        for e in client.get(address).json
+    ]
 
 
 def test_every_move_is_on_record_and_outlives_what_it_names(client, make):
     a, b, c = (make.student()["id"] for _ in range(3))
     course, other = make.course(capacity=1, waitlist_capacity=None)["id"], make.course()["id"]
-    client.post(f"/students/{a}/enroll", json={"course_ids": [course]}, headers={"X-Request-ID": "first"})
+    client.post(
+        f"/students/{a}/enroll", json={"course_ids": [course]}, headers={"X-Request-ID": "first"}
+    )
     client.post(f"/courses/{course}/students", json={"student_ids": [b, c], "waitlist": True})
     client.put(f"/students/{a}/enroll", json={"course_ids": [other]})
     client.delete(f"/students/{b}", headers={"X-Request-ID": "gone"})
@@ -41,7 +46,11 @@ def test_every_move_is_on_record_and_outlives_what_it_names(client, make):
 
 def test_a_history_is_paged_and_of_something_known(client, make):
     student, course = make.student()["id"], make.course(name="Logic")["id"]
-    assert client.get(f"/students/{student}/history").json == client.get("/courses/logic/history").json == []
+    assert (
+        client.get(f"/students/{student}/history").json
+        == client.get("/courses/logic/history").json
+        == []
+    )
     for _ in range(3):
         client.post(f"/students/{student}/courses", json={"course_id": course})
         client.delete(f"/students/{student}/courses/{course}")

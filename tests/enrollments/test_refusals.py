@@ -1,4 +1,6 @@
-"""What a 409 for seats tells: every course that refused, its numbers, where in the body it was named, and words that are true."""
+"""What a 409 for seats tells: every course that refused, its numbers, where in the body it was
+named, and words that are true.
+"""
 
 from __future__ import annotations
 
@@ -18,23 +20,35 @@ def test_five_ask_for_two_seats(client, make, students):
     assert problem(answer) == (409, "course-full")
     assert answer.json["title"] == "There are not enough free seats."
     assert answer.json["detail"] == f"Course {course} has 2 free seats, and 5 were asked for."
-    assert answer.json["courses"] == [{"id": course, "waitlist_open": False, "seats_free": 2, "asked": 5}]
+    assert answer.json["courses"] == [
+        {"id": course, "waitlist_open": False, "seats_free": 2, "asked": 5}
+    ]
     assert answer.json["errors"] == [
-        {"pointer": "/student_ids/2", "code": "course-full", "detail": f"Course {course} has 2 free seats, and 5 were asked for."}
+        {
+            "pointer": "/student_ids/2",
+            "code": "course-full",
+            "detail": f"Course {course} has 2 free seats, and 5 were asked for.",
+        }
     ]
 
 
 def test_who_has_a_seat_asks_for_none(client, make, students):
     course = make.course(capacity=3)["id"]
     client.post(f"/courses/{course}/students", json={"student_ids": students[:2]})
-    answer = client.post(f"/courses/{course}/students", json={"student_ids": [*students, students[4]]})
-    assert answer.json["courses"] == [{"id": course, "waitlist_open": False, "seats_free": 1, "asked": 3}]
+    answer = client.post(
+        f"/courses/{course}/students", json={"student_ids": [*students, students[4]]}
+    )
+    assert answer.json["courses"] == [
+        {"id": course, "waitlist_open": False, "seats_free": 1, "asked": 3}
+    ]
     assert answer.json["detail"] == f"Course {course} has 1 free seat, and 3 were asked for."
     assert answer.json["errors"][0]["pointer"] == "/student_ids/3"
 
 
 def test_every_full_course_has_its_place_in_the_body(client, make, students):
-    free, full, lined = (make.course(capacity=c, waitlist_capacity=w)["id"] for c, w in ((5, 0), (0, 0), (0, 1)))
+    free, full, lined = (
+        make.course(capacity=c, waitlist_capacity=w)["id"] for c, w in ((5, 0), (0, 0), (0, 1))
+    )
     body = {"course_ids": [free, free, full, lined]}
     for method in (client.post, client.put):
         answer = method(f"/students/{students[0]}/enroll", json=body)
@@ -45,12 +59,21 @@ def test_every_full_course_has_its_place_in_the_body(client, make, students):
         ]
         assert answer.json["detail"] == f"Every seat in course {full} is taken. (1 more in errors.)"
         assert answer.json["errors"] == [
-            {"pointer": f"/course_ids/{i}", "code": "course-full", "detail": f"Every seat in course {course} is taken."}
+            {
+                "pointer": f"/course_ids/{i}",
+                "code": "course-full",
+                "detail": f"Every seat in course {course} is taken.",
+            }
             for i, course in ((2, full), (3, lined))
         ]
     one = client.post(f"/students/{students[0]}/courses", json={"course_id": full})
     assert [fault["pointer"] for fault in one.json["errors"]] == ["/course_id"]
-    assert client.post(f"/students/{students[0]}/courses", json={"course_id": float(full)}).json["errors"] == one.json["errors"]
+    assert (
+        client.post(f"/students/{students[0]}/courses", json={"course_id": float(full)}).json[
+            "errors"
+        ]
+        == one.json["errors"]
+    )
 
 
 @pytest.mark.parametrize(
@@ -59,11 +82,27 @@ def test_every_full_course_has_its_place_in_the_body(client, make, students):
         (0, 0, 0, 1, "Every seat in course {} is taken, and it has no waitlist.", False),
         (2, 0, 0, 5, "Course {} has 2 free seats and no waitlist, and 5 were asked for.", False),
         (1, 1, 2, 1, "Every seat in course {} is taken, and its waitlist is full.", False),
-        (1, 3, 2, 3, "Course {} has 0 free seats and 2 free waitlist positions, and 3 were asked for.", True),
-        (1, 1, 0, 4, "Course {} has 1 free seat and 1 free waitlist position, and 4 were asked for.", True),
+        (
+            1,
+            3,
+            2,
+            3,
+            "Course {} has 0 free seats and 2 free waitlist positions, and 3 were asked for.",
+            True,
+        ),
+        (
+            1,
+            1,
+            0,
+            4,
+            "Course {} has 1 free seat and 1 free waitlist position, and 4 were asked for.",
+            True,
+        ),
     ],
 )
-def test_a_waitlist_that_has_no_room(client, make, students, capacity, waitlist_capacity, had, asked, detail, is_open):
+def test_a_waitlist_that_has_no_room(
+    client, make, students, capacity, waitlist_capacity, had, asked, detail, is_open
+):
     course = make.course(capacity=capacity, waitlist_capacity=waitlist_capacity)["id"]
     path = f"/courses/{course}/students"
     if had:
@@ -72,7 +111,9 @@ def test_a_waitlist_that_has_no_room(client, make, students, capacity, waitlist_
     assert problem(answer) == (409, "waitlist-full")
     assert answer.json["title"] == "There are not enough free seats and waitlist positions."
     free = max(0, capacity - had)
-    assert answer.json["courses"] == [{"id": course, "waitlist_open": is_open, "seats_free": free, "asked": asked}]
+    assert answer.json["courses"] == [
+        {"id": course, "waitlist_open": is_open, "seats_free": free, "asked": asked}
+    ]
     assert answer.json["detail"] == answer.json["errors"][0]["detail"] == detail.format(course)
     assert answer.json["errors"][0]["code"] == "waitlist-full"
 
@@ -81,7 +122,9 @@ def test_it_is_told_alike_with_and_without_a_look_before(client, make, students)
     """With an Idempotency-Key the courses are looked at inside the transaction."""
     course = make.course(capacity=2)["id"]
     answers = [
-        client.post(f"/courses/{course}/students", json={"student_ids": students}, headers=headers).json
+        client.post(
+            f"/courses/{course}/students", json={"student_ids": students}, headers=headers
+        ).json
         for headers in ({}, {"Idempotency-Key": "k"})
     ]
     assert answers[0]["errors"] == answers[1]["errors"]

@@ -49,31 +49,52 @@ def _audited(app):
 
 def test_a_course_shows_its_seats(client, make, ask, students):
     unlimited, limited = make.course(), make.course(capacity=2, waitlist_capacity=None)
-    assert (unlimited["capacity"], unlimited["seats_taken"], unlimited["waitlist_capacity"], unlimited["waitlisted"]) == (
+    assert (
+        unlimited["capacity"],
+        unlimited["seats_taken"],
+        unlimited["waitlist_capacity"],
+        unlimited["waitlisted"],
+    ) == (
         None,
         None,
         0,
         0,
     )
-    assert (limited["capacity"], limited["seats_taken"], limited["waitlist_capacity"], limited["waitlisted"]) == (2, 0, None, 0)
+    assert (
+        limited["capacity"],
+        limited["seats_taken"],
+        limited["waitlist_capacity"],
+        limited["waitlisted"],
+    ) == (2, 0, None, 0)
     for student in students[:3]:
         ask(student, [unlimited["id"], limited["id"]], waitlist=True)
     shown = client.get(f"/courses/{limited['id']}").json
     assert (shown["seats_taken"], shown["waitlisted"], shown["version"]) == (2, 1, 1)
     assert client.get(f"/courses/{unlimited['id']}").json["seats_taken"] is None
-    assert {c["id"]: c["seats_taken"] for c in client.get("/courses").json} == {unlimited["id"]: None, limited["id"]: 2}
+    assert {c["id"]: c["seats_taken"] for c in client.get("/courses").json} == {
+        unlimited["id"]: None,
+        limited["id"]: 2,
+    }
 
 
-def test_a_tag_joins_version_and_counts_and_if_match_looks_at_the_version(client, make, ask, students):
-    for course, after in ((make.course(), 304), (make.course(capacity=5), 200)):  # without a limit no count is shown
+def test_a_tag_joins_version_and_counts_and_if_match_looks_at_the_version(
+    client, make, ask, students
+):
+    # without a limit no count is shown
+    for course, after in ((make.course(), 304), (make.course(capacity=5), 200)):
         path = f"/courses/{course['id']}"
         tag = client.get(path).headers["ETag"]
         ask(students[0], [course["id"]])
         assert client.get(path, headers={"If-None-Match": tag}).status_code == after
         answer = client.patch(path, json={"level": "new"}, headers={"If-Match": tag})
         assert answer.status_code == 200
-        assert client.get(path, headers={"If-None-Match": answer.headers["ETag"]}).status_code == 304
-        assert problem(client.patch(path, json={"level": "newer"}, headers={"If-Match": tag})) == (412, "stale")
+        assert (
+            client.get(path, headers={"If-None-Match": answer.headers["ETag"]}).status_code == 304
+        )
+        assert problem(client.patch(path, json={"level": "newer"}, headers={"If-Match": tag})) == (
+            412,
+            "stale",
+        )
 
 
 @pytest.mark.parametrize("field", ["capacity", "waitlist_capacity"])
@@ -106,7 +127,10 @@ def test_open_courses(client, make, ask, students):
 
 
 def test_every_full_course_is_named_and_nothing_changes(client, make, ask, students):
-    free, none, full, lined = (make.course(capacity=c, waitlist_capacity=w)["id"] for c, w in ((5, 0), (0, 0), (1, 0), (1, 3)))
+    free, none, full, lined = (
+        make.course(capacity=c, waitlist_capacity=w)["id"]
+        for c, w in ((5, 0), (0, 0), (1, 0), (1, 3))
+    )
     ask(students[0], [full, lined])
     answer = ask(students[1], [free, none, full, lined])
     assert problem(answer) == (409, "course-full")
@@ -138,18 +162,28 @@ def test_joining_the_line(client, make, ask, students, line):
     answer = ask(students[1], [other, course], waitlist=True)
     assert (answer.status_code, answer.json) == (
         201,
-        {"student_id": students[1], "added": [other], "kept": [], "removed": [], "waitlisted": [course]},
+        {
+            "student_id": students[1],
+            "added": [other],
+            "kept": [],
+            "removed": [],
+            "waitlisted": [course],
+        },
     )
     again = ask(students[1], [course], waitlist=True)
     assert (again.status_code, again.json["waitlisted"], again.json["added"]) == (200, [course], [])
     without = ask(students[1], [course])
     assert problem(without) == (409, "course-full")
-    assert without.json["courses"] == [{"id": course, "waitlist_open": True, "seats_free": 0, "asked": 1}]
+    assert without.json["courses"] == [
+        {"id": course, "waitlist_open": True, "seats_free": 0, "asked": 1}
+    ]
     assert ask(students[2], [course], waitlist=True).status_code == 201
     assert line(course) == [students[1], students[2]]
     full = ask(students[3], [other, course], waitlist=True)
     assert problem(full) == (409, "waitlist-full")
-    assert full.json["courses"] == [{"id": course, "waitlist_open": False, "seats_free": 0, "asked": 1}]
+    assert full.json["courses"] == [
+        {"id": course, "waitlist_open": False, "seats_free": 0, "asked": 1}
+    ]
     assert client.get(f"/students/{students[3]}/courses").json == []
     assert client.get(f"/courses/{course}").json["waitlisted"] == 2
 
@@ -157,14 +191,23 @@ def test_joining_the_line(client, make, ask, students, line):
 def test_one_enrollment_shows_its_state_and_live_position(client, make, ask, students):
     course = make.course(capacity=1, waitlist_capacity=None)["id"]
     ask(students[0], [course])
-    first = client.post(f"/students/{students[1]}/courses", json={"course_id": course, "waitlist": True})
-    assert (first.status_code, first.json["state"], first.json["position"], first.json["enrolled_at"]) == (
+    first = client.post(
+        f"/students/{students[1]}/courses", json={"course_id": course, "waitlist": True}
+    )
+    assert (
+        first.status_code,
+        first.json["state"],
+        first.json["position"],
+        first.json["enrolled_at"],
+    ) == (
         201,
         "waitlisted",
         1,
         None,
     )
-    second = client.post(f"/students/{students[2]}/courses", json={"course_id": course, "waitlist": True})
+    second = client.post(
+        f"/students/{students[2]}/courses", json={"course_id": course, "waitlist": True}
+    )
     assert second.json["position"] == 2
     path = f"/students/{students[2]}/courses/{course}"
     tag = client.get(path).headers["ETag"]
@@ -175,7 +218,9 @@ def test_one_enrollment_shows_its_state_and_live_position(client, make, ask, stu
     seated = client.get(path).json
     assert (seated["state"], seated["position"]) == ("enrolled", None)
     assert seated["enrolled_at"]
-    again = client.post(f"/students/{students[2]}/courses", json={"course_id": course, "waitlist": True})
+    again = client.post(
+        f"/students/{students[2]}/courses", json={"course_id": course, "waitlist": True}
+    )
     assert (again.status_code, again.json) == (200, seated)
 
 
@@ -183,11 +228,18 @@ def test_lists_show_state_and_position_and_filter_by_it(client, make, ask, stude
     course, other = make.course(capacity=1, waitlist_capacity=None)["id"], make.course()["id"]
     ask(students[0], [course])
     ask(students[1], [course, other], waitlist=True)
-    shown = {c["id"]: (c["state"], c["position"]) for c in client.get(f"/students/{students[1]}/courses").json}
+    shown = {
+        c["id"]: (c["state"], c["position"])
+        for c in client.get(f"/students/{students[1]}/courses").json
+    }
     assert shown == {course: ("waitlisted", 1), other: ("enrolled", None)}
     for state, ids in (("waitlisted", [course]), ("enrolled", [other])):
-        assert [c["id"] for c in client.get(f"/students/{students[1]}/courses?state={state}").json] == ids
-    roster = {s["id"]: (s["state"], s["position"]) for s in client.get(f"/courses/{course}/students").json}
+        assert [
+            c["id"] for c in client.get(f"/students/{students[1]}/courses?state={state}").json
+        ] == ids
+    roster = {
+        s["id"]: (s["state"], s["position"]) for s in client.get(f"/courses/{course}/students").json
+    }
     assert roster == {students[0]: ("enrolled", None), students[1]: ("waitlisted", 1)}
     assert problem(client.get(f"/courses/{course}/students?state=gone")) == (422, "invalid")
 
@@ -217,12 +269,23 @@ def test_seats_of_a_list_go_in_its_order(client, make, students, line):
     path = f"/courses/{course}/students"
     refused = client.post(path, json={"student_ids": [c, a, b]})
     assert problem(refused) == (409, "course-full")
-    assert refused.json["courses"] == [{"id": course, "waitlist_open": True, "seats_free": 2, "asked": 3}]
-    assert problem(client.post(path, json={"student_ids": [a, b, c, d, e], "waitlist": True})) == (409, "waitlist-full")
+    assert refused.json["courses"] == [
+        {"id": course, "waitlist_open": True, "seats_free": 2, "asked": 3}
+    ]
+    assert problem(client.post(path, json={"student_ids": [a, b, c, d, e], "waitlist": True})) == (
+        409,
+        "waitlist-full",
+    )
     answer = client.post(path, json={"student_ids": [d, a, c], "waitlist": True})
-    assert (answer.status_code, answer.json) == (201, {"course_id": course, "added": [d, a], "kept": [], "waitlisted": [c]})
+    assert (answer.status_code, answer.json) == (
+        201,
+        {"course_id": course, "added": [d, a], "kept": [], "waitlisted": [c]},
+    )
     answer = client.post(path, json={"student_ids": [c, b, a], "waitlist": True})
-    assert (answer.status_code, answer.json) == (201, {"course_id": course, "added": [], "kept": [a], "waitlisted": [c, b]})
+    assert (answer.status_code, answer.json) == (
+        201,
+        {"course_id": course, "added": [], "kept": [a], "waitlisted": [c, b]},
+    )
     assert line(course) == [c, b]
     assert client.post(path, json={"student_ids": [c], "waitlist": True}).status_code == 200
     assert problem(client.post(path, json={"student_ids": [c]})) == (409, "course-full")
@@ -239,7 +302,10 @@ def test_dropping_many_promotes_as_many(client, make, students, line):
 
 def test_a_swap_gives_up_the_old_seat_only_for_every_new_one(client, make, ask, students, line):
     a, b, c, *_ = students
-    old, full, lined, free = (make.course(capacity=n, waitlist_capacity=w)["id"] for n, w in ((1, None), (1, 0), (1, 1), (1, 0)))
+    old, full, lined, free = (
+        make.course(capacity=n, waitlist_capacity=w)["id"]
+        for n, w in ((1, None), (1, 0), (1, 1), (1, 0))
+    )
     ask(b, [full, lined])
     ask(a, [old])
     ask(c, [old], waitlist=True)
@@ -325,9 +391,17 @@ def test_a_key_replays_a_place_in_line(client, make, ask, students):
     course = make.course(capacity=0, waitlist_capacity=1)["id"]
     headers = {"Idempotency-Key": "k"}
     body = {"course_ids": [course], "waitlist": True}
-    first, again = (client.post(f"/students/{students[0]}/enroll", json=body, headers=headers) for _ in range(2))
-    assert (again.status_code, again.data, again.headers["Idempotent-Replayed"]) == (201, first.data, "true")
-    refused = client.post(f"/students/{students[1]}/enroll", json=body, headers={"Idempotency-Key": "l"})
+    first, again = (
+        client.post(f"/students/{students[0]}/enroll", json=body, headers=headers) for _ in range(2)
+    )
+    assert (again.status_code, again.data, again.headers["Idempotent-Replayed"]) == (
+        201,
+        first.data,
+        "true",
+    )
+    refused = client.post(
+        f"/students/{students[1]}/enroll", json=body, headers={"Idempotency-Key": "l"}
+    )
     assert problem(refused) == (409, "waitlist-full")
 
 
@@ -341,7 +415,9 @@ def test_enrolling_is_no_edit_of_a_course_with_a_capacity(client, make, ask, stu
 
 def test_a_line_of_thousands_is_emptied_at_once(app, client, make):
     course = make.course(capacity=1, waitlist_capacity=None)["id"]
-    app.test_cli_runner().invoke(args=["load-demo", "--students", "17000", "--courses", "2", "--each", "0"])
+    app.test_cli_runner().invoke(
+        args=["load-demo", "--students", "17000", "--courses", "2", "--each", "0"]
+    )
     first = client.get("/students?sort=id&limit=1").json[0]["id"]
     for begin in range(first, first + 17000, 1000):
         body = {"student_ids": list(range(begin, begin + 1000)), "waitlist": True}
@@ -350,5 +426,7 @@ def test_a_line_of_thousands_is_emptied_at_once(app, client, make):
     assert (shown["seats_taken"], shown["waitlisted"]) == (9000, 8000)
     shown = client.patch(f"/courses/{course}", json={"capacity": None}).json
     assert (shown["seats_taken"], shown["waitlisted"]) == (None, 0)
-    roster = client.get(f"/courses/{course}/students?state=enrolled&limit=1", headers={"Prefer": "count=exact"})
+    roster = client.get(
+        f"/courses/{course}/students?state=enrolled&limit=1", headers={"Prefer": "count=exact"}
+    )
     assert roster.headers["Total-Count"] == "17000"

@@ -6,11 +6,11 @@ import pytest
 
 from course_management.courses import service as courses
 from course_management.courses.models import CourseNotFound
-from course_management.enrollments import lists, service
+from course_management.db.transaction import transaction
+from course_management.enrollments import queries, service
 from course_management.enrollments.models import CourseHasStudents, EnrollmentNotFound
 from course_management.students import service as students
 from course_management.students.models import StudentNotFound
-from course_management.web.transaction import transaction
 
 
 @pytest.fixture
@@ -24,17 +24,22 @@ def test_the_whole_story(open_session):
     algebra = courses.create_course(session, name="Algebra", level="junior")
     logic = courses.create_course(session, name="Logic", level="senior")
     ada = students.create_student(session, name="Ada", email="ada@x.edu")
-    assert service.enroll(session, ada.id, [algebra.id, logic.id])["added"] == [algebra.id, logic.id]
+    assert service.enroll(session, ada.id, [algebra.id, logic.id])["added"] == [
+        algebra.id,
+        logic.id,
+    ]
     assert [c.name for c in ada.courses] == ["Algebra", "Logic"]
     assert courses.get_course_by_id(session, algebra.id) is algebra
     assert courses.get_course_by_name(session, "ALGEBRA") is algebra
-    assert [item["name"] for item in lists.list_courses_of(session, ada.id, sort="-name").items] == ["Logic", "Algebra"]
+    assert [
+        item["name"] for item in queries.list_courses_of(session, ada.id, sort="-name").items
+    ] == ["Logic", "Algebra"]
     with pytest.raises(CourseHasStudents):
         service.delete_course(session, logic)
     assert service.replace(session, ada.id, [algebra.id])["removed"] == [logic.id]
     service.delete_course(session, logic)
     service.delete_student(session, ada)
-    assert lists.list_students_of(session, algebra.id).items == []
+    assert queries.list_students_of(session, algebra.id).items == []
 
 
 def test_what_is_not_there_is_said(open_session):
@@ -58,4 +63,4 @@ def test_a_list_seen_through_the_student_cannot_be_written(open_session):
     assert ada.courses == []
     ada.courses.append(courses.create_course(session, name="Algebra", level="x"))
     session.flush()
-    assert lists.list_courses_of(session, ada.id).items == []
+    assert queries.list_courses_of(session, ada.id).items == []

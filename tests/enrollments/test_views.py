@@ -24,17 +24,28 @@ def taken(client, student):
 def test_enrolled_in_all_and_asking_twice_is_no_error(client, student, courses):
     a, b, c, _ = courses
     first = client.post(f"/students/{student}/enroll", json={"course_ids": [b, a, b]})
-    assert (first.status_code, first.json) == (201, {"student_id": student, "added": [b, a], "kept": [], "removed": []})
+    assert (first.status_code, first.json) == (
+        201,
+        {"student_id": student, "added": [b, a], "kept": [], "removed": []},
+    )
     second = client.post(f"/students/{student}/enroll", json={"course_ids": [c, a]})
-    assert (second.status_code, second.json) == (201, {"student_id": student, "added": [c], "kept": [a], "removed": []})
+    assert (second.status_code, second.json) == (
+        201,
+        {"student_id": student, "added": [c], "kept": [a], "removed": []},
+    )
     third = client.post(f"/students/{student}/enroll", json={"course_ids": [a]})
-    assert (third.status_code, third.json) == (200, {"student_id": student, "added": [], "kept": [a], "removed": []})
+    assert (third.status_code, third.json) == (
+        200,
+        {"student_id": student, "added": [], "kept": [a], "removed": []},
+    )
     assert taken(client, student) == [a, b, c]
 
 
 def test_one_unknown_course_and_nothing_changes(client, student, courses):
     for method in (client.post, client.put):
-        answer = method(f"/students/{student}/enroll", json={"course_ids": [courses[0], 9999, 2**63 - 1]})
+        answer = method(
+            f"/students/{student}/enroll", json={"course_ids": [courses[0], 9999, 2**63 - 1]}
+        )
         assert problem(answer) == (404, "course-not-found")
         assert answer.json["missing"] == [9999, 2**63 - 1]
     assert taken(client, student) == []
@@ -43,19 +54,34 @@ def test_one_unknown_course_and_nothing_changes(client, student, courses):
 def test_put_makes_the_whole_set(client, student, courses):
     a, b, c, d = courses
     client.post(f"/students/{student}/enroll", json={"course_ids": [a, b, c]})
-    before = {course["id"]: course["enrolled_at"] for course in client.get(f"/students/{student}/courses").json}
+    before = {
+        course["id"]: course["enrolled_at"]
+        for course in client.get(f"/students/{student}/courses").json
+    }
     answer = client.put(f"/students/{student}/enroll", json={"course_ids": [d, b]})
-    assert (answer.status_code, answer.json) == (200, {"student_id": student, "added": [d], "kept": [b], "removed": [a, c]})
-    after = {course["id"]: course["enrolled_at"] for course in client.get(f"/students/{student}/courses").json}
+    assert (answer.status_code, answer.json) == (
+        200,
+        {"student_id": student, "added": [d], "kept": [b], "removed": [a, c]},
+    )
+    after = {
+        course["id"]: course["enrolled_at"]
+        for course in client.get(f"/students/{student}/courses").json
+    }
     assert list(after) == [b, d]
     assert after[b] == before[b]
-    assert client.put(f"/students/{student}/enroll", json={"course_ids": []}).json["removed"] == [b, d]
+    assert client.put(f"/students/{student}/enroll", json={"course_ids": []}).json["removed"] == [
+        b,
+        d,
+    ]
     assert taken(client, student) == []
 
 
 def test_put_with_an_unknown_course_drops_nothing(client, student, courses):
     client.post(f"/students/{student}/enroll", json={"course_ids": courses})
-    assert problem(client.put(f"/students/{student}/enroll", json={"course_ids": [9999]})) == (404, "course-not-found")
+    assert problem(client.put(f"/students/{student}/enroll", json={"course_ids": [9999]})) == (
+        404,
+        "course-not-found",
+    )
     assert taken(client, student) == courses
 
 
@@ -86,18 +112,33 @@ def test_what_is_missing_is_named(client, student, courses):
         assert problem(client.delete(path)) == (404, code)
     assert problem(client.get("/students/9999/courses")) == (404, "student-not-found")
     for method in (client.post, client.put):
-        assert problem(method("/students/9999/enroll", json={"course_ids": [courses[0]]})) == (404, "student-not-found")
-    assert problem(client.post("/students/9999/courses", json={"course_id": courses[0]})) == (404, "student-not-found")
-    assert problem(client.post(f"/students/{student}/courses", json={"course_id": 9999})) == (404, "course-not-found")
+        assert problem(method("/students/9999/enroll", json={"course_ids": [courses[0]]})) == (
+            404,
+            "student-not-found",
+        )
+    assert problem(client.post("/students/9999/courses", json={"course_id": courses[0]})) == (
+        404,
+        "student-not-found",
+    )
+    assert problem(client.post(f"/students/{student}/courses", json={"course_id": 9999})) == (
+        404,
+        "course-not-found",
+    )
 
 
 def test_many_students_in_one_course(client, make, courses):
     a, b, c = (make.student()["id"] for _ in range(3))
     path = f"/courses/{courses[0]}/students"
     first = client.post(path, json={"student_ids": [b, a, b]})
-    assert (first.status_code, first.json) == (201, {"course_id": courses[0], "added": [b, a], "kept": []})
+    assert (first.status_code, first.json) == (
+        201,
+        {"course_id": courses[0], "added": [b, a], "kept": []},
+    )
     second = client.post(path, json={"student_ids": [c, a]})
-    assert (second.status_code, second.json) == (201, {"course_id": courses[0], "added": [c], "kept": [a]})
+    assert (second.status_code, second.json) == (
+        201,
+        {"course_id": courses[0], "added": [c], "kept": [a]},
+    )
     assert client.post(path, json={"student_ids": [c]}).status_code == 200
     assert [s["id"] for s in client.get(path).json] == [a, b, c]
     unknown = client.post(path, json={"student_ids": [a, 9999]})
@@ -129,25 +170,35 @@ def test_a_course_can_be_named_in_every_address(client, make, student):
     assert client.post(f"{path}/drop", json={"student_ids": [student]}).status_code == 200
     for method, end in (("get", "students"), ("post", "students"), ("post", "drop")):
         body = {"json": {"student_ids": [student]}} if method == "post" else {}
-        assert problem(getattr(client, method)(f"/courses/nowhere/{end}", **body)) == (404, "course-not-found")
+        assert problem(getattr(client, method)(f"/courses/nowhere/{end}", **body)) == (
+            404,
+            "course-not-found",
+        )
 
 
 def test_a_roster_shows_each_student_with_its_date(client, make, student, courses):
     client.post(f"/students/{student}/courses", json={"course_id": courses[0]})
     enrolled_at = client.get(f"/students/{student}/courses/{courses[0]}").json["enrolled_at"]
     standing = {"enrolled_at": enrolled_at, "state": "enrolled", "position": None}
-    assert client.get(f"/courses/{courses[0]}/students").json == [client.get(f"/students/{student}").json | standing]
+    assert client.get(f"/courses/{courses[0]}/students").json == [
+        client.get(f"/students/{student}").json | standing
+    ]
     course = client.get(f"/courses/{courses[0]}").json
     assert client.get(f"/students/{student}/courses").json == [course | standing]
 
 
 def test_the_courses_of_a_student_are_filtered_and_sorted_like_courses(client, make, student):
-    ids = [make.course(name=name, level=level)["id"] for name, level in (("b", "x"), ("c", "y"), ("a", "x"))]
+    ids = [
+        make.course(name=name, level=level)["id"]
+        for name, level in (("b", "x"), ("c", "y"), ("a", "x"))
+    ]
     make.course(name="d", level="x")
     client.post(f"/students/{student}/enroll", json={"course_ids": ids})
 
     def names(query: str) -> list[str]:
-        return [course["name"] for course in client.get(f"/students/{student}/courses?{query}").json]
+        return [
+            course["name"] for course in client.get(f"/students/{student}/courses?{query}").json
+        ]
 
     assert names("sort=-name") == ["c", "b", "a"]
     assert names("level=x") == ["b", "a"]
@@ -157,33 +208,50 @@ def test_the_courses_of_a_student_are_filtered_and_sorted_like_courses(client, m
 
 @pytest.mark.parametrize("count", [1, 1000])
 @pytest.mark.parametrize("capacity", [None, 1000])
-def test_a_thousand_students_cost_as_many_statements_as_one(client, make, statements, count, capacity):
+def test_a_thousand_students_cost_as_many_statements_as_one(
+    client, make, statements, count, capacity
+):
     course = make.course(capacity=capacity)["id"]
     ids = [make.student()["id"] for _ in range(count)]
     with statements() as sent:
-        assert client.post(f"/courses/{course}/students", json={"student_ids": ids}).json["added"] == ids
+        assert (
+            client.post(f"/courses/{course}/students", json={"student_ids": ids}).json["added"]
+            == ids
+        )
     assert len(sent) <= 8, sent
     with statements() as sent:
-        assert client.post(f"/courses/{course}/drop", json={"student_ids": ids}).json["removed"] == ids
+        assert (
+            client.post(f"/courses/{course}/drop", json={"student_ids": ids}).json["removed"] == ids
+        )
     assert len(sent) <= 8, sent
 
 
 @pytest.mark.parametrize("count", [1, 100])
 @pytest.mark.parametrize("capacity", [None, 1])
-def test_a_hundred_courses_cost_as_many_statements_as_one(client, make, statements, student, count, capacity):
+def test_a_hundred_courses_cost_as_many_statements_as_one(
+    client, make, statements, student, count, capacity
+):
     ids = [make.course(capacity=capacity, waitlist_capacity=5)["id"] for _ in range(count)]
     with statements() as sent:
-        assert client.post(f"/students/{student}/enroll", json={"course_ids": ids}).json["added"] == ids
+        assert (
+            client.post(f"/students/{student}/enroll", json={"course_ids": ids}).json["added"]
+            == ids
+        )
     assert len(sent) <= 8, sent
     waiting = make.student()["id"]
     if capacity:
         with statements() as sent:
-            answer = client.post(f"/students/{waiting}/enroll", json={"course_ids": ids, "waitlist": True})
+            answer = client.post(
+                f"/students/{waiting}/enroll", json={"course_ids": ids, "waitlist": True}
+            )
             assert answer.json["waitlisted"] == ids
         assert len(sent) <= 10, sent  # of them three to see, without a lock, that it is not refused
         with statements() as sent:
             assert len(client.get(f"/students/{waiting}/courses?limit=100").json) == count
         assert len(sent) == 2, sent
     with statements() as sent:
-        assert client.put(f"/students/{student}/enroll", json={"course_ids": []}).json["removed"] == ids
+        assert (
+            client.put(f"/students/{student}/enroll", json={"course_ids": []}).json["removed"]
+            == ids
+        )
     assert len(sent) <= 11, sent  # the promotions among them, and on PostgreSQL the gates

@@ -7,14 +7,14 @@ from typing import Any
 
 from jsonschema import Draft202012Validator
 
-from course_management.web import refusals
+from course_management.web import openapi_problems
 from course_management.web.problems import catalogue
 
 
 @cache
 def schema(code: str) -> Draft202012Validator:
     """The declared schema of a problem code."""
-    return Draft202012Validator(refusals.schema(code, catalogue()[code]))
+    return Draft202012Validator(openapi_problems.schema(code, catalogue()[code]))
 
 
 def problem(answer: Any) -> tuple[int, str]:
@@ -32,5 +32,7 @@ def problem(answer: Any) -> tuple[int, str]:
     code = document["type"].removeprefix("/problems/")
     if code in catalogue():
         schema(code).validate(document)
-        assert set(document) <= set(schema(code).schema["properties"]), "a field that OpenAPI does not declare"
+        assert set(document) <= set(schema(code).schema["properties"]), (
+            "a field that OpenAPI does not declare"
+        )
     return status, code

@@ -1,4 +1,6 @@
-"""Who may do what: every route against every kind of caller, by the table of docs/access.md; and what a refusal gives away."""
+"""Who may do what: every route against every kind of caller, by the table of docs/access.md; and
+what a refusal gives away.
+"""
 
 from __future__ import annotations
 
@@ -10,17 +12,26 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from course_management import create_app, logs
-from course_management.callers import SCOPES
+from course_management import create_app
+from course_management.auth.api_keys import ApiKey
 from course_management.config import Config, database_url
+from course_management.core.principal import SCOPES
+from course_management.db.transaction import transaction
 from course_management.enrollments.models import EnrollmentEvent
-from course_management.keys.models import ApiKey
-from course_management.web.transaction import transaction
+from course_management.telemetry import logs
 from tests.conftest import bearer
 from tests.web.problems import problem
 
 TABLE = Path(__file__).parent.parent.parent / "docs" / "access.md"
-BAD = ("no key", "garbage", "unknown key", "wrong secret", "expired key", "revoked key", "expired token")
+BAD = (
+    "no key",
+    "garbage",
+    "unknown key",
+    "wrong secret",
+    "expired key",
+    "revoked key",
+    "expired token",
+)
 
 
 @pytest.fixture
@@ -40,7 +51,9 @@ def callers(app, two, new_key, issuer) -> dict[str, dict[str, str]]:
     revoked, expired = (new_key("admin", name=name) for name in ("revoked", "expired"))
     app.test_cli_runner().invoke(args=["api-keys", "revoke", revoked[3:15]])
     with app.app_context(), transaction(writing=True) as session:
-        session.execute(sa.update(ApiKey).where(ApiKey.name == "expired").values(expires_at=ApiKey.issued_at))
+        session.execute(
+            sa.update(ApiKey).where(ApiKey.name == "expired").values(expires_at=ApiKey.issued_at)
+        )
     tokens |= {
         "garbage": "cm_garbage",
         "unknown key": "cm_" + "a" * 12 + "_" + "b" * 40,
@@ -62,8 +75,14 @@ def table() -> dict[tuple[str, str], set[str]]:
 
 
 def addresses(app, student_id):
-    """Every method and route of the URL map, with an address of it: the student is `own`."""
-    values = {"student_id": student_id, "course_id": 1, "course": "logic", "name": "start.js", "code": "invalid"}
+    """Every method and route of the URL map, with an address of it: the student is `allow_self`."""
+    values = {
+        "student_id": student_id,
+        "course_id": 1,
+        "course": "logic",
+        "name": "start.js",
+        "code": "invalid",
+    }
     for rule in app.url_map.iter_rules():
         route = re.sub("<(?:[a-z]+:)?([a-z_]+)>", r"{\1}", rule.rule)
         for method in sorted(rule.methods - {"HEAD", "OPTIONS"}):
@@ -71,7 +90,9 @@ def addresses(app, student_id):
 
 
 def test_every_route_lets_in_whom_the_table_says(guarded, callers, two):
-    """Another scope in a view, `own` left out of one or given to one too many: each was seen to fail here."""
+    """Another scope in a view, `allow_self` left out of one or given to one too many: each was
+    seen to fail here.
+    """
     client, wanted, met = guarded.test_client(), table(), set()
     for method, route, address in addresses(guarded, two[0]):
         allowed = wanted[(method, route)]
@@ -79,10 +100,20 @@ def test_every_route_lets_in_whom_the_table_says(guarded, callers, two):
         everybody = allowed == {"everybody"}
         assert everybody or allowed <= {*SCOPES, "own student", "any student"}
         for kind, headers in callers.items():
-            stale = {"If-Match": '"0"'} if method == "DELETE" else {}  # so that what the next ones ask for stays
+            # so that what the next ones ask for stays
+            stale = {"If-Match": '"0"'} if method == "DELETE" else {}
             answer = client.open(address, method=method, headers=headers | stale)
-            if everybody or kind in allowed or ("any student" in allowed and kind in ("own student", "other student")):
-                assert answer.status_code not in (401, 403, 500), (method, address, kind, answer.text)
+            if (
+                everybody
+                or kind in allowed
+                or ("any student" in allowed and kind in ("own student", "other student"))
+            ):
+                assert answer.status_code not in (401, 403, 500), (
+                    method,
+                    address,
+                    kind,
+                    answer.text,
+                )
             elif kind in BAD:
                 code = "not-authenticated" if kind == "no key" else "token-invalid"
                 assert problem(answer) == (401, code), (method, address, kind)
@@ -97,31 +128,53 @@ def test_every_route_lets_in_whom_the_table_says(guarded, callers, two):
 def test_what_a_refusal_says(guarded, callers):
     client = guarded.test_client()
     challenges = {
-        kind: client.get("/students", headers=callers[kind]).headers["WWW-Authenticate"] for kind in callers if kind in BAD
+        kind: client.get("/students", headers=callers[kind]).headers["WWW-Authenticate"]
+        for kind in callers
+        if kind in BAD
     }
     assert challenges.pop("no key") == 'Bearer realm="course-management"'
     assert set(challenges.values()) == {'Bearer realm="course-management", error="invalid_token"'}
     for header in ("Basic YTpi", "Bearer", "Bearer ", "cm_x"):
-        assert problem(client.get("/students", headers={"Authorization": header})) == (401, "not-authenticated")
+        assert problem(client.get("/students", headers={"Authorization": header})) == (
+            401,
+            "not-authenticated",
+        )
     assert (
         client.get(
-            "/students", headers={"Authorization": callers["admin"]["Authorization"].replace("Bearer", "bearer")}
+            "/students",
+            headers={
+                "Authorization": callers["admin"]["Authorization"].replace("Bearer", "bearer")
+            },
         ).status_code
         == 200
     )
     answer = client.get("/students", headers=callers["courses:read"])
-    assert answer.headers["WWW-Authenticate"].endswith('error="insufficient_scope", scope="students:read"')
+    assert answer.headers["WWW-Authenticate"].endswith(
+        'error="insufficient_scope", scope="students:read"'
+    )
     assert answer.json["detail"] == "This needs the scope students:read."
-    said = {kind: client.get("/students", headers=callers[kind]).json["detail"] for kind in BAD[2:6]}
-    assert said["unknown key"] == said["wrong secret"] == said["revoked key"] == "This API key is unknown or revoked."
+    said = {
+        kind: client.get("/students", headers=callers[kind]).json["detail"] for kind in BAD[2:6]
+    }
+    assert (
+        said["unknown key"]
+        == said["wrong secret"]
+        == said["revoked key"]
+        == "This API key is unknown or revoked."
+    )
     assert said["expired key"] == "This API key has expired."
 
 
-def test_another_student_is_refused_alike_whether_it_exists_or_not(guarded, callers, two, statements):
-    """By the answer, and by what it costs: no statement, no body read. A look at the student first was seen to fail here."""
+def test_another_student_is_refused_alike_whether_it_exists_or_not(
+    guarded, callers, two, statements
+):
+    """By the answer, and by what it costs: no statement, no body read. A look at the student
+    first was seen to fail here.
+    """
     client, (own, other, course) = guarded.test_client(), two
     headers = callers["own student"]
-    assert client.get(f"/students/{own}", headers=headers).status_code == 200  # the caller is known from now on
+    # the caller is known from now on
+    assert client.get(f"/students/{own}", headers=headers).status_code == 200
     for method, path in (
         ("GET", "/students/{}"),
         ("GET", "/students/{}/courses"),
@@ -134,16 +187,28 @@ def test_another_student_is_refused_alike_whether_it_exists_or_not(guarded, call
         told = set()
         for student in (other, 999_999, 0, "nonsense", 2**70):
             with statements(guarded) as sent:
-                answer = client.open(path.format(student), method=method, data=b"{no json", headers=headers)
+                answer = client.open(
+                    path.format(student), method=method, data=b"{no json", headers=headers
+                )
             assert (problem(answer), sent) == ((403, "scope-missing"), [])
-            told.add((json.dumps(answer.json | {"instance": "", "request_id": ""}), str(sorted(answer.headers.keys()))))
+            told.add(
+                (
+                    json.dumps(answer.json | {"instance": "", "request_id": ""}),
+                    str(sorted(answer.headers.keys())),
+                )
+            )
         assert len(told) == 1
 
 
 def test_a_student_enrolls_drops_and_reads_its_own(guarded, callers, two, client, make):
     me, (own, _, course) = guarded.test_client(), two
     headers = callers["own student"]
-    assert me.post(f"/api/v1/students/{own}/enroll", json={"course_ids": [course]}, headers=headers).status_code == 201
+    assert (
+        me.post(
+            f"/api/v1/students/{own}/enroll", json={"course_ids": [course]}, headers=headers
+        ).status_code
+        == 201
+    )
     assert [c["id"] for c in me.get(f"/students/{own}/courses", headers=headers).json] == [course]
     assert me.head(f"/students/{own}", headers=headers).status_code == 200
     assert me.get("/courses", headers=headers).json[0]["seats_taken"] == 1
@@ -151,12 +216,21 @@ def test_a_student_enrolls_drops_and_reads_its_own(guarded, callers, two, client
 
 
 def test_a_history_does_not_tell_a_student_who_else_had_a_hand_in_it(guarded, callers, two):
-    """Without `seen_by` the promotion shows the subject of the student who dropped: seen to fail so."""
+    """Without `seen_by` the promotion shows the subject of the student who dropped: seen to fail
+    so.
+    """
     client, (own, other, course) = guarded.test_client(), two
     enroll = {"course_ids": [course], "waitlist": True}
     client.post(f"/students/{other}/enroll", json=enroll, headers=callers["other student"])
-    client.post(f"/students/{own}/enroll", json=enroll, headers=callers["own student"] | {"X-Request-ID": "mine"})
-    client.delete(f"/students/{other}/courses/{course}", headers=callers["other student"] | {"X-Request-ID": "hers"})
+    client.post(
+        f"/students/{own}/enroll",
+        json=enroll,
+        headers=callers["own student"] | {"X-Request-ID": "mine"},
+    )
+    client.delete(
+        f"/students/{other}/courses/{course}",
+        headers=callers["other student"] | {"X-Request-ID": "hers"},
+    )
     seen = client.get(f"/students/{own}/history", headers=callers["own student"]).json
     assert [(e["why"], e["actor"], e["request_id"]) for e in seen] == [
         ("promoted", None, None),
@@ -172,8 +246,12 @@ def test_a_history_does_not_tell_a_student_who_else_had_a_hand_in_it(guarded, ca
 def test_every_event_and_every_line_has_its_actor(guarded, callers, two, app):
     client, (own, _, course) = guarded.test_client(), two
     logs.configure("INFO", stream := io.StringIO())
-    client.post(f"/students/{own}/enroll", json={"course_ids": [course]}, headers=callers["own student"])
-    client.post(f"/courses/{course}/drop", json={"student_ids": [own]}, headers=callers["enrollments:write"])
+    client.post(
+        f"/students/{own}/enroll", json={"course_ids": [course]}, headers=callers["own student"]
+    )
+    client.post(
+        f"/courses/{course}/drop", json={"student_ids": [own]}, headers=callers["enrollments:write"]
+    )
     client.get("/health/live", headers=callers["admin"])
     logs.configure("INFO", io.StringIO())
     lines = [json.loads(line) for line in stream.getvalue().splitlines()]
@@ -185,7 +263,9 @@ def test_every_event_and_every_line_has_its_actor(guarded, callers, two, app):
         ("request", None),
     ]
     with app.app_context(), transaction(writing=False) as session:
-        actors = session.scalars(sa.select(EnrollmentEvent.actor).order_by(EnrollmentEvent.id)).all()
+        actors = session.scalars(
+            sa.select(EnrollmentEvent.actor).order_by(EnrollmentEvent.id)
+        ).all()
     assert actors == ["oidc:u-1", "key:enrollments:write"]
 
 
@@ -196,17 +276,25 @@ def test_a_refusal_is_logged_without_the_secret(guarded, callers):
         client.get("/students", headers=callers[kind])
     logs.configure("INFO", io.StringIO())
     text = stream.getvalue()
-    refused = [line for line in map(json.loads, text.splitlines()) if line["event"] == "access refused"]
+    refused = [
+        line for line in map(json.loads, text.splitlines()) if line["event"] == "access refused"
+    ]
     assert [line["code"] for line in refused].count("token-invalid") == 6
-    assert {line["reason"] for line in refused if line["actor"] == "key:courses:read"} == {"This needs the scope students:read."}
-    assert [line["actor"] for line in refused if line["reason"] == "This API key has expired."] == ["key:expired"]
+    assert {line["reason"] for line in refused if line["actor"] == "key:courses:read"} == {
+        "This needs the scope students:read."
+    }
+    assert [line["actor"] for line in refused if line["reason"] == "This API key has expired."] == [
+        "key:expired"
+    ]
     for headers in callers.values():
         for secret in headers.values():
             assert secret.split()[1][-20:] not in text
 
 
 def test_an_idempotency_key_belongs_to_its_caller(guarded, callers, new_key, client):
-    """Without the caller's name in the stored key the second caller is given the first one's answer: seen to fail so."""
+    """Without the caller's name in the stored key the second caller is given the first one's
+    answer: seen to fail so.
+    """
     guest = guarded.test_client()
     body, key = {"name": "Ada"}, {"Idempotency-Key": "k"}
     first = guest.post("/students", json=body, headers=callers["students:write"] | key)
@@ -214,7 +302,10 @@ def test_an_idempotency_key_belongs_to_its_caller(guarded, callers, new_key, cli
     assert (again.json, again.headers["Idempotent-Replayed"]) == (first.json, "true")
     other = guest.post("/students", json=body, headers=callers["admin"] | key)
     assert other.json["id"] != first.json["id"]
-    assert problem(guest.post("/students", json=body, headers=callers["courses:read"] | key)) == (403, "scope-missing")
+    assert problem(guest.post("/students", json=body, headers=callers["courses:read"] | key)) == (
+        403,
+        "scope-missing",
+    )
     nobody = client.post("/students", json=body, headers=key)
     assert nobody.json["id"] not in (first.json["id"], other.json["id"])
 
@@ -234,5 +325,8 @@ def test_a_route_without_a_scope_does_not_start(monkeypatch, auth, tmp_path):
     from course_management.web import openapi
 
     monkeypatch.delattr(openapi.docs, "endpoint")
-    with pytest.raises(RuntimeError, match="The route /api/v1/docs declares no scope: give it one of public, courses:read"):
+    with pytest.raises(
+        RuntimeError,
+        match="The route /api/v1/docs declares no scope: give it one of public, courses:read",
+    ):
         create_app(Config(database_url=database_url(f"sqlite:///{tmp_path / 'x.db'}"), auth=auth))

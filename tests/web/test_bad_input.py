@@ -42,7 +42,10 @@ def test_what_is_not_json(client, body):
     assert client.get("/courses").json == []
 
 
-@pytest.mark.parametrize("kind", [None, "text/plain", "application/x-www-form-urlencoded", "application/merge-patch+json", "x"])
+@pytest.mark.parametrize(
+    "kind",
+    [None, "text/plain", "application/x-www-form-urlencoded", "application/merge-patch+json", "x"],
+)
 def test_another_content_type(client, kind):
     answer = client.post("/courses", data=b'{"name": "a", "level": "b"}', content_type=kind)
     assert problem(answer) == (415, "unsupported-media-type")
@@ -50,25 +53,37 @@ def test_another_content_type(client, kind):
 
 
 def test_a_patch_names_the_types_it_takes(client, make):
-    answer = client.patch(f"/courses/{make.course()['id']}", data=b"{}", content_type="application/json-patch+json")
+    answer = client.patch(
+        f"/courses/{make.course()['id']}", data=b"{}", content_type="application/json-patch+json"
+    )
     assert problem(answer) == (415, "unsupported-media-type")
     assert answer.headers["Accept-Patch"] == "application/json, application/merge-patch+json"
 
 
 def test_a_parameter_of_the_content_type_is_no_other_type(client):
-    answer = client.post("/courses", data=b'{"name": "a", "level": "b"}', content_type="Application/JSON; charset=utf-8")
+    answer = client.post(
+        "/courses",
+        data=b'{"name": "a", "level": "b"}',
+        content_type="Application/JSON; charset=utf-8",
+    )
     assert answer.status_code == 201
 
 
 def test_a_body_over_1_mib(client):
     body = json.dumps({"name": "a" * 2**20, "level": "x"})
-    assert problem(client.post("/courses", data=body, content_type="application/json")) == (413, "content-too-large")
+    assert problem(client.post("/courses", data=body, content_type="application/json")) == (
+        413,
+        "content-too-large",
+    )
 
 
 def chunks(gunicorn, *parts):
     """A POST of /courses in chunks, as they are; the status of its answer."""
     with socket.create_connection(("127.0.0.1", gunicorn.port), timeout=30) as wire:
-        wire.sendall(b"POST /courses HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n")
+        wire.sendall(
+            b"POST /courses HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+            b"Transfer-Encoding: chunked\r\n\r\n"
+        )
         with suppress(OSError):  # it may refuse before it has heard everything
             for part in parts:
                 wire.sendall(part)
@@ -89,7 +104,10 @@ def test_a_body_in_chunks(app, gunicorn, client):
 
 def test_a_body_that_breaks_off(app, gunicorn, client):
     with socket.create_connection(("127.0.0.1", gunicorn.port), timeout=30) as wire:
-        head = b"POST /courses HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 200\r\n\r\n"
+        head = (
+            b"POST /courses HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+            b"Content-Length: 200\r\n\r\n"
+        )
         wire.sendall(head + b'{"name": "a", "level": "x"}')
         wire.shutdown(socket.SHUT_WR)
         assert wire.recv(65536).split(b" ", 2)[1] == b"400"
@@ -99,7 +117,10 @@ def test_a_body_that_breaks_off(app, gunicorn, client):
 def test_a_body_that_says_it_is_too_large_is_not_waited_for(app, gunicorn):
     """Seen to fail where it is read first: 400 after ten seconds."""
     with socket.create_connection(("127.0.0.1", gunicorn.port), timeout=5) as wire:
-        wire.sendall(b"POST /courses HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 5000000\r\n\r\n{")
+        wire.sendall(
+            b"POST /courses HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+            b"Content-Length: 5000000\r\n\r\n{"
+        )
         assert wire.recv(65536).split(b" ", 2)[1] == b"413"
 
 
@@ -128,12 +149,16 @@ def test_what_is_no_http_is_a_problem_document_too(app, gunicorn, request_, stat
 
 def test_a_header_moves_no_route(app, gunicorn, make):
     make.course(name="courses")
-    answer = gunicorn.request("GET", "/courses/courses", headers={"Script-Name": "/courses", "SCRIPT_NAME": "/courses"})
+    answer = gunicorn.request(
+        "GET", "/courses/courses", headers={"Script-Name": "/courses", "SCRIPT_NAME": "/courses"}
+    )
     assert answer.status in (200, 400)
 
 
 def test_a_compressed_body_is_refused(client):
-    answer = client.post("/courses", data=b"x", content_type="application/json", headers={"Content-Encoding": "gzip"})
+    answer = client.post(
+        "/courses", data=b"x", content_type="application/json", headers={"Content-Encoding": "gzip"}
+    )
     assert problem(answer) == (415, "unsupported-media-type")
 
 
@@ -150,7 +175,9 @@ def test_trimmed_before_it_is_judged(client):
         ("a", {"": "Send a JSON object."}),
         ({}, {"/name": "This field is required.", "/level": "This field is required."}),
         ({"name": "a", "level": "b", "id": 7, "a/b~": 1}, {"/id": UNKNOWN, "/a~1b~0": UNKNOWN}),
-        ({"name": " \u200b ", "level": ""}, {"/name": "Must not be blank.", "/level": "Must not be blank."}),
+        ({"name": " "
+            "\u200b ", "level": ""}, {"/name": "Must not be "
+                "blank.", "/level": "Must not be blank."}),
         ({"name": "a" * 201, "level": "b"}, {"/name": "Must have 1 to 200 characters."}),
         ({"name": "a", "level": "b" * 51}, {"/level": "Must have 1 to 50 characters."}),
         ({"name": "a\0", "level": "b\x1b"}, {"/name": CONTROL, "/level": CONTROL}),
@@ -174,7 +201,11 @@ def test_what_is_no_id(client, bad):
 
 def test_a_whole_number_may_be_written_with_a_point(client, make):
     student, course = make.student()["id"], make.course()["id"]
-    answer = client.post(f"/students/{student}/enroll", data=f'{{"course_ids": [{course}.0]}}', content_type="application/json")
+    answer = client.post(
+        f"/students/{student}/enroll",
+        data=f'{{"course_ids": [{course}.0]}}',
+        content_type="application/json",
+    )
     assert answer.json["added"] == [course]
 
 
@@ -234,19 +265,30 @@ def test_a_query_that_is_not_understood_never_returns_everything(client, make, q
 
 def test_every_fault_of_a_query_at_once(client):
     answer = client.get("/students?limit=0&color=red&q=a&q=b&sort=level")
-    assert sorted(fault["parameter"] for fault in answer.json["errors"]) == ["color", "limit", "q", "sort"]
+    assert sorted(fault["parameter"] for fault in answer.json["errors"]) == [
+        "color",
+        "limit",
+        "q",
+        "sort",
+    ]
 
 
 def test_an_address_that_takes_no_parameter_says_so(client, make):
     course = make.course()
     answer = client.get(f"/courses/{course['id']}?fields=name")
     assert problem(answer) == (422, "invalid")
-    assert problem(client.post("/courses?name=a", json={"name": "b", "level": "c"})) == (422, "invalid")
+    assert problem(client.post("/courses?name=a", json={"name": "b", "level": "c"})) == (
+        422,
+        "invalid",
+    )
 
 
 def test_a_fault_in_the_body_is_told_before_anything_is_looked_up(client, statements):
     with statements() as sent:
-        assert problem(client.post("/students/1/enroll", json={"course_ids": "x"})) == (422, "invalid")
+        assert problem(client.post("/students/1/enroll", json={"course_ids": "x"})) == (
+            422,
+            "invalid",
+        )
     assert sent == []
 
 
@@ -259,16 +301,28 @@ def test_no_such_address_and_no_such_method(client):
 
 
 anything = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20) | st.just("\ud800") | st.just("a\0b"),
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(max_size=20)
+    | st.just("\ud800")
+    | st.just("a\0b"),
     lambda inner: (
-        st.lists(inner, max_size=4) | st.dictionaries(st.sampled_from(["name", "level", "email", "x"]), inner, max_size=4)
+        st.lists(inner, max_size=4)
+        | st.dictionaries(st.sampled_from(["name", "level", "email", "x"]), inner, max_size=4)
     ),
     max_leaves=8,
 )
 
 
-@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
-@given(body=anything, path=st.sampled_from(["/courses", "/students", "/students/1/enroll", "/courses/1/drop"]))
+@settings(
+    max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None
+)
+@given(
+    body=anything,
+    path=st.sampled_from(["/courses", "/students", "/students/1/enroll", "/courses/1/drop"]),
+)
 def test_whatever_is_sent_is_answered_below_500(client, body, path):
     answer = client.post(path, data=json.dumps(body), content_type="application/json")
     assert answer.status_code < 500

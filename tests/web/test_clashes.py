@@ -1,19 +1,29 @@
-"""A 409 for what is unique lists everything that is taken, and by whom where the caller may read that."""
+"""A 409 for what is unique lists everything that is taken, and by whom where the caller may read
+that.
+"""
 
 from __future__ import annotations
 
 import pytest
 import sqlalchemy as sa
 
-from course_management.callers import Caller
+from course_management.core.principal import Principal
 from course_management.courses.models import Course
+from course_management.db.transaction import transaction
 from course_management.students.models import Student
 from course_management.web.access import INTERNAL
-from course_management.web.transaction import transaction
 from tests.web.problems import problem
 
-EMAIL = {"pointer": "/email", "code": "student-email-taken", "detail": "Another student has this e-mail address."}
-STUDENTS_ID = {"pointer": "/external_id", "code": "external-id-taken", "detail": "This external id is taken."}
+EMAIL = {
+    "pointer": "/email",
+    "code": "student-email-taken",
+    "detail": "Another student has this e-mail address.",
+}
+STUDENTS_ID = {
+    "pointer": "/external_id",
+    "code": "external-id-taken",
+    "detail": "This external id is taken.",
+}
 NAME = {"pointer": "/name", "code": "course-name-taken", "detail": "Another course has this name."}
 
 
@@ -76,15 +86,22 @@ def test_a_clash_under_a_key_is_listed_and_not_stored(client, clash):
 def test_the_holder_is_named_only_to_whom_may_read_it(guarded, clash):
     path, _, both, listed = clash
     client, feature = guarded.test_client(), path[1:]
-    for scopes, shown in (({f"{feature}:write", f"{feature}:read"}, True), ({f"{feature}:write"}, False)):
-        caller = Caller("key:sync", frozenset(scopes))
+    for scopes, shown in (
+        ({f"{feature}:write", f"{feature}:read"}, True),
+        ({f"{feature}:write"}, False),
+    ):
+        caller = Principal("key:sync", frozenset(scopes))
         answer = client.post(path, json=both, environ_base={INTERNAL: caller})
-        wanted = listed if shown else [{k: v for k, v in one.items() if k != "id"} for one in listed]
+        wanted = (
+            listed if shown else [{k: v for k, v in one.items() if k != "id"} for one in listed]
+        )
         assert (answer.status_code, answer.json["errors"]) == (409, wanted)
 
 
 @pytest.mark.parametrize(("kind", "path"), [(Student, "/students"), (Course, "/courses")])
-def test_a_rival_that_is_gone_again_is_still_named_by_the_constraint(app, client, make, monkeypatch, kind, path):
+def test_a_rival_that_is_gone_again_is_still_named_by_the_constraint(
+    app, client, make, monkeypatch, kind, path
+):
     """The rival goes between the refusal and the look-up."""
     make.student(external_id="7")
     make.course(external_id="7")
@@ -94,16 +111,23 @@ def test_a_rival_that_is_gone_again_is_still_named_by_the_constraint(app, client
             session.execute(sa.delete(kind))
         return find(reader, *_, **__)
 
-    from course_management import constraints
+    from course_management.db import integrity
 
-    find = constraints.find_taken
-    monkeypatch.setattr(constraints, "find_taken", gone)
-    answer = client.post(path, json={"name": "n", "external_id": "7"} | ({"level": "x"} if kind is Course else {}))
+    find = integrity.find_taken
+    monkeypatch.setattr(integrity, "find_taken", gone)
+    answer = client.post(
+        path, json={"name": "n", "external_id": "7"} | ({"level": "x"} if kind is Course else {})
+    )
     assert problem(answer) == (409, "external-id-taken")
     assert answer.json["errors"] == [STUDENTS_ID]
 
 
 def test_nothing_is_looked_up_where_nothing_clashes(client, make, statements):
     with statements() as sent:
-        assert client.post("/students", json={"name": "B", "email": "a@x.edu", "external_id": "1"}).status_code == 201
+        assert (
+            client.post(
+                "/students", json={"name": "B", "email": "a@x.edu", "external_id": "1"}
+            ).status_code
+            == 201
+        )
     assert len([one for one in sent if "COMMIT" not in one]) == 1

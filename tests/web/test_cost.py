@@ -12,19 +12,22 @@ from gunicorn.config import Config
 from gunicorn.http.errors import InvalidChunkSize, LimitRequestHeaders
 from gunicorn.http.unreader import IterUnreader
 
-from course_management import http1, text
-from course_management.web.responses import MOST
+from course_management.core import text
+from course_management.server import http1
+from course_management.web.parsing import MAX_BODY_BYTES
 from tests.conftest import bearer
 from tests.web.problems import problem
 
 LIMIT = 0.05  # seconds
-MARKS = "a" + "\u0300" * (MOST // 5) + "\u0316" * (MOST // 5)
+MARKS = "a" + "\u0300" * (MAX_BODY_BYTES // 5) + "\u0316" * (MAX_BODY_BYTES // 5)
 
 
 def filled(before: str | bytes, unit: str | bytes, after: str | bytes) -> bytes:
     """As many of `unit` between the others as a body of 1 MiB holds."""
-    first, one, last = (part if isinstance(part, bytes) else part.encode() for part in (before, unit, after))
-    return first + one * ((MOST - len(first) - len(last)) // len(one)) + last
+    first, one, last = (
+        part if isinstance(part, bytes) else part.encode() for part in (before, unit, after)
+    )
+    return first + one * ((MAX_BODY_BYTES - len(first) - len(last)) // len(one)) + last
 
 
 def members(member: str) -> bytes:
@@ -32,10 +35,10 @@ def members(member: str) -> bytes:
 
     def parts() -> Iterator[str]:
         size = 2
-        for number in range(MOST):
+        for number in range(MAX_BODY_BYTES):
             part = member.replace("#", f"{number:x}")
             size += len(part) + 1
-            if size > MOST:
+            if size > MAX_BODY_BYTES:
                 return
             yield part
 
@@ -51,7 +54,10 @@ BODIES = {
     "marks out of order in a name": ("/courses", orjson.dumps({"name": MARKS, "level": "x"})),
     "marks in a level": ("/courses", a("level", "\u0300\u0316")),
     "marks in an external id": ("/courses", a("external_id", "\u0f73")),
-    "marks in an e-mail address": ("/students", orjson.dumps({"name": "a", "email": f"{MARKS}@b.c"})),
+    "marks in an e-mail address": (
+        "/students",
+        orjson.dumps({"name": "a", "email": f"{MARKS}@b.c"}),
+    ),
     "marks, written as escapes": ("/courses", a("name", b"\\u0300\\u0316")),
     "nothing that shows": ("/courses", a("name", "\u200b")),
     "a control character at the end": ("/courses", a("name", "a", "\\u0000")),
@@ -64,19 +70,25 @@ BODIES = {
     "one field with a long name": ("/courses", filled('{"', "~", '":1}')),
     "one field, again and again": ("/courses", filled("{", '"name":1,', '"a":1}')),
     "fields that are objects": ("/courses", members('"#":{"a":[]}')),
-    "deep lists": ("/courses", b"[" * MOST),
+    "deep lists": ("/courses", b"[" * MAX_BODY_BYTES),
     "deep objects": ("/courses", filled("", '{"a":', "")),
     "many lists": ("/courses", filled("[", "[],", "1]")),
     "many objects": ("/courses", filled("[", '{"a":[]},', "1]")),
     "many deep lists": ("/courses", filled("[", "[" * 400 + "]" * 400 + ",", "1]")),
-    "as many deep lists as are read": ("/courses", b"[" + b",".join([b"[" * 400 + b"]" * 400] * 24) + b"]"),
+    "as many deep lists as are read": (
+        "/courses",
+        b"[" + b",".join([b"[" * 400 + b"]" * 400] * 24) + b"]",
+    ),
     "lists in place of a name": ("/courses", filled('{"name":[', "[],", "1]}")),
     "numbers": ("/courses", filled("[", "1.5,", "1]")),
     "one number": ("/courses", filled('{"capacity":', "9", "}")),
     "ids": ("/students/1/enroll", filled('{"course_ids":[', "0,", "0]}")),
-    "ids, each of them a fault": ("/courses/1/drop", orjson.dumps({"student_ids": ["x" * 1000] * 1000})),
-    "no UTF-8": ("/courses", b"\xff" * MOST),
-    "line ends": ("/courses", b"\n" * MOST),
+    "ids, each of them a fault": (
+        "/courses/1/drop",
+        orjson.dumps({"student_ids": ["x" * 1000] * 1000}),
+    ),
+    "no UTF-8": ("/courses", b"\xff" * MAX_BODY_BYTES),
+    "line ends": ("/courses", b"\n" * MAX_BODY_BYTES),
 }
 
 
@@ -92,9 +104,11 @@ def cost(ask):
 
 @pytest.mark.parametrize("kind", BODIES)
 def test_a_refused_body_costs_little(client, kind):
-    """Many of them were seen to fail here: 31 s for marks out of order, 0.8 s for unknown fields and for lists in lists."""
+    """Many of them were seen to fail here: 31 s for marks out of order, 0.8 s for unknown fields
+    and for lists in lists.
+    """
     path, body = BODIES[kind]
-    assert len(body) <= MOST
+    assert len(body) <= MAX_BODY_BYTES
     seconds, answer = cost(lambda: client.post(path, data=body, content_type="application/json"))
     assert problem(answer)[0] in (400, 422)
     assert seconds < LIMIT
@@ -114,7 +128,9 @@ def test_a_refused_body_costs_little(client, kind):
     ],
 )
 def test_a_refused_query_costs_little(client, query):
-    seconds, answer = cost(lambda: client.get("/courses", environ_overrides={"QUERY_STRING": query}))
+    seconds, answer = cost(
+        lambda: client.get("/courses", environ_overrides={"QUERY_STRING": query})
+    )
     assert problem(answer) == (422, "invalid")
     assert seconds < LIMIT
 
@@ -177,7 +193,9 @@ def head(lines: Iterator[str]) -> list[bytes]:
     ],
 )
 def test_a_head_of_many_headers_costs_little(lines):
-    """With the bound that gunicorn has by itself, 800 KiB are looked through from the start two hundred times."""
+    """With the bound that gunicorn has by itself, 800 KiB are looked through from the start two
+    hundred times.
+    """
     pieces = head(lines)
     settings = Config()
 
@@ -190,13 +208,15 @@ def test_a_head_of_many_headers_costs_little(lines):
 
 def test_a_body_of_many_chunks_costs_little():
     """Without the bound a mebibyte of chunks of one byte takes 0.4 s: seen to fail so."""
-    sent = b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n" + b"1\r\n[\r\n" * (MOST // 6)
+    sent = b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n" + b"1\r\n[\r\n" * (
+        MAX_BODY_BYTES // 6
+    )
     pieces, settings = [sent[i : i + 8192] for i in range(0, len(sent), 8192)], Config()
 
     def read():
         request = http1.Request(settings, IterUnreader(pieces), ("127.0.0.1", 1))
         with pytest.raises(InvalidChunkSize):
-            request.body.read(MOST)
+            request.body.read(MAX_BODY_BYTES)
 
     assert cost(read)[0] < LIMIT
 
@@ -222,11 +242,19 @@ def test_too_many_marks_in_a_row_are_refused_with_the_way_out(client, mark, most
     course = client.post("/courses", json={"name": "Q" + mark * most, "level": "x"})
     assert course.status_code == 201
     assert client.get("/courses/" + quote(course.json["name"])).json["id"] == course.json["id"]
-    for path, field in (("/courses", "name"), ("/students", "name"), ("/students", "external_id"), ("/courses", "level")):
-        answer = client.post(path, json={"name": "a", "level": "b"} | {field: "Q" + mark * (most + 16)})
+    for path, field in (
+        ("/courses", "name"),
+        ("/students", "name"),
+        ("/students", "external_id"),
+        ("/courses", "level"),
+    ):
+        answer = client.post(
+            path, json={"name": "a", "level": "b"} | {field: "Q" + mark * (most + 16)}
+        )
         faults = {fault["pointer"]: fault["detail"] for fault in answer.json["errors"]}
         assert faults[f"/{field}"] == (
-            "Must not have more than 30 combining marks in a row: leave out those that no letter needs."
+            "Must not have more than 30 combining marks in a row: leave out those that no "
+            "letter needs."
         )
     answer = client.get("/courses", query_string={"q": "Q" + mark * 31})
     assert [fault["parameter"] for fault in answer.json["errors"]] == ["q"]

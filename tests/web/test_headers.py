@@ -1,4 +1,6 @@
-"""Headers that protect: which pages may read an answer, what a page may load, what a server tells of itself."""
+"""Headers that protect: which pages may read an answer, what a page may load, what a server
+tells of itself.
+"""
 
 from __future__ import annotations
 
@@ -20,42 +22,68 @@ def cors(app, make_app):
 
 @pytest.mark.parametrize("origin", [APP, "http://localhost:3000"])
 def test_a_listed_origin_asks_and_is_answered(cors, origin):
-    asked = cors.options("/students/1/enroll", headers={"Origin": origin, "Access-Control-Request-Method": "PUT"})
+    asked = cors.options(
+        "/students/1/enroll", headers={"Origin": origin, "Access-Control-Request-Method": "PUT"}
+    )
     assert asked.status_code == 200
     assert asked.headers["Access-Control-Allow-Origin"] == origin
     assert {"POST", "PUT"} <= set(asked.headers["Access-Control-Allow-Methods"].split(", "))
-    assert {"Authorization", "If-Match", "Idempotency-Key"} <= set(asked.headers["Access-Control-Allow-Headers"].split(", "))
+    assert {"Authorization", "If-Match", "Idempotency-Key"} <= set(
+        asked.headers["Access-Control-Allow-Headers"].split(", ")
+    )
     answer = cors.get("/courses", headers={"Origin": origin})
     assert problem(answer) == (401, "not-authenticated")  # a page may read a refusal too
     assert answer.headers["Access-Control-Allow-Origin"] == origin
-    assert {"ETag", "Link", "Location"} <= set(answer.headers["Access-Control-Expose-Headers"].split(", "))
+    assert {"ETag", "Link", "Location"} <= set(
+        answer.headers["Access-Control-Expose-Headers"].split(", ")
+    )
     assert "Access-Control-Allow-Credentials" not in answer.headers
 
 
-@pytest.mark.parametrize("origin", ["https://app.example.edu.evil.example", "http://app.example.edu", "null", APP + ":8443", "*"])
+@pytest.mark.parametrize(
+    "origin",
+    ["https://app.example.edu.evil.example", "http://app.example.edu", "null", APP + ":8443", "*"],
+)
 def test_another_origin_is_not(cors, origin):
-    for answer in (cors.options("/courses", headers={"Origin": origin}), cors.get("/health", headers={"Origin": origin})):
+    for answer in (
+        cors.options("/courses", headers={"Origin": origin}),
+        cors.get("/health", headers={"Origin": origin}),
+    ):
         assert answer.headers["Vary"] == "Origin"
         assert not [name for name, _ in answer.headers if name.startswith("Access-Control")]
 
 
 def test_none_is_where_none_is_listed(client):
-    for answer in (client.options("/courses", headers={"Origin": APP}), client.get("/courses", headers={"Origin": APP})):
-        assert not [name for name, _ in answer.headers if name.startswith("Access-Control") or name == "Vary"]
+    for answer in (
+        client.options("/courses", headers={"Origin": APP}),
+        client.get("/courses", headers={"Origin": APP}),
+    ):
+        assert not [
+            name
+            for name, _ in answer.headers
+            if name.startswith("Access-Control") or name == "Vary"
+        ]
 
 
 def test_pages_load_and_run_nothing_of_others(client):
     for path in ("/docs", "/problems", "/problems/invalid"):
         policy = client.get(path).headers["Content-Security-Policy"]
-        assert {"default-src 'none'", "frame-ancestors 'none'", "base-uri 'none'", "form-action 'none'"} <= set(
-            policy.split("; ")
-        )
+        assert {
+            "default-src 'none'",
+            "frame-ancestors 'none'",
+            "base-uri 'none'",
+            "form-action 'none'",
+        } <= set(policy.split("; "))
         assert "http" not in policy
         assert "unsafe" not in policy or path != "/docs"
 
 
 def test_a_server_does_not_say_what_it_is(gunicorn):
-    for answer in (gunicorn.request("GET", "/courses"), gunicorn.request("GET", "/nowhere"), gunicorn.request("NO/HTTP", "/")):
+    for answer in (
+        gunicorn.request("GET", "/courses"),
+        gunicorn.request("GET", "/nowhere"),
+        gunicorn.request("NO/HTTP", "/"),
+    ):
         assert answer.headers["Server"] is None
         assert b"gunicorn" not in answer.body
     assert gunicorn.request("GET", "/courses").headers["X-Content-Type-Options"] == "nosniff"
@@ -66,7 +94,10 @@ def test_every_answer_says_who_may_keep_it(app, make_app, auth):
     """Seen to fail: with AUTH=open, and for what is public, nothing was said."""
     url = app.config["SQLALCHEMY_DATABASE_URI"].render_as_string(hide_password=False)
     client = make_app(url, auth=auth).test_client()
-    said = {path: client.get(path).headers["Cache-Control"] for path in ("/courses", "/students/1", "/metrics")}
+    said = {
+        path: client.get(path).headers["Cache-Control"]
+        for path in ("/courses", "/students/1", "/metrics")
+    }
     assert set(said.values()) == {"private, no-cache"}
     for path in ("/health/live", "/openapi.json", "/docs", "/problems", "/nowhere"):
         assert client.get(path).headers["Cache-Control"] == "no-cache"
@@ -80,12 +111,26 @@ def test_no_body_has_no_type(client, make):
 
 
 def test_the_address_of_the_next_page_is_one(client, make):
-    """RFC 8288 section 3 has a URI-Reference between < and >, and RFC 3986 has neither in one. Seen to fail: both stood in it."""
+    """RFC 8288 section 3 has a URI-Reference between < and >, and RFC 3986 has neither in one.
+    Seen to fail: both stood in it.
+    """
     course = make.course(name='a<b>"c d%|é')["id"]
     students = [make.student()["id"] for _ in range(2)]
-    assert client.post(f"/courses/{course}/students", json={"student_ids": students}).status_code == 201
+    assert (
+        client.post(f"/courses/{course}/students", json={"student_ids": students}).status_code
+        == 201
+    )
     path = '/courses/a<b>"c%20d%25|%C3%A9/students'
-    first = client.get("/", environ_overrides={"RAW_URI": f"{path}?limit=1", "PATH_INFO": path, "QUERY_STRING": "limit=1"})
+    first = client.get(
+        "/",
+        environ_overrides={
+            "RAW_URI": f"{path}?limit=1",
+            "PATH_INFO": path,
+            "QUERY_STRING": "limit=1",
+        },
+    )
     (address,) = re.fullmatch(r'<([!-~]+)>; rel="next"', first.headers["Link"]).groups()
-    assert re.fullmatch(r"/api/v1/[A-Za-z0-9._~/%:@!$&'()*+,;=-]+\?[A-Za-z0-9._~/%:@!$&'()*+,;=?-]+", address)
+    assert re.fullmatch(
+        r"/api/v1/[A-Za-z0-9._~/%:@!$&'()*+,;=-]+\?[A-Za-z0-9._~/%:@!$&'()*+,;=?-]+", address
+    )
     assert len({one["id"] for one in first.json + client.get(address).json}) == 2

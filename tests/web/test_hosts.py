@@ -1,4 +1,6 @@
-"""Open by default is for this machine: a page whose name leads here by DNS rebinding is not answered."""
+"""Open by default is for this machine: a page whose name leads here by DNS rebinding is not
+answered.
+"""
 
 from __future__ import annotations
 
@@ -6,16 +8,39 @@ import socket
 
 import pytest
 
-from tests.server import Gunicorn
+from devtools.gunicorn import Gunicorn
 from tests.web.problems import problem
 
 LOOPBACK = [
-    *("localhost", "LocalHost:8000", "localhost.", "app.localhost:8000", "127.0.0.1", "127.0.0.1:8000", "127.9.8.7:1"),
+    *(
+        "localhost",
+        "LocalHost:8000",
+        "localhost.",
+        "app.localhost:8000",
+        "127.0.0.1",
+        "127.0.0.1:8000",
+        "127.9.8.7:1",
+    ),
     *("[::1]", "[::1]:8000", ""),
 ]
 OTHERS = [
-    *("evil.example", "evil.example:8000", "127.0.0.1.evil.example", "localhost.evil.example", "notlocalhost", "x:8000"),
-    *("128.0.0.1", "10.0.0.1:8000", "[::2]", "[::ffff:10.0.0.1]", "0.0.0.0", "evil@localhost", "localhost,evil.example"),
+    *(
+        "evil.example",
+        "evil.example:8000",
+        "127.0.0.1.evil.example",
+        "localhost.evil.example",
+        "notlocalhost",
+        "x:8000",
+    ),
+    *(
+        "128.0.0.1",
+        "10.0.0.1:8000",
+        "[::2]",
+        "[::ffff:10.0.0.1]",
+        "0.0.0.0",
+        "evil@localhost",
+        "localhost,evil.example",
+    ),
     *("localhost:8000:80", "localhost/", " ", "a." * 3000, "127.0.0.1\tx"),
 ]
 
@@ -27,7 +52,9 @@ def test_the_names_of_this_machine_are_answered(client, host):
 
 @pytest.mark.parametrize("host", OTHERS)
 def test_other_names_are_not(client, make, host):
-    """Without the check every name is answered, and a page of evil.example reads and writes: seen to fail so."""
+    """Without the check every name is answered, and a page of evil.example reads and writes:
+    seen to fail so.
+    """
     make.student(name="Ada")
     for method, path in (
         ("GET", "/students"),
@@ -40,7 +67,12 @@ def test_other_names_are_not(client, make, host):
         assert problem(answer) == (421, "misdirected-request")
         assert "AUTH=open" in answer.json["detail"]
         assert "Ada" not in answer.text
-    assert problem(client.post("/courses", json={"name": "a", "level": "b"}, headers={"Host": host}))[0] == 421
+    assert (
+        problem(client.post("/courses", json={"name": "a", "level": "b"}, headers={"Host": host}))[
+            0
+        ]
+        == 421
+    )
     assert client.get("/courses").json == []
 
 
@@ -55,7 +87,10 @@ def test_other_names_are_not(client, make, host):
 )
 def test_the_name_in_an_absolute_target_counts(client, target, host, status):
     """RFC 9112 section 3.2.2: then Host says nothing."""
-    assert client.get("/", headers={"Host": host}, environ_overrides={"RAW_URI": target}).status_code == status
+    assert (
+        client.get("/", headers={"Host": host}, environ_overrides={"RAW_URI": target}).status_code
+        == status
+    )
 
 
 @pytest.mark.parametrize("auth", ["open", "required"])
@@ -76,11 +111,33 @@ def test_over_the_wire(new_database, tmp_path):
                 return int(wire.recv(65536).split()[1])
 
         assert status(b"GET /health/live HTTP/1.0") == 200
-        assert status(b"GET /health/live HTTP/1.1\r\nConnection: close\r\nHost: localhost:%d" % server.port) == 200
-        assert status(b"GET /health/live HTTP/1.1\r\nConnection: close\r\nHost: evil.example:%d" % server.port) == 421
-        assert status(b"GET http://evil.example/health/live HTTP/1.1\r\nConnection: close\r\nHost: localhost") == 421
-        assert status(b"GET /health/live HTTP/1.1\r\nHost: localhost\r\nHost: evil.example\r\nConnection: close") in (400, 421)
+        assert (
+            status(
+                b"GET /health/live HTTP/1.1\r\nConnection: close\r\nHost: localhost:%d"
+                % server.port
+            )
+            == 200
+        )
+        assert (
+            status(
+                b"GET /health/live HTTP/1.1\r\nConnection: close\r\nHost: evil.example:%d"
+                % server.port
+            )
+            == 421
+        )
+        assert (
+            status(
+                b"GET http://evil.example/health/live HTTP/1.1\r\nConnection: close\r\nHost: "
+                b"localhost"
+            )
+            == 421
+        )
+        assert status(
+            b"GET /health/live HTTP/1.1\r\nHost: localhost\r\nHost: evil.example\r\nConnection: "
+            b"close"
+        ) in (400, 421)
         assert status(b"nonsense") == 400
     assert (
-        "AUTH is not set: everybody on this machine may do everything, by its loopback names." in (tmp_path / "log").read_text()
+        "AUTH is not set: everybody on this machine may do everything, by its loopback names."
+        in (tmp_path / "log").read_text()
     )

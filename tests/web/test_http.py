@@ -1,4 +1,6 @@
-"""What HTTP's clients expect: tags and preconditions, HEAD and OPTIONS, request ids, and lines in the log."""
+"""What HTTP's clients expect: tags and preconditions, HEAD and OPTIONS, request ids, and lines
+in the log.
+"""
 
 from __future__ import annotations
 
@@ -33,10 +35,22 @@ def test_a_stale_tag_changes_nothing(client, thing, method):
     body = {} if method == "delete" else {"json": {"name": "Another"}}
     tag = client.get(path).headers["ETag"].strip('"')
     broken = (f"{tag}", f'"{tag}', f'""{tag}""', f'"a,{tag},b"', '"x", *', f'"{tag}" "{tag}"')
-    for stale in ('"0"', '"99-1"', tag.replace("-1", "-2"), "garbage", "", '"1x"', 'W/"0"', *broken):
+    for stale in (
+        '"0"',
+        '"99-1"',
+        tag.replace("-1", "-2"),
+        "garbage",
+        "",
+        '"1x"',
+        'W/"0"',
+        *broken,
+    ):
         answer = getattr(client, method)(path, headers={"If-Match": stale}, **body)
         assert problem(answer) == (412, "stale"), stale
-    assert problem(getattr(client, method)(path, headers={"If-None-Match": "*"}, **body)) == (412, "stale")
+    assert problem(getattr(client, method)(path, headers={"If-None-Match": "*"}, **body)) == (
+        412,
+        "stale",
+    )
     assert client.get(path).json == made
 
 
@@ -65,7 +79,10 @@ def test_a_version_is_not_promised_where_there_is_none(client, make):
         ("post", "/courses", {"name": "a", "level": "b"}),
         ("post", f"/courses/{course}/drop", {"student_ids": [student]}),
     ):
-        assert problem(getattr(client, method)(path, json=body, headers={"If-Match": '"1-1"'})) == (412, "stale")
+        assert problem(getattr(client, method)(path, json=body, headers={"If-Match": '"1-1"'})) == (
+            412,
+            "stale",
+        )
 
 
 def test_head_is_get_without_the_body(client, thing):
@@ -80,11 +97,21 @@ def test_options_tells_the_methods(client, thing):
     path, _ = thing
     answer = client.options(path)
     assert answer.status_code == 200
-    assert set(answer.headers["Allow"].split(", ")) == {"GET", "HEAD", "OPTIONS", "PUT", "PATCH", "DELETE"}
+    assert set(answer.headers["Allow"].split(", ")) == {
+        "GET",
+        "HEAD",
+        "OPTIONS",
+        "PUT",
+        "PATCH",
+        "DELETE",
+    }
 
 
 def test_a_sane_request_id_is_kept_and_another_made(client):
-    assert client.get("/courses", headers={"X-Request-ID": "abc-1.2_3"}).headers["X-Request-ID"] == "abc-1.2_3"
+    assert (
+        client.get("/courses", headers={"X-Request-ID": "abc-1.2_3"}).headers["X-Request-ID"]
+        == "abc-1.2_3"
+    )
     for insane in ("", "a b", 'a"b', "é", "x" * 129):
         made = client.get("/courses", headers={"X-Request-ID": insane}).headers["X-Request-ID"]
         assert re.fullmatch("[0-9a-f]{32}", made)
@@ -93,9 +120,15 @@ def test_a_sane_request_id_is_kept_and_another_made(client):
 
 
 def test_one_line_a_request_and_one_an_event(client, lines):
-    course = client.post("/courses", json={"name": "Secret name", "level": "x"}, headers={"X-Request-ID": "r1"}).json
+    course = client.post(
+        "/courses", json={"name": "Secret name", "level": "x"}, headers={"X-Request-ID": "r1"}
+    ).json
     event, request = lines()
-    assert (event["event"], event["course_id"], event["request_id"]) == ("course created", course["id"], "r1")
+    assert (event["event"], event["course_id"], event["request_id"]) == (
+        "course created",
+        course["id"],
+        "r1",
+    )
     assert request.pop("time").endswith("Z")
     assert request.pop("duration_ms") > 0
     assert request == {
@@ -117,7 +150,10 @@ def test_one_line_a_request_and_one_an_event(client, lines):
 
 
 def test_every_change_is_an_event_with_ids_only(client, make, lines):
-    student, course = make.student(name="Ada", email="ada@x.edu")["id"], make.course(name="Logic")["id"]
+    student, course = (
+        make.student(name="Ada", email="ada@x.edu")["id"],
+        make.course(name="Logic")["id"],
+    )
     client.patch(f"/students/{student}", json={"name": "Ada L."})
     client.patch(f"/courses/{course}", json={"level": "y"})
     client.post(f"/students/{student}/enroll", json={"course_ids": [course]})
@@ -144,7 +180,9 @@ def test_every_change_is_an_event_with_ids_only(client, make, lines):
         "student deleted",
     ]
     dropped = [line for line in logged if line["event"] == "student dropped"]
-    assert all((line["student_ids"], line["course_ids"]) == ([student], [course]) for line in dropped)
+    assert all(
+        (line["student_ids"], line["course_ids"]) == ([student], [course]) for line in dropped
+    )
     assert not re.search("Ada|ada@|Logic", json.dumps(logged))
 
 
@@ -158,12 +196,12 @@ def test_what_is_refused_is_no_event(client, make, lines):
 
 
 def test_the_unforeseen_is_logged_and_nothing_of_it_shown(app, lines, monkeypatch):
-    from course_management.courses import service
+    from course_management.courses import queries
 
     def broken(*_, **__):
         raise RuntimeError("the secret inside")
 
-    monkeypatch.setattr(service, "list_courses", broken)
+    monkeypatch.setattr(queries, "list_courses", broken)
     answer = app.test_client().get("/courses")
     assert problem(answer) == (500, "internal-error")
     assert "secret" not in answer.text
@@ -176,8 +214,21 @@ def test_every_problem_has_a_page(client):
     index = client.get("/problems").text
     codes = set(re.findall('href="/problems/([a-z-]+)"', index))
     assert {
-        *("invalid", "stale", "idempotency-key-reused", "service-unavailable", "malformed-json", "course-name-taken"),
-        *("student-email-taken", "external-id-taken", "course-has-students", "enrollment-not-found", "course-not-found"),
+        *(
+            "invalid",
+            "stale",
+            "idempotency-key-reused",
+            "service-unavailable",
+            "malformed-json",
+            "course-name-taken",
+        ),
+        *(
+            "student-email-taken",
+            "external-id-taken",
+            "course-has-students",
+            "enrollment-not-found",
+            "course-not-found",
+        ),
         *(
             "student-not-found",
             "internal-error",

@@ -8,9 +8,9 @@ from datetime import timedelta
 import pytest
 import sqlalchemy as sa
 
-from course_management.extensions import now
+from course_management.db.base import now
+from course_management.db.transaction import transaction
 from course_management.web.idempotency import IdempotencyKey
-from course_management.web.transaction import transaction
 from tests.web.problems import problem
 
 
@@ -25,7 +25,10 @@ def test_the_same_request_gets_the_same_answer(client):
     assert "Idempotent-Replayed" not in first.headers
     for path in ("/courses", "/api/v1/courses"):
         again = client.post(
-            path, data='{"level":"x",  "name":"Logic"}', content_type="application/json", headers={"Idempotency-Key": "k1"}
+            path,
+            data='{"level":"x",  "name":"Logic"}',
+            content_type="application/json",
+            headers={"Idempotency-Key": "k1"},
         )
         assert (again.status_code, again.data) == (201, first.data)
         assert again.headers["Idempotent-Replayed"] == "true"
@@ -35,14 +38,28 @@ def test_the_same_request_gets_the_same_answer(client):
 
 
 @pytest.mark.parametrize(
-    "path", ["/students/{s}/enroll", "/students/{s}/courses", "/courses/{c}/students", "/students", "/courses/{c}/drop"]
+    "path",
+    [
+        "/students/{s}/enroll",
+        "/students/{s}/courses",
+        "/courses/{c}/students",
+        "/students",
+        "/courses/{c}/drop",
+    ],
 )
 def test_every_post_takes_a_key(client, make, path):
     s, c = make.student()["id"], make.course()["id"]
     if "drop" in path:
         client.post(f"/courses/{c}/students", json={"student_ids": [s]})
-    fields = {"enroll": {"course_ids": [c]}, "courses": {"course_id": c}, "{s": {}, "drop": {"student_ids": [s]}}
-    body = fields.get(path.rpartition("/")[2]) or ({"student_ids": [s]} if path.startswith("/courses") else {"name": "Ada"})
+    fields = {
+        "enroll": {"course_ids": [c]},
+        "courses": {"course_id": c},
+        "{s": {},
+        "drop": {"student_ids": [s]},
+    }
+    body = fields.get(path.rpartition("/")[2]) or (
+        {"student_ids": [s]} if path.startswith("/courses") else {"name": "Ada"}
+    )
     first, again = (post(client, path.format(s=s, c=c), body, "k") for _ in range(2))
     assert (first.status_code, first.data) == (again.status_code, again.data)
     assert again.headers["Idempotent-Replayed"] == "true"
@@ -103,7 +120,9 @@ def test_at_the_same_moment_one_takes_effect(client, gunicorn):
     answers = []
 
     def go():
-        answers.append(gunicorn.request("POST", "/students", {"name": "Ada"}, {"Idempotency-Key": "k1"}))
+        answers.append(
+            gunicorn.request("POST", "/students", {"name": "Ada"}, {"Idempotency-Key": "k1"})
+        )
 
     threads = [threading.Thread(target=go) for _ in range(12)]
     for thread in threads:

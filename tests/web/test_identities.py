@@ -1,12 +1,14 @@
-"""Who may say who a student is: the attribute that sign-ins are recognised by takes a scope of its own."""
+"""Who may say who a student is: the attribute that sign-ins are recognised by takes a scope of
+its own.
+"""
 
 from __future__ import annotations
 
 import pytest
 
 from course_management.config import Oidc
+from tests.auth.issuer import AUDIENCE
 from tests.conftest import bearer
-from tests.issuer import AUDIENCE
 from tests.web.problems import problem
 
 ATTRIBUTES = [("external_id", "number", "e-1", "e-2"), ("email", "email", "ada@x.edu", "eve@x.edu")]
@@ -14,10 +16,14 @@ ATTRIBUTES = [("external_id", "number", "e-1", "e-2"), ("email", "email", "ada@x
 
 @pytest.fixture(params=ATTRIBUTES, ids=["external_id", "email"])
 def recognised(request, app, make_app, issuer):
-    """The attribute that sign-ins are recognised by, a value, another value, and a client of a service that goes by it."""
+    """The attribute that sign-ins are recognised by, a value, another value, and a client of a
+    service that goes by it.
+    """
     attribute, claim, one, other = request.param
     url = app.config["SQLALCHEMY_DATABASE_URI"].render_as_string(hide_password=False)
-    guarded = make_app(url, auth="required", oidc=Oidc(issuer.url, AUDIENCE, student=(attribute, claim)))
+    guarded = make_app(
+        url, auth="required", oidc=Oidc(issuer.url, AUDIENCE, student=(attribute, claim))
+    )
     return attribute, one, other, guarded.test_client()
 
 
@@ -36,15 +42,21 @@ def registrar(new_key):
 def refused(answer):
     assert problem(answer) == (403, "scope-missing")
     assert answer.json["scope"] == "identities:write"
-    assert 'error="insufficient_scope", scope="identities:write"' in answer.headers["WWW-Authenticate"]
+    assert (
+        'error="insufficient_scope", scope="identities:write"' in answer.headers["WWW-Authenticate"]
+    )
     return True
 
 
 def test_becoming_somebody_takes_its_own_scope(recognised, clerk, registrar, new_key, lines):
-    """Without the check the clerk makes itself a student with the registrar's number: seen to fail so."""
+    """Without the check the clerk makes itself a student with the registrar's number: seen to
+    fail so.
+    """
     attribute, one, other, client = recognised
     assert refused(client.post("/students", json={"name": "Eve", attribute: one}, headers=clerk))
-    assert [line["code"] for line in lines() if line["event"] == "access refused"] == ["scope-missing"]
+    assert [line["code"] for line in lines() if line["event"] == "access refused"] == [
+        "scope-missing"
+    ]
     made = client.post("/students", json={"name": "Ada", attribute: one}, headers=registrar)
     assert made.status_code == 201
     path = made.headers["Location"]
@@ -63,34 +75,53 @@ def test_all_else_takes_no_more_than_before(recognised, clerk, registrar):
     attribute, one, _, client = recognised
     nobody = client.post("/students", json={"name": "Ada", attribute: None}, headers=clerk)
     assert nobody.status_code == 201
-    assert client.patch(nobody.headers["Location"], json={attribute: None, "name": "A"}, headers=clerk).status_code == 200
-    path = client.post("/students", json={"name": "Bob", attribute: one}, headers=registrar).headers["Location"]
+    assert (
+        client.patch(
+            nobody.headers["Location"], json={attribute: None, "name": "A"}, headers=clerk
+        ).status_code
+        == 200
+    )
+    path = client.post(
+        "/students", json={"name": "Bob", attribute: one}, headers=registrar
+    ).headers["Location"]
     for change in ({"name": "Bo"}, {attribute: one}, {attribute: f" {one} ", "name": "B"}):
         assert client.patch(path, json=change, headers=clerk).status_code == 200
     other = {"email": "external_id", "external_id": "email"}[attribute]
     assert client.patch(path, json={other: "b@x.edu"}, headers=clerk).json[other] == "b@x.edu"
     assert client.delete(path, headers=clerk).status_code == 204
-    alone = client.post("/students", json={"name": "x"}, headers={"Authorization": registrar["Authorization"]})
+    alone = client.post(
+        "/students", json={"name": "x"}, headers={"Authorization": registrar["Authorization"]}
+    )
     assert alone.status_code == 201
 
 
 def test_saying_who_is_who_lets_nobody_in_alone(recognised, new_key):
     attribute, one, _, client = recognised
-    answer = client.post("/students", json={"name": "x", attribute: one}, headers=bearer(new_key("identities:write", name="i")))
+    answer = client.post(
+        "/students",
+        json={"name": "x", attribute: one},
+        headers=bearer(new_key("identities:write", name="i")),
+    )
     assert (problem(answer), answer.json["scope"]) == ((403, "scope-missing"), "students:write")
 
 
 @pytest.mark.parametrize("student", [None, ("id", "student")])
 def test_where_no_attribute_names_a_student_none_is_guarded(app, make_app, issuer, clerk, student):
     url = app.config["SQLALCHEMY_DATABASE_URI"].render_as_string(hide_password=False)
-    client = make_app(url, auth="required", oidc=Oidc(issuer.url, AUDIENCE, student=student)).test_client()
-    made = client.post("/students", json={"name": "x", "email": "x@x.edu", "external_id": "1"}, headers=clerk)
+    client = make_app(
+        url, auth="required", oidc=Oidc(issuer.url, AUDIENCE, student=student)
+    ).test_client()
+    made = client.post(
+        "/students", json={"name": "x", "email": "x@x.edu", "external_id": "1"}, headers=clerk
+    )
     assert made.status_code == 201
 
 
 def test_open_asks_nobody(app, make_app, issuer):
     url = app.config["SQLALCHEMY_DATABASE_URI"].render_as_string(hide_password=False)
-    client = make_app(url, auth="open", oidc=Oidc(issuer.url, AUDIENCE, student=("email", "email"))).test_client()
+    client = make_app(
+        url, auth="open", oidc=Oidc(issuer.url, AUDIENCE, student=("email", "email"))
+    ).test_client()
     made = client.post("/students", json={"name": "x", "email": "x@x.edu"})
     assert made.status_code == 201
     assert client.patch(made.headers["Location"], json={"email": "y@x.edu"}).status_code == 200

@@ -1,0 +1,56 @@
+"""Which of the tokens that an issuer signs are taken here: access tokens, and ID tokens that
+were issued to our audience.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+# By the header `typ`, a media type whose "application/" may be left out (RFC 7515, section 4.1.9):
+# a plain JWT, and an access token as RFC 9068 has it, whose section 4 refuses every other. Logout
+# tokens and security events have types of their own.
+_PLAIN, _ACCESS = "jwt", "at+jwt"
+
+# Claims that only ID tokens have (OpenID Connect Core 1.0, sections 2 and 3.3.2.11), and claims
+# that only access tokens have: RFC 9068 section 2.2, and two of Microsoft Entra ID.
+_OF_ID_TOKENS = {"nonce", "at_hash", "c_hash"}
+_OF_ACCESS_TOKENS = {"scope", "client_id", "scp", "azpacr"}
+
+
+def fault_of_kind(typ: str, claims: dict[str, Any], audience: str) -> str | None:
+    """What says that a token, though its issuer's, is not for its bearer to use here; None where
+    nothing does.
+
+    An access token is for `audience`, whichever client has asked for it: `azp` names that client.
+    An ID token is for the client that signed somebody in. Where it names `audience` beside that
+    client, the client could be here in that person's name.
+    """
+    kind = typ.lower().removeprefix("application/")
+    if kind not in (_PLAIN, _ACCESS):
+        return "its header typ: it must be JWT or at+jwt"
+    # OpenID Connect Back-Channel Logout 1.0, section 2.4; RFC 8417, section 2.2
+    if "events" in claims:
+        return "its claim events: it tells of an event, such as a logout, and lets nobody in"
+    if kind == _ACCESS or _is_access_token(claims):
+        return None
+    # OpenID Connect Core 1.0, section 3.1.3.7, rules 4 and 5.
+    audiences, party = claims["aud"], claims.get("azp")
+    if party is None and (isinstance(audiences, str) or all(one == audience for one in audiences)):
+        return None
+    if party != audience:
+        return (
+            "its claim azp: it is an ID token, and not issued to the audience of this "
+            "service; send an access token"
+        )
+    return None
+
+
+def _is_access_token(claims: dict[str, Any]) -> bool:
+    """Whether the claims are those of an access token. In doubt they are not: then the stricter
+    rules hold.
+    """
+    if isinstance(claims.get("typ"), str):  # Keycloak names the kind in a claim too: Bearer, ID
+        return bool(claims["typ"] == "Bearer")
+    return claims.keys().isdisjoint(_OF_ID_TOKENS) and not claims.keys().isdisjoint(
+        _OF_ACCESS_TOKENS
+    )

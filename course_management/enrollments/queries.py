@@ -1,0 +1,155 @@
+"""The lists of enrollments: a student's courses, a course's roster, and the record of both."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any, cast
+
+import sqlalchemy as sa
+
+from course_management.courses import queries as courses
+from course_management.courses.models import Course
+from course_management.db.base import Reader, among, connection_of
+from course_management.db.keyset import Condition, Listing, Page
+from course_management.enrollments.ledger import table
+from course_management.enrollments.models import WAITLISTED, EnrollmentEvent
+from course_management.students import queries as students
+from course_management.students.models import Student
+
+_shown: dict[str, sa.ColumnElement[Any]] = {
+    name: table.c[name] for name in ("enrolled_at", "state")
+}
+_filters: dict[str, Condition] = {"state": lambda value: table.c.state == value}
+
+COURSES_OF_STUDENT = Listing(
+    "courses of a student",
+    courses.COLUMNS | _shown,
+    table.join(Course.__table__),
+    courses.SORTS | {"id": table.c.course_id},
+    courses.FILTERS | _filters | {"student_id": lambda value: table.c.student_id == value},
+    frozenset({"student_id"}),
+)
+ROSTER = Listing(
+    "students of a course",
+    students.COLUMNS | _shown,
+    table.join(Student.__table__),
+    students.SORTS | {"id": table.c.student_id},
+    students.FILTERS | _filters | {"course_id": lambda value: table.c.course_id == value},
+    frozenset({"course_id"}),
+)
+
+_events = cast(sa.Table, EnrollmentEvent.__table__)
+HISTORY = Listing(
+    "history",
+    {
+        **{name: _events.c[name] for name in ("id", "at", "student_id", "course_id")},
+        "from": _events.c.from_state,
+        "to": _events.c.to_state,
+        **{name: _events.c[name] for name in ("why", "request_id", "actor")},
+    },
+    _events,
+    {"id": _events.c.id},
+    {
+        "student_id": lambda value: _events.c.student_id == value,
+        "course_id": lambda value: _events.c.course_id == value,
+    },
+    frozenset({"student_id", "course_id"}),
+)
+
+
+# By what the list shows: a student waits in few lines, so those before it are counted in each; a
+# roster shows much of one line, which is ranked once.
+_mine, _line = table.alias("mine"), table.alias("line")
+_ahead = sa.select(sa.func.count()).where(
+    _line.c.course_id == _mine.c.course_id,
+    _line.c.state == sa.literal_column(f"'{WAITLISTED}'"),
+    _line.c.ticket <= _mine.c.ticket,
+)
+_ranked = (
+    sa.select(table.c.student_id, sa.func.row_number().over(order_by=table.c.ticket).label("place"))
+    .where(table.c.course_id == sa.bindparam("course_id"), table.c.state == WAITLISTED)
+    .subquery()
+)
+_POSITIONS = {
+    "course_id": sa.select(_mine.c.course_id, _ahead.scalar_subquery().label("place")).where(
+        _mine.c.student_id == sa.bindparam("student_id"),
+        among(_mine.c.course_id, "ids"),
+        _mine.c.state == WAITLISTED,
+    ),
+    "student_id": sa.select(_ranked.c.student_id, _ranked.c.place).where(
+        among(_ranked.c.student_id, "ids")
+    ),
+}
+
+
+def list_courses_of(reader: Reader, student_id: int, **query: Any) -> Page:
+    """A page of the courses a student takes or waits for. Raises StudentNotFound."""
+    page = COURSES_OF_STUDENT.page(reader, **courses.folded(query), student_id=student_id)
+    if not page.items:  # asked last: a list with something in it has proved that its student exists
+        students.show_student(reader, student_id)
+    _add_positions(reader, page, "course_id", student_id=student_id)
+    return page
+
+
+def list_students_of(
+    reader: Reader, course: int | str, *, counted: bool = False, **query: Any
+) -> Page:
+    """A page of the students who take a course or wait for it; `counted`, with how many the filters
+    leave.
+
+    Raises CourseNotFound.
+    """
+    course_id = courses.get_course_id(reader, course)
+    filters = students.folded(query) | {"course_id": course_id}
+    page = ROSTER.page(reader, **filters)
+    if counted:
+        wanted = {name: value for name, value in filters.items() if name in ROSTER.filters}
+        page = replace(page, total=ROSTER.count(reader, **wanted))
+    if not page.items:
+        courses.show_course(reader, course_id)
+    _add_positions(reader, page, "student_id", course_id=course_id)
+    return page
+
+
+def student_history(
+    reader: Reader, student_id: int, seen_by: str | None = None, **query: Any
+) -> Page:
+    """A page of a student's moves, the newest first; of a deleted one too. Raises StudentNotFound.
+
+    Where it is `seen_by` the student itself, it does not tell who else had a hand in it: a seat may
+    come from another's drop.
+    """
+    page = HISTORY.page(reader, sort="-id", student_id=student_id, **query)
+    if not page.items and "cursor" not in query:
+        students.show_student(reader, student_id)
+    if seen_by is not None:
+        for event in page.items:
+            if event["actor"] != seen_by:
+                event.update(actor=None, request_id=None)
+    return page
+
+
+def course_history(reader: Reader, course: int | str, **query: Any) -> Page:
+    """A page of the moves in a course, the newest first; by its id, of a deleted one too. Raises
+    CourseNotFound.
+    """
+    course_id = courses.get_course_id(reader, course)
+    page = HISTORY.page(reader, sort="-id", course_id=course_id, **query)
+    if not page.items and "cursor" not in query:
+        courses.show_course(reader, course_id)
+    return page
+
+
+def _add_positions(reader: Reader, page: Page, other: str, **given: int) -> None:
+    """Give every item its `position`: its rank among the tickets of the line, 1 is next; None for
+    who has a seat.
+
+    One statement more, and only for a page on which somebody waits.
+    """
+    waiting = [item["id"] for item in page.items if item["state"] == WAITLISTED]
+    positions: dict[int, int] = {}
+    if waiting:
+        rows = connection_of(reader).execute(_POSITIONS[other], {"ids": waiting} | given)
+        positions = {row[0]: row.place for row in rows}
+    for item in page.items:
+        item["position"] = positions.get(item["id"])

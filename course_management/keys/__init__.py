@@ -1,1 +1,0 @@
-"""API keys: what machines identify themselves with."""

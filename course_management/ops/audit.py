@@ -1,0 +1,134 @@
+"""Recomputes every invariant of seats, lines and the record from the rows, and keeps the
+verdicts of the last runs.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Mapped, Session, mapped_column
+
+from course_management.db.base import BigId, Model, UTCDateTime, now
+
+MAX_EXAMPLES = 20  # violations shown of each
+MAX_RUNS = 100  # verdicts
+
+
+class AuditRun(Model):
+    """The verdict of one run of the auditor: when it ended, what it found, how long it took."""
+
+    __tablename__ = "audit_runs"
+    __table_args__ = ({"sqlite_autoincrement": True},)
+
+    id: Mapped[int] = mapped_column(BigId, sa.Identity(), primary_key=True)
+    at: Mapped[datetime] = mapped_column(UTCDateTime, default=now)
+    violations: Mapped[int] = mapped_column(sa.Integer)
+    duration_ms: Mapped[int] = mapped_column(sa.Integer)
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """An invariant, how many rows violate it, and the first of them in words."""
+
+    name: str
+    count: int
+    examples: list[str]
+
+
+_COUNTED = (
+    "SELECT c.id, c.capacity, c.seats_taken, c.waitlist_capacity, c.waitlisted, c.next_ticket, "
+    "coalesce(e.seats, 0) AS seats, coalesce(e.line, 0) AS line, e.promoted, e.first, e.last "
+    "FROM courses c LEFT JOIN (SELECT course_id, sum(CASE WHEN state = 'enrolled' THEN 1 ELSE 0 "
+    "END) AS seats, "
+    "sum(CASE WHEN state = 'waitlisted' THEN 1 ELSE 0 END) AS line, "
+    "max(CASE WHEN state = 'enrolled' THEN ticket END) AS promoted, "
+    "min(CASE WHEN state = 'waitlisted' THEN ticket END) AS first, max(ticket) AS last "
+    "FROM student_courses GROUP BY course_id) e ON e.course_id = c.id"
+)
+_FOLDED = (
+    "SELECT student_id, course_id, from_state, to_state, "
+    "lag(to_state) OVER (PARTITION BY student_id, course_id ORDER BY id) AS before, "
+    "row_number() OVER (PARTITION BY student_id, course_id ORDER BY id DESC) AS age FROM "
+    "enrollment_events"
+)
+
+# Name, query: it returns what violates the invariant; the columns of a violation are shown as `name
+# value`.
+INVARIANTS = (
+    (
+        "seats taken = enrolled rows, in every course with a capacity",
+        f"SELECT id AS course, seats_taken, seats AS enrolled FROM ({_COUNTED}) k "
+        "WHERE capacity IS NOT NULL AND seats_taken <> seats",
+    ),
+    (
+        "seats taken <= capacity",
+        f"SELECT id AS course, seats AS enrolled, capacity FROM ({_COUNTED}) k WHERE seats > "
+        "capacity",
+    ),
+    (
+        "no free seat beside somebody waiting",
+        f"SELECT id AS course, seats AS enrolled, capacity, line FROM ({_COUNTED}) k "
+        "WHERE line > 0 AND seats < coalesce(capacity, seats + 1)",
+    ),
+    (
+        "waitlisted = rows in line, within the capacity of the line",
+        f"SELECT id AS course, waitlisted, line, waitlist_capacity FROM ({_COUNTED}) k "
+        "WHERE waitlisted <> line OR line > waitlist_capacity",
+    ),
+    (
+        "tickets in order: who was promoted came before who waits, nobody has a ticket not yet "
+        "given",
+        f"SELECT id AS course, promoted, first, last, next_ticket FROM ({_COUNTED}) k "
+        "WHERE promoted >= first OR last >= next_ticket",
+    ),
+    (
+        "no two in line with one ticket",
+        "SELECT course_id AS course, ticket FROM student_courses WHERE state = 'waitlisted' "
+        "GROUP BY course_id, ticket HAVING count(*) > 1",
+    ),
+    (
+        "each event goes on from the one before",
+        f"SELECT student_id AS student, course_id AS course, before, from_state FROM ({_FOLDED}) f "
+        "WHERE coalesce(before, '') <> coalesce(from_state, '')",
+    ),
+    (
+        "the fold of the events = the enrollments",
+        "SELECT student, course, max(state) AS state, max(told) AS told FROM ("
+        "SELECT student_id AS student, course_id AS course, state, NULL AS told FROM "
+        "student_courses UNION ALL "
+        f"SELECT student_id, course_id, NULL, to_state FROM ({_FOLDED}) f WHERE age = 1 AND "
+        "to_state IS NOT NULL) both_ "
+        "GROUP BY student, course HAVING coalesce(max(state), '') <> coalesce(max(told), '')",
+    ),
+    (
+        "no enrollment without its student and its course",
+        "SELECT e.student_id AS student, e.course_id AS course FROM student_courses e "
+        "WHERE NOT EXISTS (SELECT 1 FROM students s WHERE s.id = e.student_id) "
+        "OR NOT EXISTS (SELECT 1 FROM courses c WHERE c.id = e.course_id)",
+    ),
+)
+
+
+def audit(session: Session) -> list[Finding]:
+    """Each invariant with what violates it, as of the session's snapshot. Writes nothing."""
+    findings = []
+    for name, query in INVARIANTS:
+        rows = session.execute(sa.text(query)).all()
+        examples = [
+            ", ".join(f"{column} {value}" for column, value in row._mapping.items())
+            for row in rows[:MAX_EXAMPLES]
+        ]
+        findings.append(Finding(name, len(rows), examples))
+    return findings
+
+
+def record(session: Session, findings: list[Finding], seconds: float) -> None:
+    """Append the verdict, and forget all but the last KEPT."""
+    run = AuditRun(
+        violations=sum(finding.count for finding in findings), duration_ms=round(seconds * 1000)
+    )
+    session.add(run)
+    session.flush()
+    session.execute(sa.delete(AuditRun).where(AuditRun.id <= run.id - MAX_RUNS))

@@ -1,0 +1,263 @@
+"""The commands: `flask --app wsgi check`, `audit`, `load-demo`, `forget-keys`, `api-keys`."""
+
+from __future__ import annotations
+
+import re
+import sys
+import time
+from collections.abc import Callable
+from datetime import timedelta
+from functools import wraps
+from typing import Any
+
+import click
+from flask import Flask, current_app
+from flask.cli import with_appcontext
+from sqlalchemy.exc import DBAPIError
+
+from course_management.auth import api_keys as keys
+from course_management.core.errors import Error
+from course_management.core.principal import ADMIN, SCOPES, Principal, granted
+from course_management.core.text import TooManyMarks, clean, has_control
+from course_management.db import integrity
+from course_management.db.transaction import transaction
+from course_management.ops import demo, health
+from course_management.ops.audit import audit as recount
+from course_management.ops.audit import record
+from course_management.telemetry.logs import log
+from course_management.web import access, idempotency
+from course_management.web.rendering import API_PREFIX
+
+OPERATOR = Principal("cli", granted([ADMIN]))
+LISTS = (
+    "/courses",
+    "/students",
+    "/courses/{course}/students",
+    "/students/{student_id}/courses",
+    "/courses/{course}/history",
+    "/students/{student_id}/history",
+)
+
+
+def command(name: str) -> Callable[[Callable[..., None]], click.Command]:
+    """A command of the app; where the database cannot be used it ends with one line."""
+
+    def decorate(function: Callable[..., None]) -> click.Command:
+        @wraps(function)
+        def run(**options: Any) -> None:
+            try:
+                function(**options)
+            except Error as error:
+                raise click.ClickException(error.detail) from None
+            except DBAPIError as error:
+                raise click.ClickException(
+                    f"The database refused: {integrity.reason(error)}"
+                ) from None
+
+        return click.command(name)(with_appcontext(run))
+
+    return decorate
+
+
+@command("check")
+def check() -> None:
+    """Whether this release can serve: readiness, then every list asked in-process. Exit 1 where
+    one fails.
+    """
+    checks = health.readiness()
+    log.setLevel("ERROR")  # what is asked here is shown here
+    results = [(name, found["ok"], found["detail"]) for name, found in checks.items()]
+    client = current_app.test_client()
+    ids = {"course": 1, "student_id": 1}
+    for route in LISTS:
+        began = time.perf_counter()
+        answer = client.get(
+            API_PREFIX + route.format(**ids),
+            query_string={"limit": 1},
+            environ_overrides={access.INTERNAL: OPERATOR},
+        )
+        took = f"{answer.status_code} in {(time.perf_counter() - began) * 1000:.0f} ms"
+        if answer.status_code == 200 and answer.json and route.count("/") == 1:
+            ids["course" if route == "/courses" else "student_id"] = answer.json[0]["id"]
+        # An empty database has no student and no course to ask the other lists of.
+        results.append(
+            (
+                f"GET {route}",
+                answer.status_code == 200 or (answer.status_code == 404 and "{" in route),
+                took,
+            )
+        )
+    for name, ok, detail in results:
+        click.echo(f"{'ok  ' if ok else 'FAIL'} {name}: {detail}")
+    if not all(ok for _, ok, _ in results):
+        sys.exit(1)
+
+
+@command("audit")
+def audit() -> None:
+    """Recompute every invariant of seats, lines and the record from the rows; changes none of
+    them. Exit 1 where one fails.
+    """
+    began = time.perf_counter()
+    with transaction(writing=False, snapshot=True, unhurried=True) as session:
+        findings = recount(session)
+    for finding in findings:
+        click.echo(
+            f"{'FAIL' if finding.count else 'ok  '} {finding.name}"
+            + (f": {finding.count}" if finding.count else "")
+        )
+        for example in finding.examples:
+            click.echo(f"       {example}")
+    try:
+        with transaction(writing=True) as session:
+            record(session, findings, time.perf_counter() - began)
+    except DBAPIError as error:
+        if not integrity.is_read_only(error):
+            raise
+        click.echo(
+            "This database takes no writes from here: the verdict is not recorded for /metrics.",
+            err=True,
+        )
+    if any(finding.count for finding in findings):
+        sys.exit(1)
+
+
+@command("load-demo")
+@click.option(
+    "--students",
+    type=click.IntRange(1, 10_000_000),
+    default=1000,
+    show_default=True,
+    help="How many students.",
+)
+@click.option(
+    "--courses",
+    type=click.IntRange(2, 1_000_000),
+    default=100,
+    show_default=True,
+    help="How many courses.",
+)
+@click.option(
+    "--each",
+    type=click.IntRange(0, 100),
+    default=5,
+    show_default=True,
+    help="How many courses each student takes.",
+)
+def load_demo(students: int, courses: int, each: int) -> None:
+    """Fill the database with plausible students, courses and enrollments."""
+    if each > courses // 2:
+        raise click.BadParameter(
+            "each student takes courses of the first half: at most COURSES / 2.",
+            param_hint="--each",
+        )
+    with click.progressbar(
+        length=courses + students * (1 + 2 * each), label="Loading", file=sys.stderr
+    ) as bar:
+        with transaction(writing=True, unhurried=True) as session:
+            demo.load(session, students, courses, each, bar.update)
+    with transaction(writing=True, unhurried=True) as session:
+        demo.analyze(session)
+    click.echo(f"{students} students, {courses} courses, {students * each} enrollments.")
+
+
+@command("forget-keys")
+def forget_keys() -> None:
+    """Remove the idempotency keys older than 24 hours. Run it daily."""
+    with transaction(writing=True, unhurried=True) as session:
+        count = idempotency.forget_old(session)
+    click.echo(f"Keys removed: {count}.")
+
+
+class Lifetime(click.ParamType[timedelta]):
+    """A number of minutes, hours or days: 30m, 12h, 90d."""
+
+    name = "time"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> timedelta:
+        found = re.fullmatch("([1-9][0-9]{0,4})([mhd])", value)
+        if not found:
+            self.fail("must be a number and m, h or d: 30m, 12h, 90d.", param, ctx)
+        return timedelta(**{{"m": "minutes", "h": "hours", "d": "days"}[found[2]]: int(found[1])})
+
+
+def _tell(token: str) -> None:
+    """Show a token, alone on standard output."""
+    click.echo("Keep this key now: it is not shown again, and not stored.", err=True)
+    click.echo(token)
+
+
+@command("create")
+@click.option(
+    "--name", required=True, help="Whose it is: shown in the log and the record, given once."
+)
+@click.option(
+    "--scope",
+    "scopes",
+    type=click.Choice(SCOPES),
+    multiple=True,
+    required=True,
+    help="What it may do; repeat it.",
+)
+@click.option(
+    "--expires",
+    type=Lifetime(),
+    help="How long it lives: 30m, 12h, 90d. Without: until it is revoked.",
+)
+def create_key(name: str, scopes: tuple[str, ...], expires: timedelta | None) -> None:
+    """Make a key; it is the last line of standard output."""
+    if not 0 < len(name.strip()) <= 100 or has_control(name):
+        raise click.BadParameter(
+            "must be 1 to 100 characters, none of them a control character.", param_hint="--name"
+        )
+    try:
+        name = clean(name)
+    except TooManyMarks as error:
+        raise click.BadParameter(str(error), param_hint="--name") from None
+    with transaction(writing=True) as session:
+        token = keys.create_key(session, name, scopes, expires)
+    _tell(token)
+
+
+@command("list")
+def list_keys() -> None:
+    """Every key with its id, name, scopes, dates and state; no secret."""
+    with transaction(writing=False) as session:
+        rows = [
+            (k.id, k.state, k.issued_at, k.expires_at, k.last_used_at, k.name, k.scopes)
+            for k in keys.list_keys(session)
+        ]
+    click.echo(f"{'id':<13}{'state':<9}{'issued':<18}{'expires':<18}{'last used':<18}name: scopes")
+    for key_id, state, *dates, name, scopes in rows:
+        shown = "".join(f"{f'{date:%Y-%m-%d %H:%M}' if date else '-':<18}" for date in dates)
+        click.echo(f"{key_id:<13}{state:<9}{shown}{name}: {scopes}")
+
+
+@command("revoke")
+@click.argument("key_id")
+def revoke_key(key_id: str) -> None:
+    """Have the key with this id refused, everywhere within a second."""
+    with transaction(writing=True) as session:
+        keys.revoke_key(session, key_id)
+
+
+@command("rotate")
+@click.argument("key_id")
+def rotate_key(key_id: str) -> None:
+    """Give the key with this id a new secret; the old one is dead within a second."""
+    with transaction(writing=True) as session:
+        token = keys.rotate_key(session, key_id)
+    _tell(token)
+
+
+api_keys = click.Group(
+    "api-keys", [create_key, list_keys, revoke_key, rotate_key], help="API keys: docs/access.md."
+)
+
+
+def init_app(app: Flask) -> None:
+    """Give `app` its commands."""
+    for one in (check, audit, load_demo, forget_keys, api_keys):
+        app.cli.add_command(one)

@@ -1,0 +1,104 @@
+"""GET /metrics: what was counted, and what the database knows."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from datetime import datetime
+from typing import NamedTuple
+
+import sqlalchemy as sa
+from flask import Response, current_app
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
+from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector
+from sqlalchemy.exc import SQLAlchemyError
+
+from course_management.db import transaction
+from course_management.db.integrity import reason
+from course_management.enrollments.models import WAITLISTED, StudentCourse
+from course_management.ops.audit import AuditRun
+from course_management.ops.health import readiness
+from course_management.telemetry.logs import log
+from course_management.telemetry.metrics import PREFIX, exposition
+
+# seconds for which what was read is not read again, however often it is asked for
+MAX_AGE_SECONDS = 1.0
+
+# The line's own index is read, not the courses: it costs by who waits, and a course's row keeps its
+# cheap updates.
+_WAITING = (
+    sa.select(sa.func.count())
+    .select_from(StudentCourse)
+    .where(StudentCourse.state == sa.literal_column(f"'{WAITLISTED}'"))
+)
+_LAST_AUDIT = (
+    sa.select(AuditRun.at, AuditRun.violations, AuditRun.duration_ms)
+    .order_by(AuditRun.id.desc())
+    .limit(1)
+)
+
+
+class Figures(NamedTuple):
+    """What the database knows; None is unknown."""
+
+    up: bool
+    ready: bool
+    waiting: int | None = None
+    audit: sa.Row[datetime, int, int] | None = None
+
+
+def metrics() -> Response:
+    """All figures in Prometheus' text format, whether or not the database answers."""
+    return Response(exposition(_Known(_figures())), content_type=CONTENT_TYPE_PLAIN_0_0_4)
+
+
+def _figures() -> Figures:
+    known: tuple[float, Figures] | None = current_app.extensions.get("figures")
+    if known is None or time.monotonic() - known[0] > MAX_AGE_SECONDS:
+        known = current_app.extensions["figures"] = (time.monotonic(), _read())
+    return known[1]
+
+
+def _read() -> Figures:
+    checks = readiness()
+    figures = Figures(
+        up=checks["database"]["ok"], ready=all(check["ok"] for check in checks.values())
+    )
+    if figures.ready:
+        try:
+            return transaction.read(
+                lambda connection: figures._replace(
+                    waiting=connection.scalar(_WAITING),
+                    audit=connection.execute(_LAST_AUDIT).first(),
+                )
+            )
+        except SQLAlchemyError as error:
+            log.warning("figures not read", extra={"reason": reason(error)})
+    return figures
+
+
+class _Known(Collector):
+    def __init__(self, figures: Figures) -> None:
+        self.figures = figures
+
+    def collect(self) -> Iterator[Metric]:
+        up, ready, waiting, audit = self.figures
+        yield _gauge("database_up", "Whether the database answers.", up)
+        yield _gauge("ready", "Whether the service can serve: as /health/ready says.", ready)
+        if waiting is not None:
+            yield _gauge("waitlisted", "Students in line, over all courses.", waiting)
+            last = audit.at.timestamp() if audit else 0
+            yield _gauge("audit_timestamp_seconds", "When the last audit ended; 0 is never.", last)
+        if audit:
+            yield _gauge(
+                "audit_violations", "Violations that the last audit found.", audit.violations
+            )
+            yield _gauge(
+                "audit_duration_seconds", "Time the last audit took.", audit.duration_ms / 1000
+            )
+
+
+def _gauge(name: str, text: str, value: float) -> GaugeMetricFamily:
+    return GaugeMetricFamily(PREFIX + name, text, value=value)

@@ -1,0 +1,82 @@
+"""Addresses: routing on the request target as it was sent, and the converters of ids and course
+names.
+
+WSGI hands over a decoded path, in which "Input%2FOutput" and "Input/Output" are the same. gunicorn
+and werkzeug also pass the undecoded target (RAW_URI): routing on that, and decoding each segment
+after it was matched, loses no name.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from typing import Any
+from urllib.parse import quote, unquote
+
+from flask import Flask
+from werkzeug.routing import BaseConverter
+
+from course_management.core import text
+from course_management.db.base import MAX_ID
+
+NO_ID = 0  # ids begin at 1: what cannot be an id is looked up as one that nobody has
+
+
+class RawPath:
+    """WSGI middleware: PATH_INFO becomes the path as the client encoded it."""
+
+    def __init__(self, app: Callable[..., Iterable[bytes]]) -> None:
+        self.app = app
+
+    def __call__(
+        self, environ: dict[str, Any], start_response: Callable[..., Any]
+    ) -> Iterable[bytes]:
+        target = environ.get("RAW_URI") or quote(environ.get("PATH_INFO", ""), encoding="latin-1")
+        if not target.startswith("/"):  # absolute form (RFC 9112 section 3.2.2), or "*"
+            target = "/" + re.sub("^[a-z]+://[^/?]*/?", "", target, flags=re.IGNORECASE)
+        path = target.partition("?")[0].partition("#")[0]
+        environ["PATH_INFO"] = path.removeprefix(environ.get("SCRIPT_NAME", ""))
+        return self.app(environ, start_response)
+
+
+def as_id(segment: str) -> int:
+    """The id that a path segment spells, or NO_ID."""
+    return (
+        int(segment)
+        if re.fullmatch("[1-9][0-9]{0,18}", segment) and int(segment) <= MAX_ID
+        else NO_ID
+    )
+
+
+class IdConverter(BaseConverter):
+    """A path segment that names a row by its id."""
+
+    def to_python(self, value: str) -> int:
+        return as_id(value)
+
+
+class CourseConverter(BaseConverter):
+    """A path segment that names a course, as it was sent: routing comes before access, and looks
+    at no text of a stranger's.
+    """
+
+
+def as_course(segment: str) -> int | str:
+    """The course that a path segment names: ASCII digits are its id, anything else is its name;
+    NO_ID for what no course has.
+    """
+    try:
+        name = unquote(segment, errors="strict")
+        cleaned = text.clean(name)
+    except (UnicodeDecodeError, text.TooLong, text.TooManyMarks):
+        return NO_ID
+    if re.fullmatch("[0-9]+", name):
+        return as_id(name)
+    return NO_ID if text.has_control(name) else cleaned
+
+
+def init_app(app: Flask) -> None:
+    """Have `app` route on undecoded paths, with the converters `id` and `course`."""
+    app.wsgi_app = RawPath(app.wsgi_app)  # type: ignore[method-assign]  # the way Flask documents
+    app.url_map.merge_slashes = False  # "a//b" is not "a/b"
+    app.url_map.converters |= {"id": IdConverter, "course": CourseConverter}

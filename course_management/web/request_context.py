@@ -1,0 +1,107 @@
+"""The life of a request: its id, its place in a trace, its line in the log, and that it is
+counted.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+import time
+from collections.abc import Iterable
+from contextvars import ContextVar
+from functools import cache, partial
+from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
+
+from flask import Flask, Request, Response, request
+
+from course_management.telemetry import metrics
+from course_management.telemetry.logs import NO_TRACE, actor, info, log, request_id, trace
+
+METRICS = "/metrics"
+# in the WSGI environment: the bytes that were read as the request's body
+BODY = "course_management.body"
+
+_began: ContextVar[float] = ContextVar("began")  # seconds of `time.perf_counter`
+
+_SANE = re.compile("[A-Za-z0-9._:/+=-]{1,128}")
+# traceparent (W3C Trace Context, section 3.2): what follows the flags is for versions to come.
+_TRACE = re.compile(
+    "(?:(00)|(?!00|ff)[0-9a-f]{2})-(?!0{32})(?P<trace_id>[0-9a-f]{32})-(?!0{16})(?P<span_id>[0-9a-f]{16})-[0-9a-f]{2}(?(1)|(?:-.*)?)"
+)
+
+
+def init_app(app: Flask, slow_ms: int, *, proxy: bool) -> None:
+    """Give every request of `app` an id; log and count it when it is answered, and say so if it
+    took `slow_ms` or more.
+
+    Behind a `proxy` it is the proxy who says who the client is.
+    """
+    app.before_request(_begin)
+    app.after_request(partial(_end, slow_ms, "HTTP_X_FORWARDED_FOR" if proxy else "REMOTE_ADDR"))
+    # the way Flask documents
+    app.wsgi_app = _in_flight(app.wsgi_app)  # type: ignore[method-assign, assignment]
+
+
+def _in_flight(app: WSGIApplication) -> WSGIApplication:
+    """WSGI middleware: count who is being served, but not who comes to ask how many."""
+    in_flight = metrics.metrics().in_flight
+
+    def count(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        if environ["PATH_INFO"] == METRICS:
+            return app(environ, start_response)
+        in_flight.inc()
+        try:
+            return app(environ, start_response)
+        finally:
+            in_flight.dec()
+
+    return count
+
+
+def current() -> Request:
+    """The request itself: `flask.request` looks for it anew at each attribute, a microsecond
+    each, twenty times a request.
+    """
+    # of werkzeug's LocalProxy
+    return request._get_current_object()  # type: ignore[attr-defined, no-any-return]
+
+
+@cache
+def template(rule: str) -> str:
+    """A werkzeug rule as an OpenAPI path, without the mount."""
+    return re.sub("<(?:[a-z]+:)?([a-z_]+)>", r"{\1}", rule).removeprefix("/api/v1")
+
+
+def _begin() -> None:
+    request = current()
+    sent = request.environ.get("HTTP_X_REQUEST_ID", "")
+    request_id.set(sent if _SANE.fullmatch(sent) else f"{random.getrandbits(128):032x}")
+    actor.set("")
+    caller = request.environ.get("HTTP_TRACEPARENT")
+    parent = _TRACE.fullmatch(caller) if caller else None
+    trace.set(
+        {"trace_id": parent["trace_id"], "span_id": parent["span_id"]} if parent else NO_TRACE
+    )
+    _began.set(time.perf_counter())
+
+
+def _end(slow_ms: int, client: str, answer: Response) -> Response:
+    request = current()
+    answer.headers.add("X-Request-ID", request_id.get())
+    answer.headers.add("X-Content-Type-Options", "nosniff")
+    # As OpenAPI writes it: `/courses/{course}`; None where nothing matched.
+    address = template(request.url_rule.rule) if request.url_rule else None
+    method, status, seconds = request.method, answer.status_code, time.perf_counter() - _began.get()
+    metrics.count_request(method, address, status, seconds)
+    fields = {
+        "method": method,
+        "route": address,
+        "status": status,
+        "duration_ms": round(seconds * 1000, 3),
+        # the last is the proxy's own word
+        "client": request.environ.get(client, "").rpartition(",")[2].strip() or None,
+    }
+    info("request", **fields)
+    if seconds * 1000 >= slow_ms:
+        log.warning("slow request", extra=fields)
+    return answer

@@ -1,0 +1,139 @@
+"""The service as it is served: gunicorn in a process of its own, and a client of it over one
+connection.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from devtools.postgres import free_port
+
+ROOT = Path(__file__).parent.parent
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came back."""
+
+    status: int
+    headers: http.client.HTTPMessage
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+
+class Gunicorn:
+    """`gunicorn wsgi:app` with the settings given, from entering the block to leaving it."""
+
+    def __init__(self, env: dict[str, str], log: Path) -> None:
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.env = {
+            **os.environ,
+            "HOST": "127.0.0.1",
+            "PORT": str(self.port),
+            "AUTH": "open",
+            **env,
+        }
+        self.log = log
+
+    def __enter__(self) -> Gunicorn:
+        program = [str(Path(sys.executable).parent / "gunicorn"), "wsgi:app"]
+        with self.log.open("wb") as log:
+            self.process = subprocess.Popen(
+                program, cwd=ROOT, env=self.env, stdout=log, stderr=subprocess.STDOUT
+            )
+        deadline = time.monotonic() + 30
+        while True:
+            try:
+                assert self.request("GET", "/health/live").status == 200
+                return self
+            except OSError:
+                assert self.process.poll() is None, self.log.read_text()
+                assert time.monotonic() < deadline, self.log.read_text()
+                time.sleep(0.05)
+
+    def __exit__(self, *_: object) -> None:
+        self.process.send_signal(signal.SIGTERM)
+        self.process.wait(30)
+
+    def request(
+        self, method: str, target: str, body: Any = None, headers: dict[str, str] | None = None
+    ) -> Answer:
+        """One request over a connection of its own; `target` goes out as it stands."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
+        try:
+            return send(connection, method, target, body, headers)
+        finally:
+            connection.close()
+
+    def workers(self) -> set[int]:
+        """The process ids of the workers."""
+        return {
+            int(pid)
+            for pid in Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
+            .read_text()
+            .split()
+        }
+
+
+def eventually(read: Callable[[], Any], wanted: Any) -> None:
+    """Wait until `read` returns what is wanted."""
+    deadline = time.monotonic() + 10
+    while (found := read()) != wanted and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert found == wanted
+
+
+def crowd(port: int, requests: list[tuple[Any, ...]], connections: int) -> list[Answer]:
+    """Send the requests over so many connections at once; their answers in the order of the
+    requests.
+    """
+    answers: list[Answer | None] = [None] * len(requests)
+    todo = iter(range(len(requests)))
+    gate = threading.Barrier(connections)
+
+    def work() -> None:
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=120)
+        gate.wait()
+        for i in todo:  # a range iterator is safe to share: next() of it is one step
+            answers[i] = send(connection, *requests[i])
+        connection.close()
+
+    threads = [threading.Thread(target=work) for _ in range(connections)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return [answer for answer in answers if answer is not None]
+
+
+def send(
+    connection: http.client.HTTPConnection,
+    method: str,
+    target: str,
+    body: Any = None,
+    headers: dict[str, str] | None = None,
+) -> Answer:
+    """One request over `connection`; a body that is not bytes goes out as JSON."""
+    if body is not None and not isinstance(body, bytes):
+        body, headers = (
+            json.dumps(body).encode(),
+            {"Content-Type": "application/json", **(headers or {})},
+        )
+    connection.request(method, target, body, headers or {})
+    answer = connection.getresponse()
+    return Answer(answer.status, answer.headers, answer.read())

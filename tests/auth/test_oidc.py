@@ -1,0 +1,353 @@
+"""Tokens of a real issuer over HTTP, with real keys: which are taken, whom they name, and what
+the issuer's outage does.
+"""
+
+from __future__ import annotations
+
+import base64
+import hmac
+import json
+import time
+
+import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+from joserfc import jwt
+from joserfc.jwk import ECKey, RSAKey
+
+from course_management.auth import jwks as issuer_module
+from course_management.auth import oidc
+from course_management.config import Oidc
+from tests.auth.issuer import AUDIENCE, Issuer
+from tests.conftest import bearer
+from tests.web.problems import problem
+
+REGISTRAR = {"realm_access": {"roles": ["registrar", "unheard of", 7]}}
+
+
+@pytest.fixture
+def ask(guarded):
+    """Sends a token with GET /students, which a registrar may; the status, or the problem."""
+    client = guarded.test_client()
+
+    def go(token, path="/students"):
+        answer = client.get(path, headers=bearer(token))
+        return answer.status_code if answer.status_code == 200 else problem(answer)
+
+    return go
+
+
+def b64(value):
+    return base64.urlsafe_b64encode(json.dumps(value).encode()).rstrip(b"=").decode()
+
+
+def test_a_token_that_holds(ask, issuer):
+    assert ask(issuer.token(**REGISTRAR)) == 200
+    assert ask(issuer.token(**REGISTRAR, aud=["another", AUDIENCE], scope="openid")) == 200
+    now = int(time.time())
+    # clocks differ
+    for claims in (
+        {"exp": now - 20},
+        {"nbf": now + 20},
+        {"iat": now + 20},
+        {"nbf": None, "iat": None},
+    ):
+        assert ask(issuer.token(**REGISTRAR, **claims)) == 200, claims
+    assert ask(issuer.token(**REGISTRAR, header={"x-ours": 1, "typ": "at+jwt"})) == 200
+
+
+@pytest.mark.parametrize(
+    ("claims", "says"),
+    [
+        ({"exp": 1_800_000_000 - 10**9}, "claim exp: expired token"),
+        ({"exp": "soon"}, "claim exp: invalid claim"),
+        ({"exp": None}, "claim exp: missing claim"),
+        ({"exp": float("nan")}, "claim exp: invalid claim"),
+        ({"nbf": 10**11}, "claim nbf: invalid claim"),
+        ({"iat": 10**11}, "claim iat: invalid claim"),
+        ({"aud": "another"}, "claim aud: invalid claim"),
+        ({"aud": ["another"]}, "claim aud: invalid claim"),
+        ({"aud": None}, "claim aud: missing claim"),
+        ({"iss": "https://evil.example"}, "claim iss: invalid claim"),
+        ({"iss": None}, "claim iss: missing claim"),
+        ({"sub": None}, "claim sub: missing claim"),
+        ({"sub": 7}, "claim sub: invalid claim"),
+        ({"sub": "x" * 256}, "claim sub: 1 to 255 characters"),
+        ({"sub": "a\x00b"}, "claim sub: 1 to 255 characters"),
+    ],
+)
+def test_claims_that_do_not_hold(guarded, issuer, claims, says):
+    answer = guarded.test_client().get(
+        "/students", headers=bearer(issuer.token(**REGISTRAR, **claims))
+    )
+    assert problem(answer) == (401, "token-invalid")
+    assert says in answer.json["detail"]
+
+
+def test_expired_beyond_the_skew_of_clocks(ask, issuer):
+    now = int(time.time())
+    assert ask(issuer.token(**REGISTRAR, exp=now - oidc.LEEWAY_SECONDS - 1)) == (
+        401,
+        "token-invalid",
+    )
+    assert ask(issuer.token(**REGISTRAR, nbf=now + oidc.LEEWAY_SECONDS + 5)) == (
+        401,
+        "token-invalid",
+    )
+
+
+def test_signatures_that_prove_nothing(ask, issuer):
+    """With all of ALGORITHMS allowed in place of the setting, the one not listed is taken: seen
+    to fail so.
+    """
+    good = issuer.token(**REGISTRAR)
+    header, payload, signature = good.split(".")
+    claims = jwt.decode(good, issuer.keys[0]).claims
+    stranger = RSAKey.generate_key(2048, {"kid": "first"})
+    symmetric = f"{b64({'alg': 'HS256', 'kid': 'first'})}.{payload}"
+    mac = hmac.digest(issuer.keys[0].as_pem(private=False), symmetric.encode(), "sha256")
+    tokens = {
+        "none": f"{b64({'alg': 'none', 'kid': 'first'})}.{payload}.",
+        "none, in capitals": f"{b64({'alg': 'NONE'})}.{payload}.",
+        "HS256 with the public "
+        "key": f"{symmetric}.{base64.urlsafe_b64encode(mac).rstrip(b'=').decode()}",
+        "an algorithm not listed": jwt.encode(
+            {"alg": "PS256", "kid": "first"}, claims, issuer.keys[0], algorithms=["PS256"]
+        ),
+        "another's key under a known id": jwt.encode(
+            {"alg": "RS256", "kid": "first"}, claims, stranger
+        ),
+        "its own key in the header": jwt.encode(
+            {"alg": "RS256", "jwk": stranger.as_dict(private=False)}, claims, stranger
+        ),
+        "no signature": f"{header}.{payload}.",
+        "another payload": f"{header}.{b64(claims | {'sub': 'somebody else'})}.{signature}",
+    }
+    for kind, token in tokens.items():
+        assert ask(token) == (401, "token-invalid"), kind
+    assert ask(good) == 200
+
+
+@settings(
+    max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None
+)
+@given(
+    parts=st.lists(
+        st.text(max_size=30)
+        | st.binary(max_size=30).map(lambda b: base64.urlsafe_b64encode(b).decode()),
+        max_size=5,
+    )
+)
+@example(parts=["", "", ""])
+@example(parts=[b64([]), "e30", "x"])
+@example(parts=[b64({"alg": ["RS256"]}), "e30", "x"])
+@example(parts=[b64({"alg": "RS256", "kid": {"a": 1}}), "e30", "x"])
+@example(parts=[b64({"alg": "RS256", "crit": ["b64"], "b64": False}), "e30", "x"])
+def test_nonsense_is_refused_and_never_a_500(ask, parts):
+    token = ".".join(parts).encode("latin-1", "ignore").decode("latin-1")
+    assert ask("".join(c for c in token if c.isprintable()) or "x")[0] == 401
+
+
+def test_roles_grant_scopes_and_unknown_ones_nothing(ask, issuer):
+    assert ask(issuer.token(realm_access={"roles": "registrar head"})) == 200
+    for roles in (
+        {},
+        {"realm_access": {"roles": ["admin", "students:read"]}},
+        {"realm_access": ["registrar"]},
+        {"realm_access": None},
+    ):
+        assert ask(issuer.token(**roles)) == (403, "scope-missing"), roles
+    assert ask(issuer.token(**{"realm_access.roles": ["head"]})) == 200
+
+
+@pytest.mark.parametrize(
+    ("by", "claims", "found"),
+    [
+        ("external_id=number", {"number": "100"}, True),
+        ("external_id=number", {"number": 100}, True),
+        ("external_id=number", {"number": "1"}, False),
+        ("external_id=number", {"number": "1\x00"}, False),
+        ("external_id=number", {"number": ["100"]}, False),
+        ("external_id=number", {}, False),
+        ("external_id=profile.number", {"profile": {"number": "100"}}, True),
+        ("id=student", {"student": "{id}"}, True),
+        ("id=student", {"student": True}, False),
+        ("id=student", {"student": "9" * 30}, False),
+        ("id=student", {"student": "٣"}, False),
+        ("email=email", {"email": "ADA@x.edu", "email_verified": True}, True),
+        ("email=email", {"email": "ada@x.edu"}, False),
+        ("email=email", {"email": "ada@x.edu", "email_verified": "true"}, False),
+        ("email=email", {"email": "ada@x.edu", "email_verified": False}, False),
+        ("email=email", {"email": "\ud800", "email_verified": True}, False),
+    ],
+)
+def test_a_token_names_its_student(app, make, make_app, issuer, by, claims, found):
+    student = make.student(external_id="100", email="ada@x.edu")["id"]
+    url = app.config["SQLALCHEMY_DATABASE_URI"].render_as_string(hide_password=False)
+    guarded = make_app(
+        url, auth="required", oidc=Oidc(issuer.url, AUDIENCE, student=tuple(by.split("=")))
+    )
+    claims = {
+        name: value.replace("{id}", str(student)) if isinstance(value, str) else value
+        for name, value in claims.items()
+    }
+    answer = guarded.test_client().get(
+        f"/students/{student}", headers=bearer(issuer.token(**claims))
+    )
+    assert answer.status_code == (200 if found else 403)
+
+
+def test_a_token_is_looked_at_once(guarded, issuer, make, statements):
+    """Neither the database nor the issuer is asked again, of a good token or of a bad one."""
+    student, client = make.student(external_id="100")["id"], guarded.test_client()
+    good, bad = issuer.token(number="100"), issuer.token(number="100", aud="another")
+    assert client.get(f"/students/{student}", headers=bearer(good)).status_code == 200
+    issuer.asked.clear()
+    with statements(guarded) as sent:
+        for _ in range(5):
+            assert problem(client.get("/students", headers=bearer(good))) == (403, "scope-missing")
+            assert problem(client.get("/students", headers=bearer(bad))) == (401, "token-invalid")
+    assert (sent, issuer.asked) == ([], [])
+
+
+def test_a_known_token_expires_all_the_same(ask, issuer):
+    token = issuer.token(**REGISTRAR, exp=time.time() - oidc.LEEWAY_SECONDS + 1.5)
+    assert ask(token) == 200
+    began = time.monotonic()
+    while ask(token) == 200:
+        assert time.monotonic() - began < 3
+    assert ask(token) == (401, "token-invalid")
+
+
+def test_the_student_a_token_names_is_looked_up_again_after_a_while(
+    guarded, issuer, make, client, monkeypatch
+):
+    monkeypatch.setattr(oidc, "REMEMBERED", 0.0)
+    student, me, token = (
+        make.student(external_id="100")["id"],
+        guarded.test_client(),
+        issuer.token(number="100"),
+    )
+    assert me.get(f"/students/{student}", headers=bearer(token)).status_code == 200
+    client.patch(f"/students/{student}", json={"external_id": "101"})
+    assert me.get(f"/students/{student}", headers=bearer(token)).status_code == 403
+
+
+def test_only_so_many_tokens_are_remembered(monkeypatch):
+    monkeypatch.setattr(oidc, "MOST", 3)
+    recent = oidc.ExpiringCache()
+    for i in range(5):
+        recent.put(bytes([i]), i, time.time() + 60)
+    assert [recent.get(bytes([i])) for i in range(5)] == [None, None, 2, 3, 4]
+
+
+@pytest.fixture
+def own():
+    """An issuer of one's own."""
+    made = Issuer()
+    yield made
+    made.stop()
+
+
+@pytest.fixture
+def at_own(app, make_app, own):
+    """Asks a service that trusts the issuer `own`."""
+    url = app.config["SQLALCHEMY_DATABASE_URI"].render_as_string(hide_password=False)
+    oidc_ = Oidc(own.url, AUDIENCE, ("RS256", "ES256"), "roles", (("r", ("students:read",)),))
+    client = make_app(url, auth="required", oidc=oidc_).test_client()
+
+    def go(token):
+        answer = client.get("/students", headers=bearer(token))
+        return answer.status_code if answer.status_code == 200 else problem(answer)
+
+    return go
+
+
+def test_a_new_key_of_the_issuer_is_fetched_but_not_for_every_unknown_one(at_own, own, monkeypatch):
+    assert at_own(own.token(roles=["r"])) == 200
+    own.keys = [ECKey.generate_key("P-256", {"kid": "second"}), own.keys[0]]
+    rotated = {"roles": ["r"], "header": {"alg": "ES256"}}
+    # the keys were fetched a moment ago
+    assert at_own(own.token(**rotated)) == (401, "token-invalid")
+    monkeypatch.setattr(issuer_module, "PAUSE", 0.0)
+    assert at_own(own.token(**rotated, jti="again")) == 200
+    assert at_own(own.token(own.keys[1], roles=["r"], jti="the old key")) == 200
+    monkeypatch.setattr(issuer_module, "PAUSE", 10.0)
+    own.asked.clear()
+    stranger = RSAKey.generate_key(2048)
+    for i in range(50):
+        assert at_own(own.token(stranger, header={"kid": f"unknown {i}"}, roles=["r"])) == (
+            401,
+            "token-invalid",
+        )
+    assert own.asked == []
+
+
+def test_a_key_taken_away_is_refused(at_own, own, monkeypatch):
+    token = own.token(roles=["r"])
+    assert at_own(token) == 200
+    own.keys = [RSAKey.generate_key(2048, {"kid": "second"})]
+    for name, value in (("PAUSE", 0.0), ("FRESH", 0.0)):
+        monkeypatch.setattr(issuer_module, name, value)
+    monkeypatch.setattr(oidc, "REMEMBERED", 0.0)
+    assert at_own(own.token(own.keys[0], roles=["r"])) == 200
+    assert at_own(own.token(RSAKey.generate_key(2048, {"kid": "first"}), roles=["r"])) == (
+        401,
+        "token-invalid",
+    )
+
+
+def test_the_issuer_is_away(at_own, own, monkeypatch):
+    """Tokens go on being taken by the keys last had; where none were had, the answer is 503 and
+    not 401.
+    """
+    monkeypatch.setattr(issuer_module, "PAUSE", 0.0)
+    own.stop()
+    assert at_own(own.token(roles=["r"])) == (503, "service-unavailable")
+    own.start()
+    assert at_own(own.token(roles=["r"])) == 200
+    own.stop()
+    monkeypatch.setattr(issuer_module, "FRESH", 0.0)
+    assert at_own(own.token(roles=["r"], jti="while it is away")) == 200
+    monkeypatch.setattr(issuer_module, "STALE", 0.0)
+    assert at_own(own.token(roles=["r"], jti="a day later")) == (503, "service-unavailable")
+    own.start()
+    monkeypatch.undo()
+
+
+def test_an_issuer_that_leads_elsewhere_is_not_followed(at_own, own):
+    """With urllib's own way with redirects the keys are fetched from elsewhere: seen to fail so."""
+    elsewhere = Issuer()
+    elsewhere.keys, elsewhere.documents = own.keys, own.documents
+    own.elsewhere = elsewhere.url
+    assert at_own(own.token(roles=["r"])) == (503, "service-unavailable")
+    assert elsewhere.asked == []
+    elsewhere.stop()
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        {
+            "/.well-known/openid-configuration": {
+                "issuer": "https://evil.example",
+                "jwks_uri": "https://evil.example/keys",
+            }
+        },
+        {
+            "/.well-known/openid-configuration": {
+                "issuer": "URL",
+                "jwks_uri": "http://evil.example/keys",
+            }
+        },
+        {"/.well-known/openid-configuration": {"issuer": "URL"}},
+        {"/.well-known/openid-configuration": []},
+        {"/keys": {"keys": []}},
+        {"/keys": {"keys": [{"kty": "RSA"}, None, "x"]}},
+        {"/keys": None},
+    ],
+)
+def test_documents_that_are_none_are_no_keys(at_own, own, monkeypatch, broken):
+    documents = json.loads(json.dumps(own.documents() | broken).replace('"URL"', f'"{own.url}"'))
+    monkeypatch.setattr(own, "documents", lambda: documents)
+    assert at_own(own.token(roles=["r"])) == (503, "service-unavailable")

@@ -1,0 +1,244 @@
+"""How the threads of a worker take requests: the cases in which a server of our own could lose
+one.
+"""
+
+from __future__ import annotations
+
+import http.client
+import re
+import signal
+import socket
+import stat
+import threading
+import time
+from contextlib import closing
+from pathlib import Path
+
+import psycopg2
+import pytest
+from flask_migrate import upgrade
+
+from devtools.gunicorn import Gunicorn, eventually, send
+
+
+@pytest.fixture
+def small(new_database, make_app, tmp_path):
+    """One worker of two threads, on PostgreSQL."""
+    url = new_database("postgresql")
+    with make_app(url).app_context():
+        upgrade()
+    with Gunicorn(
+        {"DATABASE_URL": url, "WEB_CONCURRENCY": "1", "THREADS": "2", "KEEPALIVE": "2"},
+        log=tmp_path / "log",
+    ) as server:
+        server.database = url
+        yield server
+
+
+def dial(server):
+    return socket.create_connection(("127.0.0.1", server.port), timeout=30)
+
+
+def locked_student(server):
+    """A student's id, and the connection of somebody who holds a lock on the row until it is
+    closed.
+    """
+    student = server.request("POST", "/students", {"name": "Ada"}).json["id"]
+    locker = psycopg2.connect(server.database.replace("+psycopg2", ""))
+    locker.cursor().execute("SELECT 1 FROM students FOR UPDATE")
+    return student, locker
+
+
+def read(wire):
+    """What comes until the other side closes."""
+    parts = []
+    while part := wire.recv(65536):
+        parts.append(part)
+    return b"".join(parts)
+
+
+def test_requests_sent_at_once_are_answered_in_order(small):
+    with dial(small) as wire:
+        wire.sendall(
+            b"GET /health/live HTTP/1.1\r\nHost: x\r\n\r\nGET /nowhere HTTP/1.1\r\nHost: x\r\n"
+            b"Connection: close\r\n\r\n"
+        )
+        answers = read(wire).split(b"HTTP/1.1 ")[1:]
+    assert [answer[:3] for answer in answers] == [b"200", b"404"]
+
+
+def test_a_refusal_of_a_body_left_unread_is_not_cut_off(small):
+    with dial(small) as wire:
+        wire.sendall(
+            b"POST /courses HTTP/1.1\r\nHost: x\r\nContent-Type: text/csv\r\nContent-Length: "
+            b"900000\r\n\r\n" + b"x" * 900000
+        )
+        assert wire.recv(65536).startswith(b"HTTP/1.1 415")
+
+
+def test_a_body_left_unread_ends_no_connection(small):
+    """gunicorn reads 64 KiB of it and closes, though it said keep-alive: behind nginx, somebody
+    else's request is then a 502.
+    """
+    wire = http.client.HTTPConnection("127.0.0.1", small.port, timeout=30)
+    refused = send(wire, "POST", "/courses?unknown=1", b"x" * 900_000)
+    sock = wire.sock
+    assert (refused.status, refused.headers["Connection"]) == (422, "keep-alive")
+    assert send(wire, "GET", "/health/live").status == 200
+    assert wire.sock is sock
+    wire.close()
+
+
+def test_what_is_no_request_is_not_repeated_in_the_log(small):
+    """Seen to fail, with the whole line in it, without `discreet`."""
+    for line in (
+        b"GET /students?email=ada%40example.edu&\xff HTTP/1.1",
+        b"GET / HTTP/1.1\r\nAda Lovelace: x",
+    ):
+        with dial(small) as wire:
+            wire.sendall(line + b"\r\nHost: x\r\n\r\n")
+            assert wire.recv(65536)[9:12] == b"400"
+    assert re.findall("(?i)ada", small.log.read_text()) == []
+
+
+def test_who_sends_half_a_request_is_given_up_and_holds_nobody(small):
+    """With gunicorn's own blocking reads, four such clients took all threads for ever."""
+    halves = [
+        b"GET /health/live HT",
+        b"POST /courses HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: "
+        b"9\r\n\r\n{",
+    ]
+    with dial(small) as head, dial(small) as body:
+        head.sendall(halves[0])
+        body.sendall(halves[1])
+        assert [head.recv(65536)[9:12], body.recv(65536)[9:12]] == [b"408", b"408"]
+    assert small.request("GET", "/health/live").status == 200
+
+
+def test_while_every_thread_is_stuck_others_are_refused_at_once(small):
+    """Seen to fail: without the refusal it waits as long as the others; taken for idle, its
+    connection is closed.
+    """
+    student, locker = locked_student(small)
+    stuck = [
+        threading.Thread(target=small.request, args=("DELETE", f"/students/{student}"))
+        for _ in range(2)
+    ]
+    for thread in stuck:
+        thread.start()
+    time.sleep(0.3)
+    began = time.monotonic()
+    answer = small.request("GET", "/health/live")
+    took = time.monotonic() - began
+    locker.close()
+    for thread in stuck:
+        thread.join()
+    assert (answer.status, answer.json["type"], answer.headers["Retry-After"]) == (
+        503,
+        "/problems/overloaded",
+        "2",
+    )
+    assert took < 5  # seconds; a lock is waited for twice as long
+    assert small.request("GET", "/health/live").status == 200
+
+
+def test_an_idle_connection_is_closed_and_a_used_one_is_not(small):
+    wire = http.client.HTTPConnection("127.0.0.1", small.port)
+    for _ in range(3):
+        assert send(wire, "GET", "/health/live").status == 200
+    wire.sock.settimeout(30)
+    assert wire.sock.recv(1) == b""
+    wire.close()
+
+
+def test_where_the_database_is_slow_others_step_in(new_database, make_app, tmp_path):
+    """Seen to fail where they step in for what takes a quarter of a second, and not for what
+    waits: two at once, for ever.
+    """
+    url = new_database("postgresql")
+    with make_app(url).app_context():
+        upgrade()
+    with (
+        Gunicorn(
+            {"DATABASE_URL": url, "WEB_CONCURRENCY": "1", "THREADS": "4"}, log=tmp_path / "log"
+        ) as server,
+        closing(psycopg2.connect(url.replace("+psycopg2", ""))) as watch,
+    ):
+        watch.autocommit, cursor = True, watch.cursor()
+        cursor.execute(
+            "CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM "
+            "pg_sleep(0.1); RETURN NEW; END $$;"
+            "CREATE TRIGGER slow BEFORE INSERT ON students FOR EACH ROW EXECUTE FUNCTION slow()"
+        )
+        ask = [threading.Thread(target=_ten_students, args=(server,)) for _ in range(8)]
+        for thread in ask:
+            thread.start()
+        at_once = 0
+        while any(thread.is_alive() for thread in ask):
+            cursor.execute(
+                "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND "
+                "wait_event = 'PgSleep'"
+            )
+            at_once = max(at_once, cursor.fetchone()[0])
+            time.sleep(0.01)
+    assert at_once == 4
+
+
+def _ten_students(server):
+    for _ in range(10):
+        assert server.request("POST", "/students", {"name": "Ada"}).status == 201
+
+
+def test_stopping_answers_what_has_been_accepted(small):
+    student, locker = locked_student(small)
+    answers = []
+    waiting = threading.Thread(
+        target=lambda: answers.append(small.request("DELETE", f"/students/{student}").status)
+    )
+    idle = http.client.HTTPConnection("127.0.0.1", small.port)
+    assert send(idle, "GET", "/health/live").status == 200
+    waiting.start()
+    time.sleep(0.3)
+    small.process.send_signal(signal.SIGTERM)
+    time.sleep(0.3)
+    last = send(idle, "GET", "/health/live")  # sent before the client could know
+    locker.close()
+    waiting.join()
+    idle.close()
+    assert (answers, last.status, last.headers["Connection"]) == ([204], 200, "close")
+    assert small.process.wait(30) == 0
+
+
+def test_no_worker_takes_what_others_could_serve(new_database, make_app, tmp_path):
+    """Seen to fail without GIVE_WAY: one worker may have them all."""
+    url = new_database("sqlite")
+    with make_app(url).app_context():
+        upgrade()
+    with Gunicorn(
+        {"DATABASE_URL": url, "WEB_CONCURRENCY": "3", "THREADS": "2"}, log=tmp_path / "log"
+    ) as server:
+        eventually(lambda: [len(entries(pid, "task")) > 2 for pid in server.workers()], [True] * 3)
+        before = sockets(server)
+        for _ in range(5):
+            wires = [dial(server) for _ in range(30)]
+            eventually(lambda: sum(sockets(server)) - sum(before), 30)
+            assert min(now - then for now, then in zip(sockets(server), before, strict=True)) >= 6
+            for wire in wires:
+                wire.close()
+            eventually(lambda: sockets(server), before)
+
+
+def entries(pid, folder):
+    return list(Path(f"/proc/{pid}/{folder}").iterdir())
+
+
+def sockets(server):
+    """How many sockets each worker has open."""
+    return [sum(map(is_socket, entries(pid, "fd"))) for pid in sorted(server.workers())]
+
+
+def is_socket(entry):
+    try:
+        return stat.S_ISSOCK(entry.stat().st_mode)
+    except FileNotFoundError:  # closed since
+        return False
