@@ -16,6 +16,7 @@ from flask.cli import with_appcontext
 from sqlalchemy.exc import DBAPIError
 
 from course_management.auth import api_keys as keys
+from course_management.core.api import API_PREFIX
 from course_management.core.errors import Error
 from course_management.core.principal import ADMIN, SCOPES, Principal, granted
 from course_management.core.text import TooManyMarks, clean, has_control
@@ -26,7 +27,6 @@ from course_management.ops.audit import audit as recount
 from course_management.ops.audit import record
 from course_management.telemetry.logs import log
 from course_management.web import access, idempotency
-from course_management.web.rendering import API_PREFIX
 
 OPERATOR = Principal("cli", granted([ADMIN]))
 LISTS = (

@@ -20,9 +20,10 @@ from prometheus_client import (
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
+from course_management.core.api import METHODS
+
 PREFIX = "course_management_"
 BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)  # seconds
-METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"))
 KINDS = {
     word[:6].upper(): word
     for word in ("select", "insert", "update", "delete", "execute", "begin", "commit")

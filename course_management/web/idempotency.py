@@ -22,6 +22,7 @@ from flask import Response
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
+from course_management.core.api import API_PREFIX
 from course_management.core.errors import Invalid, KeyReused
 from course_management.db.base import Model, UTCDateTime, now
 from course_management.telemetry.logs import actor
@@ -74,7 +75,7 @@ def fingerprint() -> str:
     """
     request = current()
     method = [] if request.method == "POST" else [request.method.encode()]
-    path = request.path.removeprefix("/api/v1")
+    path = request.path.removeprefix(API_PREFIX)
     body = orjson.dumps(
         orjson.loads(request.environ.get(BODY, b"null")), option=orjson.OPT_SORT_KEYS
     )

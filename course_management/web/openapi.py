@@ -23,12 +23,13 @@ from marshmallow import Schema
 from werkzeug.http import HTTP_STATUS_CODES
 from werkzeug.routing import Rule
 
+from course_management.core.api import API_PREFIX
 from course_management.db.base import MAX_ID
 from course_management.web import etags, openapi_problems
 from course_management.web.access import PUBLIC, REQUIRED, needs
 from course_management.web.endpoint import Endpoint
 from course_management.web.fields import TEXT, Count, Id, Level, StrictSchema, Text, Total
-from course_management.web.rendering import API_PREFIX, html_response, json_document
+from course_management.web.rendering import html_response, json_document
 from course_management.web.request_context import template
 
 bp = Blueprint("docs", __name__, template_folder="templates")

@@ -12,6 +12,7 @@ from typing import Any
 from apispec import APISpec
 
 from course_management.core import errors
+from course_management.core.api import API_PREFIX
 from course_management.web.access import PUBLIC
 from course_management.web.endpoint import Endpoint
 from course_management.web.problems import PLAIN, catalogue
@@ -23,7 +24,7 @@ ONLY_WRITES = "commit-uncertain"
 
 _TEXTS = {
     "detail": ("What is wrong, for a person.", None),
-    "instance": ("The path of the request.", "/api/v1/students/1/enroll"),
+    "instance": ("The path of the request.", f"{API_PREFIX}/students/1/enroll"),
     "request_id": ("Names the request in the service's log.", "6f1c0a52"),
 }
 

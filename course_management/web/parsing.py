@@ -20,13 +20,13 @@ from werkzeug.exceptions import (
 )
 
 from course_management.core.errors import Invalid, Malformed
-from course_management.web.rendering import (
-    SIGNS,
-)
 from course_management.web.request_context import BODY, current
 
-MAX_BODY_BYTES = 2**20  # bytes of a body
+MAX_BODY_BYTES = 2**20
 
+# How many of these characters a body may contain. Each limit is many times what any request
+# needs; above it, parsing the body would take long.
+MAX_JSON_DELIMITERS = {b"[": 10_000, b"{": 10_000, b":": 60_000}
 
 _PATCH_TYPES = ("application/json", "application/merge-patch+json")
 
@@ -49,11 +49,11 @@ def body(schema: Schema) -> dict[str, Any]:
     if request.environ.get("HTTP_CONTENT_ENCODING", "identity") != "identity":
         raise UnsupportedMediaType("Send the body as it is, without Content-Encoding.")
     sent = _read(request)
-    for sign, most in SIGNS.items():
-        if sent.count(sign) > most:
+    for delimiter, most in MAX_JSON_DELIMITERS.items():
+        if sent.count(delimiter) > most:
             raise Malformed(
-                f"The body has the sign {sign.decode()} more than {most} times: no request here "
-                "needs it as often."
+                f"The body contains {delimiter.decode()} more than {most} times. No request needs "
+                "so many."
             )
     try:
         data = orjson.loads(sent)
@@ -113,7 +113,7 @@ def _query(schema: Schema | None, text: bytes) -> dict[str, Any]:
     """Most requests ask with the same few queries: they are parsed once, which saves a tenth of
     a request for a list.
     """
-    given = MultiDict(_pairs(text)).to_dict(flat=False)
+    given = MultiDict(query_pairs(text)).to_dict(flat=False)
     faults = [
         (name, "Give this parameter once.") for name, values in given.items() if len(values) > 1
     ]
@@ -131,8 +131,8 @@ def _query(schema: Schema | None, text: bytes) -> dict[str, Any]:
     return cast(dict[str, Any], loaded)
 
 
-def _pairs(text: bytes) -> list[tuple[str, str]]:
-    """As werkzeug's `request.args` has them."""
+def query_pairs(text: bytes) -> list[tuple[str, str]]:
+    """The names and values of a query string, decoded as werkzeug's `request.args` does."""
     return parse_qsl(text.decode(), keep_blank_values=True, errors="werkzeug.url_quote")
 
 

@@ -14,6 +14,7 @@ from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 from flask import Flask, Request, Response, request
 
+from course_management.core.api import API_PREFIX
 from course_management.telemetry import metrics
 from course_management.telemetry.logs import NO_TRACE, actor, info, log, request_id, trace
 
@@ -69,7 +70,7 @@ def current() -> Request:
 @cache
 def template(rule: str) -> str:
     """A werkzeug rule as an OpenAPI path, without the mount."""
-    return re.sub("<(?:[a-z]+:)?([a-z_]+)>", r"{\1}", rule).removeprefix("/api/v1")
+    return re.sub("<(?:[a-z]+:)?([a-z_]+)>", r"{\1}", rule).removeprefix(API_PREFIX)
 
 
 def _begin() -> None:
