@@ -24,6 +24,7 @@ from course_management.core.errors import Conflict, NotFound
 from course_management.core.principal import SCOPES, Principal, granted
 from course_management.db.base import KeyText, Model, UTCDateTime, now
 from course_management.db.engine import SQLITE_WAIT
+from course_management.telemetry.events import Event
 from course_management.telemetry.logs import note
 
 
@@ -99,7 +100,7 @@ def create_key(
     )
     token = _issue(key, lifetime)
     session.add(key)
-    note(session, "api key created", key_id=key.id)
+    note(session, Event.API_KEY_CREATED, key_id=key.id)
     return token
 
 
@@ -109,7 +110,7 @@ def rotate_key(session: Session, key_id: str) -> str:
     """
     key = _get(session, key_id)
     token = _issue(key, key.expires_at - key.issued_at if key.expires_at else None)
-    note(session, "api key rotated", key_id=key.id)
+    note(session, Event.API_KEY_ROTATED, key_id=key.id)
     return token
 
 
@@ -117,7 +118,7 @@ def revoke_key(session: Session, key_id: str) -> None:
     """Have a key refused from now on. Raises NotFound."""
     key = _get(session, key_id)
     key.revoked_at = now()
-    note(session, "api key revoked", key_id=key.id)
+    note(session, Event.API_KEY_REVOKED, key_id=key.id)
 
 
 def list_keys(session: Session) -> Sequence[ApiKey]:

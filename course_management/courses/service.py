@@ -13,6 +13,7 @@ from course_management.core.errors import Taken
 from course_management.courses.gate import close_gate
 from course_management.courses.models import Course, CourseNotFound
 from course_management.db import integrity
+from course_management.telemetry.events import Event
 from course_management.telemetry.logs import note
 
 _table = cast(sa.Table, Course.__table__)
@@ -28,7 +29,7 @@ def create_course(session: Session, *, waitlist_capacity: int | None = 0, **give
     course = Course(waitlist_capacity=waitlist_capacity, seats_taken=seats_taken, **given)
     session.add(course)
     session.flush()
-    note(session, "course created", course_id=course.id)
+    note(session, Event.COURSE_CREATED, course_id=course.id)
     return course
 
 
@@ -97,5 +98,5 @@ def update_course(session: Session, course: Course, **changes: Any) -> Course:
         setattr(course, name, value)
     if session.is_modified(course):
         session.flush()
-        note(session, "course changed", course_id=course.id)
+        note(session, Event.COURSE_CHANGED, course_id=course.id)
     return course

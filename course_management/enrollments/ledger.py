@@ -32,6 +32,7 @@ from course_management.enrollments.models import (
 )
 from course_management.students.models import Student, StudentNotFound
 from course_management.telemetry import logs
+from course_management.telemetry.events import Event
 
 table = cast(sa.Table, StudentCourse.__table__)
 _courses = cast(sa.Table, Course.__table__)
@@ -108,7 +109,7 @@ class SeatLedger:
     courses: dict[int, Seats]
     _rows: list[dict[str, Any]] = field(default_factory=list)
     _events: list[dict[str, Any]] = field(default_factory=list)
-    _notes: dict[str, list[Pair]] = field(default_factory=dict)
+    _notes: dict[Event, list[Pair]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._before = {
@@ -244,7 +245,7 @@ class SeatLedger:
             }
         )
         word = "promoted" if why == "promoted" else after or "dropped"
-        self._notes.setdefault(f"student {word}", []).append(pair)
+        self._notes.setdefault(Event(f"student {word}"), []).append(pair)
 
 
 def lock_students(session: Session, ids: Sequence[int], *, in_body: bool = False) -> None:

@@ -37,6 +37,7 @@ from course_management.enrollments.ledger import (
 from course_management.enrollments.models import WAITLISTED, CourseHasStudents, EnrollmentNotFound
 from course_management.students import queries as students
 from course_management.students.models import Student
+from course_management.telemetry.events import Event
 from course_management.telemetry.logs import note
 
 _ONE = Statement(
@@ -213,7 +214,7 @@ def delete_student(session: Session, student: Student) -> None:
     moves.write(session)
     session.delete(student)
     session.flush()
-    note(session, "student deleted", student_id=student.id)
+    note(session, Event.STUDENT_DELETED, student_id=student.id)
 
 
 def delete_course(session: Session, course: Course) -> None:
@@ -224,7 +225,7 @@ def delete_course(session: Session, course: Course) -> None:
         raise CourseHasStudents
     session.delete(course)
     session.flush()
-    note(session, "course deleted", course_id=course.id)
+    note(session, Event.COURSE_DELETED, course_id=course.id)
 
 
 def resize(session: Session, course: Course, **changes: Any) -> None:
