@@ -85,5 +85,7 @@ def _authenticate(config: Config) -> access.Authenticate:
         else None
     )
     return lambda token: (
-        keyring.caller(token) if tokens is None or token.startswith("cm_") else tokens.caller(token)
+        keyring.principal(token)
+        if tokens is None or token.startswith("cm_")
+        else tokens.principal(token)
     )

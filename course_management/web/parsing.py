@@ -60,8 +60,8 @@ def body(schema: Schema) -> dict[str, Any]:
     except orjson.JSONDecodeError as error:
         raise Malformed(f"The body is not JSON: {error}.") from None
     # no form has as many fields: what follows is as unknown
-    if isinstance(data, dict) and len(data) > Invalid.MOST:
-        data = dict(islice(data.items(), Invalid.MOST)) | {
+    if isinstance(data, dict) and len(data) > Invalid.MAX_FAULTS:
+        data = dict(islice(data.items(), Invalid.MAX_FAULTS)) | {
             name: data[name] for name in schema.fields if name in data
         }
     try:
