@@ -8,7 +8,7 @@ from typing import Any
 
 # Accepted values of the header `typ`, a media type without "application/" (RFC 7515, section
 # 4.1.9): a plain JWT, and an access token (RFC 9068, sections 2.1 and 4). Logout tokens and
-# events have other types.
+# security events have other types.
 _PLAIN, _ACCESS = "jwt", "at+jwt"
 
 # Claims that only ID tokens have (OpenID Connect Core 1.0, sections 2 and 3.3.2.11), and claims

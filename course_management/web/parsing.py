@@ -1,4 +1,4 @@
-"""The request's JSON body and query, read through a schema."""
+"""Parses the JSON body and the query of a request and validates them with a schema."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from werkzeug.exceptions import (
 )
 
 from course_management.core.errors import Invalid, Malformed
-from course_management.web.request_context import BODY, current
+from course_management.web.request_context import BODY_KEY, current
 
 MAX_BODY_BYTES = 2**20
 
@@ -32,10 +32,9 @@ _PATCH_TYPES = ("application/json", "application/merge-patch+json")
 
 
 def body(schema: Schema) -> dict[str, Any]:
-    """The request's JSON body as `schema` loads it.
+    """The request's JSON body, validated by `schema`.
 
-    Raises UnsupportedMediaType, RequestEntityTooLarge, Malformed, or Invalid with every fault at
-    once.
+    Raises UnsupportedMediaType, RequestEntityTooLarge, Malformed, and Invalid with every fault.
     """
     request = current()
     types = _PATCH_TYPES if request.method == "PATCH" else _PATCH_TYPES[:1]
@@ -59,7 +58,7 @@ def body(schema: Schema) -> dict[str, Any]:
         data = orjson.loads(sent)
     except orjson.JSONDecodeError as error:
         raise Malformed(f"The body is not JSON: {error}.") from None
-    # no form has as many fields: what follows is as unknown
+    # No schema has so many fields. The fields that are cut off are unknown, like many before them.
     if isinstance(data, dict) and len(data) > Invalid.MAX_FAULTS:
         data = dict(islice(data.items(), Invalid.MAX_FAULTS)) | {
             name: data[name] for name in schema.fields if name in data
@@ -73,14 +72,15 @@ def body(schema: Schema) -> dict[str, Any]:
 
 
 def _read(request: Request) -> bytes:
-    """The whole body, in chunks or not. Raises RequestEntityTooLarge over MOST bytes, Malformed
-    where it breaks off.
+    """The whole body, chunked or not.
+
+    Raises RequestEntityTooLarge for more than MAX_BODY_BYTES, Malformed if the body is shorter than
+    its Content-Length, and BadRequest if the server cannot read it.
     """
     if (request.content_length or 0) > MAX_BODY_BYTES:
         raise RequestEntityTooLarge
     try:
-        # werkzeug's own stream bounds what it reads, and ends where the body does; gunicorn's ends
-        # there too, at half the cost.
+        # werkzeug's stream ends where the body ends. gunicorn's stream does, too, at half the cost.
         stream = (
             request.environ["wsgi.input"]
             if "wsgi.input_terminated" in request.environ
@@ -89,28 +89,29 @@ def _read(request: Request) -> bytes:
         data: bytes = stream.read(MAX_BODY_BYTES + 1)
     except HTTPException:
         raise
-    # whatever the server could not read of it: a broken chunk, a connection that ended
+    # The server could not read the body: for example a broken chunk, or a closed connection.
     except Exception as error:
         raise BadRequest from error
     if len(data) > MAX_BODY_BYTES:
         raise RequestEntityTooLarge
     if len(data) < (request.content_length or 0):
         raise Malformed("The body is shorter than its Content-Length.")
-    request.environ[BODY] = data
+    request.environ[BODY_KEY] = data
     return data
 
 
 def query(schema: Schema | None) -> dict[str, Any]:
-    """The query parameters as `schema` loads them; without a schema, none are allowed.
+    """The query parameters, validated by `schema`; with None, no parameters are allowed.
 
-    Raises Invalid for an unknown, repeated or unfit parameter: a typo never returns everything.
+    Raises Invalid for unknown, repeated and malformed parameters. Ignoring a misspelt filter would
+    return the whole list.
     """
     return dict(_query(schema, current().query_string))
 
 
 @lru_cache(512)
 def _query(schema: Schema | None, text: bytes) -> dict[str, Any]:
-    """Most requests ask with the same few queries: they are parsed once, which saves a tenth of
+    """Most requests have one of a few queries. Parsing each query once saves a tenth of the time of
     a request for a list.
     """
     given = MultiDict(query_pairs(text)).to_dict(flat=False)
@@ -137,7 +138,7 @@ def query_pairs(text: bytes) -> list[tuple[str, str]]:
 
 
 def _flat(messages: Any, path: str = "") -> list[tuple[str, str]]:
-    """marshmallow's nested messages as pairs of JSON pointer (RFC 6901) and sentence."""
+    """marshmallow's nested messages as pairs of a JSON pointer (RFC 6901) and a message."""
     if isinstance(messages, Mapping):
         return [
             fault

@@ -1,4 +1,4 @@
-"""Responses: rows and models as JSON, lists with a link to the next page, pages of HTML."""
+"""Responses: rows and models as JSON, lists with a link to the next page, and HTML pages."""
 
 from __future__ import annotations
 
@@ -44,7 +44,11 @@ def render(schema: type[Schema], thing: Any) -> dict[str, Any]:
 def json_response(
     schema: type[Schema], thing: Any, status: int = 200, location: str | None = None
 ) -> Response:
-    """One thing as JSON, with its ETag where it has one; 304 where the client has it already."""
+    """One resource as JSON, with its ETag if it has one; 304 if the client has this version.
+
+    `thing` is a mapping, a row or a model. `location` is the address of a new resource, without
+    the API prefix.
+    """
     tag = thing.get("etag") if isinstance(thing, Mapping) else getattr(thing, "etag", None)
     if tag is not None and current().method in ("GET", "HEAD") and etags.unchanged(tag):
         return Response(status=304, headers={"ETag": f'"{tag}"'})
@@ -57,8 +61,10 @@ def json_response(
 
 
 def list_response(found: Page) -> Response:
-    """A page of a list as a JSON array; the address of the next one in `Link` (RFC 8288), its
-    length in `Total-Count`.
+    """A page of a list as a JSON array.
+
+    `Link` has the address of the next page (RFC 8288), if there is one. `Total-Count` has the
+    length of the whole list, if it was counted.
     """
     answer = json_document(found.items)
     if found.next_cursor:
@@ -75,8 +81,9 @@ def list_response(found: Page) -> Response:
 
 
 def prefers_count() -> bool:
-    """Whether the request prefers `count=exact`: a name ignores case, and the first of a name
-    counts (RFC 7240, section 2).
+    """Whether the request prefers `count=exact` (RFC 7240).
+
+    Names ignore case. If a preference is sent twice, the first one counts (section 2).
     """
     for preference in parse_list_header(current().environ.get("HTTP_PREFER", "")):
         name, _, value = preference.partition(";")[0].partition("=")
@@ -85,9 +92,9 @@ def prefers_count() -> bool:
     return False
 
 
-class _Whole(Response):
-    """An answer whose body and headers are as they shall be sent: werkzeug goes through them
-    twice more (7.7 us; 0.9).
+class _FinalResponse(Response):
+    """A response that is sent as it is. werkzeug's own class processes body and headers twice more,
+    which takes 7.7 us instead of 0.9.
     """
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
@@ -98,13 +105,14 @@ class _Whole(Response):
 def json_document(
     value: Any, status: int = 200, content_type: str = "application/json"
 ) -> Response:
-    """`value` as a JSON answer."""
-    return _Whole(orjson.dumps(value, option=_OPTIONS), status, content_type=content_type)
+    """`value` as a JSON response."""
+    return _FinalResponse(orjson.dumps(value, option=_OPTIONS), status, content_type=content_type)
 
 
 def html_response(text: str, policy: str) -> Response:
-    """A page for people: `policy` is what it may load (Content Security Policy Level 3), and
-    nothing may frame it.
+    """An HTML page. `policy` lists what it may load (Content Security Policy Level 3).
+
+    No other page may show it in a frame.
     """
     answer = Response(text, mimetype="text/html")
     closed = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -113,7 +121,7 @@ def html_response(text: str, policy: str) -> Response:
 
 
 def no_content() -> Response:
-    """204."""
+    """An empty response with status 204."""
     answer = Response(status=204)
     del answer.headers["Content-Type"]
     return answer
