@@ -92,9 +92,9 @@ def prefers_count() -> bool:
     return False
 
 
-class _FinalResponse(Response):
-    """A response that is sent as it is. werkzeug's own class processes body and headers twice more,
-    which takes 7.7 us instead of 0.9.
+class _Whole(Response):
+    """An answer whose body and headers are as they shall be sent: werkzeug goes through them
+    twice more (7.7 us; 0.9).
     """
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
@@ -105,8 +105,8 @@ class _FinalResponse(Response):
 def json_document(
     value: Any, status: int = 200, content_type: str = "application/json"
 ) -> Response:
-    """`value` as a JSON response."""
-    return _FinalResponse(orjson.dumps(value, option=_OPTIONS), status, content_type=content_type)
+    """`value` as a JSON answer."""
+    return _Whole(orjson.dumps(value, option=_OPTIONS), status, content_type=content_type)
 
 
 def html_response(text: str, policy: str) -> Response:
