@@ -7,6 +7,7 @@ from flask import Flask, redirect
 from course_management.auth.key_cache import KeyCache
 from course_management.auth.oidc import TokenVerifier
 from course_management.config import BASE_THREADS, ROOT, Config
+from course_management.core.api import API_PREFIX
 from course_management.core.principal import ADMIN
 from course_management.courses.views import bp as courses_bp
 from course_management.db import base, engine, statement_timing, transaction
@@ -18,7 +19,6 @@ from course_management.telemetry import logs, metrics
 from course_management.web import access, cors, hosts, openapi, problems, raw_path, request_context
 from course_management.web.lean_flask import LeanFlask
 from course_management.web.parsing import MAX_BODY_BYTES
-from course_management.web.rendering import API_PREFIX
 
 
 def create_app(config: Config | None = None) -> Flask:
@@ -85,5 +85,7 @@ def _authenticate(config: Config) -> access.Authenticate:
         else None
     )
     return lambda token: (
-        keyring.caller(token) if tokens is None or token.startswith("cm_") else tokens.caller(token)
+        keyring.principal(token)
+        if tokens is None or token.startswith("cm_")
+        else tokens.principal(token)
     )

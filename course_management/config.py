@@ -121,22 +121,26 @@ class Config:
         return cls(
             database_url=database_url(given.get("DATABASE_URL", DEFAULT_DATABASE)),
             host=host,
-            port=_integer(given, "PORT", 8000, 1, 65535),
+            port=_integer(given, "PORT", cls.port, 1, 65535),
             proxy=_one_of(
                 given, "PROXY", "on" if host.startswith("unix:") else "off", ("on", "off")
             )
             == "on",
-            workers=_integer(given, "WEB_CONCURRENCY", DEFAULT_WORKERS, 1, 256),
-            threads=_integer(given, "THREADS", 4, 1, 256),
+            workers=_integer(given, "WEB_CONCURRENCY", cls.workers, 1, 256),
+            threads=_integer(given, "THREADS", cls.threads, 1, 256),
             auth=auth,
             oidc=_oidc(given),
             cors_origins=_origins(given),
-            keepalive=_integer(given, "KEEPALIVE", 75, 1, 3600),
-            graceful_timeout=_integer(given, "GRACEFUL_TIMEOUT", 30, 1, 3600),
+            keepalive=_integer(given, "KEEPALIVE", cls.keepalive, 1, 3600),
+            graceful_timeout=_integer(given, "GRACEFUL_TIMEOUT", cls.graceful_timeout, 1, 3600),
             prepare=_one_of(given, "PREPARE", "on", ("on", "off")) == "on",
-            log_level=_one_of(given, "LOG_LEVEL", "INFO", ("DEBUG", "INFO", "WARNING", "ERROR")),
-            slow_request_ms=_integer(given, "SLOW_REQUEST_MS", 1000, 0, 3_600_000),
-            slow_statement_ms=_integer(given, "SLOW_STATEMENT_MS", 500, 0, 3_600_000),
+            log_level=_one_of(
+                given, "LOG_LEVEL", cls.log_level, ("DEBUG", "INFO", "WARNING", "ERROR")
+            ),
+            slow_request_ms=_integer(given, "SLOW_REQUEST_MS", cls.slow_request_ms, 0, 3_600_000),
+            slow_statement_ms=_integer(
+                given, "SLOW_STATEMENT_MS", cls.slow_statement_ms, 0, 3_600_000
+            ),
             course_levels=_levels(given),
         )
 
@@ -251,7 +255,7 @@ def _oidc(given: Mapping[str, str]) -> Oidc | None:
             "OIDC_AUDIENCE must be set with OIDC_ISSUER: tokens meant for others would be taken "
             "without it."
         )
-    algorithms = _words(given, "OIDC_ALGORITHMS", "RS256")
+    algorithms = _words(given, "OIDC_ALGORITHMS", ",".join(Oidc.algorithms))
     if not set(algorithms) <= set(ALGORITHMS):
         raise BadSetting(
             f"OIDC_ALGORITHMS must be some of {', '.join(ALGORITHMS)}, not "
@@ -276,7 +280,7 @@ def _oidc(given: Mapping[str, str]) -> Oidc | None:
             "OIDC_STUDENT must be email=email, since email_verified speaks of that claim alone;"
             f" or external_id={claim}, with the students' external ids to match."
         )
-    claim_of_scopes = given.get("OIDC_SCOPES_CLAIM", "scope")
+    claim_of_scopes = given.get("OIDC_SCOPES_CLAIM", Oidc.scopes_claim)
     return Oidc(
         issuer, audience, algorithms, claim_of_scopes, tuple(grants), (by, claim) if by else None
     )

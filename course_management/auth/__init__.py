@@ -1,4 +1,4 @@
-"""Who sends a request: API keys for machines, OpenID Connect tokens for people.
+"""Authentication: finds the principal of an API key (machines) or an OpenID Connect token (people).
 
 May import `db` and the packages below it. Read `api_keys.py` first.
 """

@@ -1,9 +1,9 @@
-"""Making, listing, revoking and recognising API keys.
+"""API keys: create, list, rotate, revoke, and read them for authentication.
 
-A token is `cm_`, the id of its key, `_` and a secret of 40 letters and digits (238 bits): scanners
-for leaked secrets find it by FORM. What nobody can guess needs no slow hash, so a request can
-afford the check (NIST SP 800-63B, section 5.1.1.2, asks for slowness where people choose the
-secret).
+A token is `cm_`, the id of its key, `_` and a secret of 40 letters and digits (238 bits). Scanners
+for leaked secrets can find it by TOKEN_FORM. A random secret of this length cannot be guessed, so
+a fast hash is enough and every request can afford the check. NIST SP 800-63B, section 5.1.1.2,
+requires slow hashes only for secrets that people choose.
 """
 
 from __future__ import annotations
@@ -24,14 +24,15 @@ from course_management.core.errors import Conflict, NotFound
 from course_management.core.principal import SCOPES, Principal, granted
 from course_management.db.base import KeyText, Model, UTCDateTime, now
 from course_management.db.engine import SQLITE_WAIT
+from course_management.telemetry.events import Event
 from course_management.telemetry.logs import note
 
 
 class ApiKey(Model):
     """A key, without its secret: `digest` is the SHA-256 of the whole token, in hexadecimal.
 
-    A name is never given twice, so that the record says for good who did what. `scopes` are
-    separated by spaces.
+    A name is never used twice, not even after its key is revoked, so that a name in the record of
+    enrollments always means the same key. `scopes` are separated by spaces.
     """
 
     __tablename__ = "api_keys"
@@ -48,12 +49,13 @@ class ApiKey(Model):
 
     @property
     def state(self) -> str:
+        """ "active", "expired" or "revoked"."""
         if self.revoked_at:
             return "revoked"
         return "expired" if self.expires_at and self.expires_at <= now() else "active"
 
 
-FORM = re.compile("cm_([0-9A-Za-z]{12})_[0-9A-Za-z]{40}")
+TOKEN_FORM = re.compile("cm_([0-9A-Za-z]{12})_[0-9A-Za-z]{40}")
 _LETTERS = string.ascii_letters + string.digits
 
 _ACTIVE = sa.select(ApiKey.id, ApiKey.name, ApiKey.digest, ApiKey.scopes, ApiKey.expires_at).where(
@@ -67,30 +69,32 @@ _USED = (
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
-    """A key as it is recognised: the digest of its token, whose it is, and until when (seconds
-    since 1970).
+class ActiveKey:
+    """A key that is not revoked: the SHA-256 of its token, its principal, and the time at which it
+    expires, in seconds since 1970 (infinity if it never expires).
     """
 
     digest: bytes
-    caller: Principal
-    until: float
+    principal: Principal
+    expires: float
 
 
 def digest(token: str) -> bytes:
-    """The SHA-256 of a token: all that is kept of it."""
+    """The SHA-256 of a token. The database stores this digest and not the token."""
     return hashlib.sha256(token.encode()).digest()
 
 
 def create_key(
     session: Session, name: str, scopes: Iterable[str], lifetime: timedelta | None
 ) -> str:
-    """The token of a new key, which is nowhere kept. Raises Conflict where a key, revoked or
-    not, has the (clean) name.
+    """Create a key; returns its token, which is not stored.
+
+    `name` is already clean (core/text.py). `lifetime` is the time until the key expires; None
+    means never. Raises Conflict if another key, even a revoked one, has this name.
     """
     if session.scalar(sa.select(ApiKey.id).where(ApiKey.name == name)):
         raise Conflict(
-            f'There is, or was, a key named "{name}". Choose another name, or rotate that key.'
+            f'A key named "{name}" exists or existed. Choose another name, or rotate that key.'
         )
     key = ApiKey(
         id=_random(12),
@@ -99,36 +103,37 @@ def create_key(
     )
     token = _issue(key, lifetime)
     session.add(key)
-    note(session, "api key created", key_id=key.id)
+    note(session, Event.API_KEY_CREATED, key_id=key.id)
     return token
 
 
 def rotate_key(session: Session, key_id: str) -> str:
-    """A new token for a key, in place of the old one; a key that expires lives as long again.
-    Raises NotFound.
+    """Replace the token of a key; returns the new token.
+
+    A key that expires gets its whole lifetime again. Raises NotFound.
     """
     key = _get(session, key_id)
     token = _issue(key, key.expires_at - key.issued_at if key.expires_at else None)
-    note(session, "api key rotated", key_id=key.id)
+    note(session, Event.API_KEY_ROTATED, key_id=key.id)
     return token
 
 
 def revoke_key(session: Session, key_id: str) -> None:
-    """Have a key refused from now on. Raises NotFound."""
+    """Revoke a key: it is refused from now on. Raises NotFound."""
     key = _get(session, key_id)
     key.revoked_at = now()
-    note(session, "api key revoked", key_id=key.id)
+    note(session, Event.API_KEY_REVOKED, key_id=key.id)
 
 
 def list_keys(session: Session) -> Sequence[ApiKey]:
-    """Every key, by name; those revoked too."""
+    """Every key in the order of their names, including revoked keys."""
     return session.scalars(sa.select(ApiKey).order_by(ApiKey.name)).all()
 
 
-def active(connection: Connection) -> dict[str, Known]:
+def active_keys(connection: Connection) -> dict[str, ActiveKey]:
     """Every key that is not revoked, by id. One statement; a school has tens of keys."""
     return {
-        row.id: Known(
+        row.id: ActiveKey(
             bytes.fromhex(row.digest),
             Principal(f"key:{row.name}", granted(row.scopes.split())),
             row.expires_at.timestamp() if row.expires_at else float("inf"),
@@ -138,8 +143,10 @@ def active(connection: Connection) -> dict[str, Known]:
 
 
 def record_use(connection: Connection, key_id: str) -> None:
-    """Write down that a key was used now; on SQLite only if the write lock is free soon: no
-    request waits long for this.
+    """Store the current time as the last use of a key.
+
+    On SQLite this waits for the write lock for at most 50 ms, so that no request is slow because
+    of it.
     """
     on_sqlite = connection.dialect.name == "sqlite"
     if on_sqlite:
@@ -154,7 +161,7 @@ def record_use(connection: Connection, key_id: str) -> None:
 def _get(session: Session, key_id: str) -> ApiKey:
     key = session.get(ApiKey, key_id, with_for_update=True)
     if key is None or key.revoked_at:
-        raise NotFound(f"There is no key with the id {key_id} that is not revoked already.")
+        raise NotFound(f"There is no key with the id {key_id}, or it is already revoked.")
     return key
 
 

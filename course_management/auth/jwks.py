@@ -18,15 +18,16 @@ from course_management.config import is_secure_url
 from course_management.core.errors import Unavailable
 from course_management.telemetry.logs import log
 
-REFRESH_SECONDS = 600.0  # seconds after which the keys are fetched again
-RETRY_SECONDS = 10.0  # seconds between two attempts, whatever unknown keys are asked for meanwhile
-MAX_AGE_SECONDS = 86_400.0  # seconds the keys are believed while the issuer is away
-TIMEOUT_SECONDS = 3  # seconds
-MAX_DOCUMENT_BYTES = 2**20  # bytes of a document
+REFRESH_SECONDS = 600.0  # the keys are fetched again after this time
+RETRY_SECONDS = 10.0  # shortest time between two attempts, even if tokens name unknown keys
+# How long the keys are used while the issuer is not reachable.
+ISSUER_KEYS_MAX_AGE_SECONDS = 86_400.0
+TIMEOUT_SECONDS = 3
+MAX_DOCUMENT_BYTES = 2**20
 
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):
-    """Answers that lead elsewhere are failures: elsewhere need not be https."""
+    """Treats redirects as failures: they could lead to an address without https."""
 
     def redirect_request(self, *_: Any) -> None:
         return None
@@ -36,7 +37,7 @@ _opener = urllib.request.build_opener(_NoRedirect)
 
 
 class Issuer:
-    """The keys of one issuer. One a worker; safe to share between threads."""
+    """The public keys of one issuer. One per worker; threads may share it."""
 
     def __init__(self, address: str) -> None:
         self.address = address
@@ -45,20 +46,20 @@ class Issuer:
         self._lock = threading.Lock()
 
     def keys(self, *, again: bool = False) -> KeySet:
-        """The keys; fetched where there are none or they are old, or `again` because one was not
-        among them, each PAUSE at most.
+        """The keys, fetched if they are older than REFRESH_SECONDS.
 
-        One thread fetches while the others go on with what there is. Raises Unavailable where there
-        is nothing to go on with.
+        `again` fetches them earlier, because a token names a key that is not among them. Fetches
+        are at least RETRY_SECONDS apart. One thread fetches while the others use the keys in
+        memory. Raises Unavailable if the keys in memory are too old, or if there are none.
         """
         if self._due(again) and self._lock.acquire(blocking=self._keys is None):
             try:
-                if self._due(again):  # nobody has done it while we waited
+                if self._due(again):  # no other thread fetched them while this one waited
                     self._fetch()
             finally:
                 self._lock.release()
-        if self._keys is None or time.monotonic() - self._fetched > MAX_AGE_SECONDS:
-            raise Unavailable("The keys of the sign-in provider cannot be had.")
+        if self._keys is None or time.monotonic() - self._fetched > ISSUER_KEYS_MAX_AGE_SECONDS:
+            raise Unavailable("The keys of the sign-in provider cannot be fetched.")
         return self._keys
 
     def _due(self, again: bool) -> bool:
@@ -91,8 +92,8 @@ def _read(address: str) -> Any:
 
 
 def _imported(data: Any) -> Key | None:
-    """A key of the set; None for one of a kind not known here, which is nothing to fail for (RFC
-    7517, section 5).
+    """A key of the set; None for a key of an unknown type, which a reader of the set ignores
+    (RFC 7517, section 5).
     """
     try:
         return JWKRegistry.import_key(data)

@@ -1,5 +1,7 @@
-"""API keys as a worker knows them: all that are active, read from the database at most once a
-second.
+"""The API keys that a worker has read from the database, at most once per second.
+
+This saves each request a statement. A revoked key is refused after KEYS_MAX_AGE_SECONDS at the
+latest.
 """
 
 from __future__ import annotations
@@ -15,59 +17,64 @@ from course_management.core.principal import Principal
 from course_management.db import integrity, transaction
 from course_management.telemetry.logs import actor, log
 
-MAX_AGE_SECONDS = 1.0  # seconds what was read is believed: so long a revoked key may yet live
-# seconds after which an unknown key has it read again: a new one works at once, bad ones cost ten
-# reads a second
+KEYS_MAX_AGE_SECONDS = 1.0  # keys older than this are read again
+# An unknown key causes a new read if the keys are older than this. So a new key works at once,
+# and a flood of unknown keys costs ten reads per second.
 UNKNOWN_KEY_MAX_AGE_SECONDS = 0.1
-RECORD_USE_SECONDS = 60.0  # seconds in which one use of a key is written down
+RECORD_USE_SECONDS = 60.0  # the last use of a key is stored at most once in this time
 
-_NOBODY = api_keys.Known(bytes(32), Principal("", frozenset()), 0.0)
+_NO_KEY = api_keys.ActiveKey(bytes(32), Principal("", frozenset()), 0.0)
 
 
 class KeyCache:
-    """Recognises API keys. One a worker; safe to share between threads."""
+    """Finds the principals of API keys. One per worker; threads may share it."""
 
     def __init__(self) -> None:
-        self._read: tuple[float, dict[str, api_keys.Known]] = (float("-inf"), {})
+        self._read: tuple[float, dict[str, api_keys.ActiveKey]] = (float("-inf"), {})
         self._used: dict[str, float] = {}
 
-    def caller(self, token: str) -> Principal:
-        """Whose key this is. Raises TokenInvalid; and what the database raises where it is away
-        and what was read is old.
+    def principal(self, token: str) -> Principal:
+        """The principal of an API key.
+
+        Raises TokenInvalid, and sqlalchemy.exc.SQLAlchemyError if the database is not reachable
+        and the keys in memory are too old.
         """
-        form = api_keys.FORM.fullmatch(token)
+        form = api_keys.TOKEN_FORM.fullmatch(token)
         if form is None:
             raise TokenInvalid(
-                "This is no API key: one is cm_, 12 letters and digits, _ and 40 more."
+                "This is not an API key: a key is cm_, 12 letters and digits, _ and 40 more "
+                "letters and digits."
             )
         key_id, digest = form[1], api_keys.digest(token)
-        known = self._find(key_id, digest, MAX_AGE_SECONDS) or self._find(
+        key = self._find(key_id, digest, KEYS_MAX_AGE_SECONDS) or self._find(
             key_id, digest, UNKNOWN_KEY_MAX_AGE_SECONDS
         )
-        if known is None:
+        if key is None:
             raise TokenInvalid("This API key is unknown or revoked.")
-        if known.until <= time.time():
-            actor.set(known.caller.name)  # its secret is right: the log may say whose it is
+        if key.expires <= time.time():
+            actor.set(key.principal.name)  # the secret is right, so the log may name the key
             raise TokenInvalid("This API key has expired.")
         if time.monotonic() - self._used.get(key_id, float("-inf")) > RECORD_USE_SECONDS:
             self._record_use(key_id)
-        return known.caller
+        return key.principal
 
-    def _find(self, key_id: str, digest: bytes, age: float) -> api_keys.Known | None:
-        """The key, by what was read at most `age` seconds ago. An unknown id costs what a wrong
-        secret does.
+    def _find(self, key_id: str, digest: bytes, max_age: float) -> api_keys.ActiveKey | None:
+        """The key, among keys that were read at most `max_age` seconds ago.
+
+        An unknown id takes as long as a wrong secret, so that the time reveals no ids.
         """
         began = time.monotonic()
-        if began - self._read[0] > age:
-            self._read = (began, transaction.read(api_keys.active))
-        known = self._read[1].get(key_id, _NOBODY)
-        return known if hmac.compare_digest(known.digest, digest) and known is not _NOBODY else None
+        if began - self._read[0] > max_age:
+            self._read = (began, transaction.read(api_keys.active_keys))
+        key = self._read[1].get(key_id, _NO_KEY)
+        return key if hmac.compare_digest(key.digest, digest) and key is not _NO_KEY else None
 
     def _record_use(self, key_id: str) -> None:
         self._used[key_id] = time.monotonic()
         try:
             transaction.read(lambda connection: api_keys.record_use(connection, key_id))
-        # the next minute will do: nobody is refused because a date was not written
+        # A date that could not be stored is no reason to refuse a request; the next use after
+        # RECORD_USE_SECONDS stores it.
         except SQLAlchemyError as error:
             log.warning(
                 "use of a key not recorded",

@@ -1,8 +1,9 @@
-"""OpenID Connect: who a bearer token is, by the keys of its issuer (RFC 7519, RFC 8725, RFC 9068).
+"""OpenID Connect: verifies bearer tokens with the keys of their issuer (RFC 7519, RFC 8725,
+RFC 9068) and finds their principal.
 
-What a token turned out to be is remembered for a minute by its hash, a refusal for some seconds: a
-request costs a look into a dictionary, and a flood of bad tokens neither asks the issuer nor the
-database.
+The result for a token is remembered by the token's hash: a principal for a minute, a refusal for
+some seconds. So most requests cost one look into a dictionary, and a flood of bad tokens reaches
+neither the issuer nor the database.
 """
 
 from __future__ import annotations
@@ -24,18 +25,22 @@ from course_management.core import text
 from course_management.core.errors import TokenInvalid, Unavailable
 from course_management.core.principal import Principal, granted
 
-LEEWAY_SECONDS = 30  # seconds by which clocks may differ
-ACCEPTED_SECONDS = 60.0  # seconds a verified token is believed without another look
-REFUSED_SECONDS = 5.0  # seconds a refused one is refused without another look
-MAX_REMEMBERED_TOKENS = 10_000  # tokens remembered of each kind
+LEEWAY_SECONDS = 30  # how far the clocks of the issuer and of this machine may differ
+ACCEPTED_SECONDS = 60.0  # a verified token is accepted this long without verifying it again
+REFUSED_SECONDS = 5.0  # a refused token is refused this long without verifying it again
+MAX_REMEMBERED_TOKENS = 10_000  # of each kind: accepted and refused
 
-# The id of the student known by its "id", "external_id" or "email"; None where there is none.
+# Finds the id of a student by an attribute ("id", "external_id" or "email") and its value; None
+# if no student has the value.
 FindStudent = Callable[[str, str], int | None]
 T = TypeVar("T")
 
 
 class ExpiringCache(Generic[T]):
-    """At most MOST values, each until its moment (seconds since 1970); the oldest make room."""
+    """At most MAX_REMEMBERED_TOKENS values; a new value replaces the oldest. Threads may share it.
+
+    Each value has a time, in seconds since 1970, after which it is no longer returned.
+    """
 
     def __init__(self) -> None:
         self._values: dict[bytes, tuple[T, float]] = {}
@@ -54,12 +59,13 @@ class ExpiringCache(Generic[T]):
 
 
 class TokenVerifier:
-    """Recognises the tokens of one issuer. One a worker; safe to share between threads."""
+    """Finds the principals of one issuer's tokens. One per worker; threads may share it."""
 
     def __init__(self, settings: Oidc, find_student: FindStudent) -> None:
         self._settings, self._find_student = settings, find_student
         self._issuer = Issuer(settings.issuer)
-        # Providers add headers of their own; what the signature depends on is checked all the same.
+        # Not strict, because providers add headers of their own. The headers that the signature
+        # depends on are checked all the same.
         self._registry = JWSRegistry(algorithms=settings.algorithms, strict_check_header=False)
         self._rules = jwt.JWTClaimsRegistry(
             leeway=LEEWAY_SECONDS,
@@ -68,16 +74,18 @@ class TokenVerifier:
             exp={"essential": True},
             sub={"essential": True},
         )
-        self._known: ExpiringCache[Principal] = ExpiringCache()
+        self._accepted: ExpiringCache[Principal] = ExpiringCache()
         self._refused: ExpiringCache[str] = ExpiringCache()
 
-    def caller(self, token: str) -> Principal:
-        """Whose token this is. Raises TokenInvalid, Unavailable where no keys are to be had, or
-        what the database raises.
+    def principal(self, token: str) -> Principal:
+        """The principal of a token.
+
+        Raises TokenInvalid, Unavailable if the issuer's keys cannot be fetched, and
+        sqlalchemy.exc.SQLAlchemyError if the student cannot be looked up.
         """
         digest, now = hashlib.sha256(token.encode()).digest(), time.time()
-        if caller := self._known.get(digest):
-            return caller
+        if principal := self._accepted.get(digest):
+            return principal
         if reason := self._refused.get(digest):
             raise TokenInvalid(reason)
         try:
@@ -85,17 +93,19 @@ class TokenVerifier:
         except TokenInvalid as refusal:
             self._refused.put(digest, refusal.detail, now + REFUSED_SECONDS)
             raise
-        caller = self._caller_of(claims)
-        self._known.put(digest, caller, min(claims["exp"] + LEEWAY_SECONDS, now + ACCEPTED_SECONDS))
-        return caller
+        principal = self._principal_of(claims)
+        expires = claims["exp"] + LEEWAY_SECONDS
+        self._accepted.put(digest, principal, min(expires, now + ACCEPTED_SECONDS))
+        return principal
 
     def _verify(self, token: str) -> dict[str, Any]:
+        """The claims of a token. Raises TokenInvalid or Unavailable."""
         try:
             try:
-                known = jwt.decode(token, self._issuer.keys(), registry=self._registry)
+                decoded = jwt.decode(token, self._issuer.keys(), registry=self._registry)
             except InvalidKeyIdError:
-                known = jwt.decode(token, self._issuer.keys(again=True), registry=self._registry)
-            claims = known.claims
+                decoded = jwt.decode(token, self._issuer.keys(again=True), registry=self._registry)
+            claims = decoded.claims
             self._rules.validate(claims)
         except Unavailable:
             raise
@@ -104,7 +114,8 @@ class TokenVerifier:
                 f"This token is refused for its claim {error.claim}: "
                 f"{error.error.replace('_', ' ')}."
             ) from None
-        # whatever the library found wrong in what a stranger sent is no fault of this service
+        # Whatever exception a token of a stranger causes in the library, the token is refused: it
+        # is no error of this service.
         except Exception as error:
             reason = getattr(error, "error", "unreadable").replace("_", " ")
             raise TokenInvalid(f"This token is refused: {reason}.") from None
@@ -113,11 +124,13 @@ class TokenVerifier:
                 "This token is refused for its claim sub: 1 to 255 characters, none of them a "
                 "control character."
             )
-        if fault := fault_of_kind(known.header.get("typ", "JWT"), claims, self._settings.audience):
+        if fault := fault_of_kind(
+            decoded.header.get("typ", "JWT"), claims, self._settings.audience
+        ):
             raise TokenInvalid(f"This token is refused for {fault}.")
         return claims
 
-    def _caller_of(self, claims: dict[str, Any]) -> Principal:
+    def _principal_of(self, claims: dict[str, Any]) -> Principal:
         grants = dict(self._settings.scopes)
         scopes = [
             scope
@@ -125,7 +138,7 @@ class TokenVerifier:
             for scope in grants.get(word, ())
         ]
         student_id = self._student_of(claims)
-        # Who is a student reads the catalogue.
+        # Every student may read the courses.
         return Principal(
             f"oidc:{claims['sub']}",
             granted([*scopes, *["courses:read"] * (student_id is not None)]),
@@ -145,7 +158,7 @@ class TokenVerifier:
 
 
 def _claim(claims: dict[str, Any], name: str) -> Any:
-    """A claim by its name, or by its path (`realm_access.roles`); None where there is none."""
+    """A claim by its name, or by its path (`realm_access.roles`); None if it does not exist."""
     if name in claims:
         return claims[name]
     value: Any = claims
@@ -155,7 +168,7 @@ def _claim(claims: dict[str, Any], name: str) -> Any:
 
 
 def _list(value: Any) -> Iterable[str]:
-    """The words of a claim: a list of them, or a text of them with spaces between (RFC 8693,
+    """The words of a claim, which is a list or a text with spaces between the words (RFC 8693,
     section 4.2).
     """
     words = value.split() if isinstance(value, str) else value if isinstance(value, list) else []
@@ -163,4 +176,5 @@ def _list(value: Any) -> Iterable[str]:
 
 
 def _plain(value: Any) -> bool:
+    """Whether a claim is a text of 1 to 255 characters without control characters."""
     return isinstance(value, str) and 0 < len(value) <= 255 and not text.has_control(value)

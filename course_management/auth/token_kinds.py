@@ -1,14 +1,14 @@
-"""Which of the tokens that an issuer signs are taken here: access tokens, and ID tokens that
-were issued to our audience.
+"""Decides which kinds of an issuer's tokens are accepted: access tokens, and ID tokens that were
+issued to the audience of this service.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-# By the header `typ`, a media type whose "application/" may be left out (RFC 7515, section 4.1.9):
-# a plain JWT, and an access token as RFC 9068 has it, whose section 4 refuses every other. Logout
-# tokens and security events have types of their own.
+# Accepted values of the header `typ`, a media type without "application/" (RFC 7515, section
+# 4.1.9): a plain JWT, and an access token (RFC 9068, sections 2.1 and 4). Logout tokens and
+# security events have other types.
 _PLAIN, _ACCESS = "jwt", "at+jwt"
 
 # Claims that only ID tokens have (OpenID Connect Core 1.0, sections 2 and 3.3.2.11), and claims
@@ -18,19 +18,20 @@ _OF_ACCESS_TOKENS = {"scope", "client_id", "scp", "azpacr"}
 
 
 def fault_of_kind(typ: str, claims: dict[str, Any], audience: str) -> str | None:
-    """What says that a token, though its issuer's, is not for its bearer to use here; None where
-    nothing does.
+    """The reason to refuse a verified token because of its kind, or None to accept it.
 
-    An access token is for `audience`, whichever client has asked for it: `azp` names that client.
-    An ID token is for the client that signed somebody in. Where it names `audience` beside that
-    client, the client could be here in that person's name.
+    `typ` is the header of the token, `claims` its claims, and `audience` the setting
+    OIDC_AUDIENCE. An access token is meant for `audience`, whichever client requested it; its
+    claim `azp` names that client. An ID token is meant for the client at which a person signed
+    in. If that client is not this service, an accepted ID token would let the client act here in
+    that person's name.
     """
     kind = typ.lower().removeprefix("application/")
     if kind not in (_PLAIN, _ACCESS):
         return "its header typ: it must be JWT or at+jwt"
     # OpenID Connect Back-Channel Logout 1.0, section 2.4; RFC 8417, section 2.2
     if "events" in claims:
-        return "its claim events: it tells of an event, such as a logout, and lets nobody in"
+        return "its claim events: it reports an event, such as a logout, and is not for signing in"
     if kind == _ACCESS or _is_access_token(claims):
         return None
     # OpenID Connect Core 1.0, section 3.1.3.7, rules 4 and 5.
@@ -46,8 +47,8 @@ def fault_of_kind(typ: str, claims: dict[str, Any], audience: str) -> str | None
 
 
 def _is_access_token(claims: dict[str, Any]) -> bool:
-    """Whether the claims are those of an access token. In doubt they are not: then the stricter
-    rules hold.
+    """Whether the claims are those of an access token. In doubt they are not, because the rules
+    for ID tokens are stricter.
     """
     if isinstance(claims.get("typ"), str):  # Keycloak names the kind in a claim too: Bearer, ID
         return bool(claims["typ"] == "Bearer")

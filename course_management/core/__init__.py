@@ -1,4 +1,5 @@
-"""What every other package may use: the errors, the rules of texts, the principal of a request.
+"""What every other package may use: errors, rules for texts, the principal of a request, and the
+prefix and methods of the API.
 
-Imports nothing of this project. Read `errors.py` first.
+May import nothing of this project. Read `errors.py` first.
 """

@@ -1,4 +1,4 @@
-"""Who asks, and what it may do. Knows neither HTTP nor the database."""
+"""The principal: the key or the person that sends a request, and its scopes."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 ADMIN = "admin"
-IDENTITIES = "identities:write"  # to say who a student is: whom a sign-in is taken for
+# Permits setting the attribute by which a sign-in is recognised as a student.
+IDENTITIES = "identities:write"
 SCOPES = (
     *("courses:read", "courses:write"),
     *("students:read", "students:write"),
@@ -17,8 +18,9 @@ SCOPES = (
 
 
 def granted(words: Iterable[str]) -> frozenset[str]:
-    """The scopes that `words` amount to: `admin` is all of them, and who may write may read what
-    it wrote.
+    """The scopes that `words` grant: `admin` includes all scopes, and `:write` includes `:read`.
+
+    Words that are not scopes are ignored.
     """
     given = set(words) & set(SCOPES)
     if ADMIN in given:
@@ -28,8 +30,10 @@ def granted(words: Iterable[str]) -> frozenset[str]:
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """Somebody known: a name for the log and the record, its scopes, and the student it is, if
-    it is one.
+    """The sender of a request, once it is authenticated.
+
+    `name` identifies it in the log and in the record of enrollments. `student_id` is the id of
+    the student who has signed in; None for API keys and for people who are not students.
     """
 
     name: str

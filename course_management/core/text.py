@@ -1,18 +1,16 @@
-"""What a text is here: trimmed, NFC, visible; and the key by which two texts are the same
-ignoring case.
-"""
+"""Rules for texts: trimming, NFC, blanks, control characters, and the key that ignores case."""
 
 from __future__ import annotations
 
 import unicodedata
 
-# characters of a text before it is normalised: four times the longest field, as NFC shrinks none to
-# less
-LONGEST = 1024
-# combining marks in a row (Unicode Standard Annex #15, section 13: Stream-Safe Text Format)
-MARKS = 30
+# Characters of a text before normalisation: four times the longest field. NFC never shortens a
+# text to less than a quarter.
+MAX_CHARACTERS = 1024
+# Combining marks in a row (Unicode Standard Annex #15, section 13: Stream-Safe Text Format).
+MAX_COMBINING_MARKS = 30
 
-# Letters, symbols and marks that show nothing although their category says otherwise
+# Letters, symbols and marks that are invisible although their category suggests otherwise
 # (Unicode's Default_Ignorable_Code_Point, and the blank Braille pattern).
 _INVISIBLE = frozenset(
     [
@@ -21,16 +19,16 @@ _INVISIBLE = frozenset(
     ]
 )
 
-# Format characters and spaces; not what Python's tables do not know yet, which may well be seen.
-_UNSEEN = frozenset({"Cf", "Zs", "Zl", "Zp"})
+# Format characters and spaces. Unassigned characters (Cn) are left out: a newer Unicode version
+# than Python's may define them as visible.
+_INVISIBLE_CATEGORIES = frozenset({"Cf", "Zs", "Zl", "Zp"})
 
-
-# Three marks that Unicode counts among the letters until it takes them apart.
-_MARKS_IN_DISGUISE = frozenset("\u0f73\u0f75\u0f81")
+# Three letters that normalisation turns into combining marks.
+_LETTERS_THAT_BECOME_MARKS = frozenset("\u0f73\u0f75\u0f81")
 
 
 class TooLong(ValueError):
-    """A text is longer than any that is taken here: nobody has looked into it."""
+    """A text has more than MAX_CHARACTERS characters. It was refused without normalising it."""
 
 
 class TooManyMarks(ValueError):
@@ -40,55 +38,61 @@ class TooManyMarks(ValueError):
 
 
 def clean(value: str) -> str:
-    """`value` trimmed and NFC-normalised: what is judged and stored.
+    """`value`, trimmed and NFC-normalised: the form that the service checks and stores.
 
-    CPython's normalisation takes time with the square of the marks in a row, and no other thread
-    runs meanwhile. So it is asked only for what cannot take long. Raises TooLong over LONGEST
-    characters, TooManyMarks where more than MARKS stand in a row.
+    CPython's normalisation takes time quadratic in the length of a run of combining marks, and
+    blocks all other threads meanwhile. So the text is checked before it is normalised. Raises
+    TooLong for more than MAX_CHARACTERS characters, and TooManyMarks for more than
+    MAX_COMBINING_MARKS combining marks in a row.
     """
     value = value.strip()
-    if len(value) > LONGEST:
-        raise TooLong(f"Must have at most {LONGEST} characters.")
+    if len(value) > MAX_CHARACTERS:
+        raise TooLong(f"Must have at most {MAX_CHARACTERS} characters.")
     if value.isascii():  # already NFC: saves the call on nearly every request
         return value
     _refuse_many_marks(value)
     normal = unicodedata.normalize("NFC", value)
-    _refuse_many_marks(normal)  # one mark may become two: what was cleaned can be cleaned again
+    # Normalising can turn one mark into two. Without this check, cleaning the result again could
+    # fail.
+    _refuse_many_marks(normal)
     return normal
 
 
 def _refuse_many_marks(value: str) -> None:
-    """Raise TooManyMarks where more than MARKS marks stand in a row."""
-    if len(value) <= MARKS or not (
-        any(map(unicodedata.combining, value)) or _MARKS_IN_DISGUISE.intersection(value)
+    """Raise TooManyMarks for more than MAX_COMBINING_MARKS combining marks in a row."""
+    if len(value) <= MAX_COMBINING_MARKS or not (
+        any(map(unicodedata.combining, value)) or _LETTERS_THAT_BECOME_MARKS.intersection(value)
     ):
         return
     row = 0
     for character in value:
-        row = row + 1 if unicodedata.combining(character) or character in _MARKS_IN_DISGUISE else 0
-        if row > MARKS:
+        is_mark = unicodedata.combining(character) or character in _LETTERS_THAT_BECOME_MARKS
+        row = row + 1 if is_mark else 0
+        if row > MAX_COMBINING_MARKS:
             raise TooManyMarks(
-                f"Must not have more than {MARKS} combining marks in a row: leave out those "
-                "that no letter needs."
+                f"Must not have more than {MAX_COMBINING_MARKS} combining marks in a row: leave "
+                "out those that no letter needs."
             )
 
 
 def key(value: str) -> str:
-    """The form in which two texts that differ only in case are equal, alike on every database.
+    """The key of a text: equal for two texts that differ only in case, on every database.
 
-    NFC(casefold(NFC(trim(value)))): Unicode's canonical caseless match (D145) with NFC in place of
-    NFD. Raises what `clean` raises.
+    The key is NFC(casefold(NFC(trim(value)))): the canonical caseless match of the Unicode
+    Standard (definition D145), with NFC in place of NFD. Raises the errors of `clean`.
     """
     return unicodedata.normalize("NFC", clean(value).casefold())
 
 
 def is_blank(value: str) -> bool:
-    """Whether nothing in `value` would be seen: spaces, format characters and fillers only."""
-    return all(unicodedata.category(c) in _UNSEEN or ord(c) in _INVISIBLE for c in value)
+    """Whether `value` is invisible: only spaces, format characters and fillers."""
+    return all(
+        unicodedata.category(c) in _INVISIBLE_CATEGORIES or ord(c) in _INVISIBLE for c in value
+    )
 
 
 def has_control(value: str) -> bool:
-    """Whether `value` holds a control character (category Cc, NUL among them) or half a
+    """Whether `value` contains a control character (category Cc, which includes NUL) or half of a
     surrogate pair (Cs).
     """
     return not value.isprintable() and any(unicodedata.category(c) in ("Cc", "Cs") for c in value)

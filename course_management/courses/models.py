@@ -10,17 +10,8 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column, validates
 
 from course_management.core import text
-from course_management.core.errors import (
-    COUNT,
-    ID,
-    MISSING,
-    Conflict,
-    ExternalIdTaken,
-    NotFound,
-    Taken,
-    list_of,
-    summary,
-)
+from course_management.core.errors import Conflict, ExternalIdTaken, NotFound, Taken, summary
+from course_management.core.problem_fields import COUNT, ID, MISSING, list_of
 from course_management.db.base import KeyText, Model, Versioned
 
 

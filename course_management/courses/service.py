@@ -13,6 +13,7 @@ from course_management.core.errors import Taken
 from course_management.courses.gate import close_gate
 from course_management.courses.models import Course, CourseChanges, CourseNotFound
 from course_management.db import integrity
+from course_management.telemetry.events import Event
 from course_management.telemetry.logs import note
 
 _table = cast(sa.Table, Course.__table__)
@@ -42,7 +43,7 @@ def create_course(
     )
     session.add(course)
     session.flush()
-    note(session, "course created", course_id=course.id)
+    note(session, Event.COURSE_CREATED, course_id=course.id)
     return course
 
 
@@ -91,5 +92,5 @@ def update_course(session: Session, course: Course, changes: CourseChanges) -> C
         setattr(course, name, value)
     if session.is_modified(course):
         session.flush()
-        note(session, "course changed", course_id=course.id)
+        note(session, Event.COURSE_CHANGED, course_id=course.id)
     return course

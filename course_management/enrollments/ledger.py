@@ -26,6 +26,7 @@ from course_management.enrollments.models import (
     StudentCourse,
 )
 from course_management.telemetry import logs
+from course_management.telemetry.events import Event
 
 table = cast(sa.Table, StudentCourse.__table__)
 _courses = cast(sa.Table, Course.__table__)
@@ -68,7 +69,7 @@ class SeatLedger:
         }
         self._rows: list[dict[str, Any]] = []
         self._events: list[dict[str, Any]] = []
-        self._notes: dict[str, list[Pair]] = {}
+        self._notes: dict[Event, list[Pair]] = {}
 
     def allocate(self, wanted: Iterable[Pair], *, waitlist: bool) -> Allocation:
         """Give every pair a seat or, with `waitlist`, a waitlist position.
@@ -201,7 +202,7 @@ class SeatLedger:
             }
         )
         word = "promoted" if why == "promoted" else to_state or "dropped"
-        self._notes.setdefault(f"student {word}", []).append(pair)
+        self._notes.setdefault(Event(f"student {word}"), []).append(pair)
 
 
 def _one_or_many(rows: list[dict[str, Any]]) -> dict[str, Any] | list[dict[str, Any]]:

@@ -7,7 +7,8 @@ from datetime import datetime
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column
 
-from course_management.core.errors import MISSING, Conflict, NotFound
+from course_management.core.errors import Conflict, NotFound
+from course_management.core.problem_fields import MISSING
 from course_management.db.base import BigId, Model, UTCDateTime
 
 ENROLLED = "enrolled"

@@ -30,6 +30,7 @@ from course_management.enrollments.locks import (
 )
 from course_management.enrollments.models import CourseHasStudents, EnrollmentNotFound
 from course_management.students.models import Student
+from course_management.telemetry.events import Event
 from course_management.telemetry.logs import note
 
 
@@ -190,7 +191,7 @@ def delete_student(session: Session, student: Student) -> None:
     ledger.write()
     session.delete(student)
     session.flush()
-    note(session, "student deleted", student_id=student.id)
+    note(session, Event.STUDENT_DELETED, student_id=student.id)
 
 
 def delete_course(session: Session, course: Course) -> None:
@@ -202,7 +203,7 @@ def delete_course(session: Session, course: Course) -> None:
         raise CourseHasStudents
     session.delete(course)
     session.flush()
-    note(session, "course deleted", course_id=course.id)
+    note(session, Event.COURSE_DELETED, course_id=course.id)
 
 
 def resize(session: Session, course: Course, changes: CourseChanges) -> None:

@@ -21,7 +21,7 @@ from course_management.web.endpoint import reading, writing
 from course_management.web.parsing import prefers_count
 from course_management.web.problems import from_error
 from course_management.web.rendering import json_response, list_response, no_content
-from course_management.web.request_context import BODY, current
+from course_management.web.request_context import BODY_KEY, current
 
 bp = Blueprint("enrollments", __name__)
 
@@ -34,7 +34,7 @@ def refuse(error: NoRoom) -> Response:
     """The problem of courses without room, with where in the body each was asked for first what
     it could not give.
     """
-    body = orjson.loads(current().environ.get(BODY, b"{}"))
+    body = orjson.loads(current().environ.get(BODY_KEY, b"{}"))
     faults = [
         {"pointer": _pointer(body, *one.pair), "code": error.code, "detail": one.detail}
         for one in error.refusals

@@ -1,5 +1,6 @@
-"""Recomputes every invariant of seats, lines and the record from the rows, and keeps the
-verdicts of the last runs.
+"""The audit: checks every invariant of seats, waitlists and events against the rows.
+
+The results of the last runs are stored for /metrics.
 """
 
 from __future__ import annotations
@@ -12,12 +13,12 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from course_management.db.base import BigId, Model, UTCDateTime, now
 
-MAX_EXAMPLES = 20  # violations shown of each
-MAX_RUNS = 100  # verdicts
+MAX_EXAMPLES = 20  # violations shown per invariant
+MAX_RUNS = 100  # results stored
 
 
 class AuditRun(Model):
-    """The verdict of one run of the auditor: when it ended, what it found, how long it took."""
+    """The result of one audit: the time of its end, the number of violations, its duration."""
 
     __tablename__ = "audit_runs"
     __table_args__ = ({"sqlite_autoincrement": True},)
@@ -30,75 +31,75 @@ class AuditRun(Model):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """An invariant, how many rows violate it, and the first of them in words."""
+    """An invariant, the number of rows that violate it, and the first of them as texts."""
 
     name: str
     count: int
     examples: list[str]
 
 
-_COUNTED = (
+_COURSES = (
     "SELECT c.id, c.capacity, c.seats_taken, c.waitlist_capacity, c.waitlisted, c.next_ticket, "
-    "coalesce(e.seats, 0) AS seats, coalesce(e.line, 0) AS line, e.promoted, e.first, e.last "
+    "coalesce(e.seats, 0) AS seats, coalesce(e.waiting, 0) AS waiting, e.promoted, e.first, e.last "
     "FROM courses c LEFT JOIN (SELECT course_id, sum(CASE WHEN state = 'enrolled' THEN 1 ELSE 0 "
     "END) AS seats, "
-    "sum(CASE WHEN state = 'waitlisted' THEN 1 ELSE 0 END) AS line, "
+    "sum(CASE WHEN state = 'waitlisted' THEN 1 ELSE 0 END) AS waiting, "
     "max(CASE WHEN state = 'enrolled' THEN ticket END) AS promoted, "
     "min(CASE WHEN state = 'waitlisted' THEN ticket END) AS first, max(ticket) AS last "
     "FROM student_courses GROUP BY course_id) e ON e.course_id = c.id"
 )
-_FOLDED = (
+_EVENTS = (
     "SELECT student_id, course_id, from_state, to_state, "
     "lag(to_state) OVER (PARTITION BY student_id, course_id ORDER BY id) AS before, "
     "row_number() OVER (PARTITION BY student_id, course_id ORDER BY id DESC) AS age FROM "
     "enrollment_events"
 )
 
-# Name, query: it returns what violates the invariant; the columns of a violation are shown as `name
-# value`.
+# Each invariant and a query that returns the rows that violate it. The columns of such a row are
+# shown as `name value`.
 INVARIANTS = (
     (
         "seats taken = enrolled rows, in every course with a capacity",
-        f"SELECT id AS course, seats_taken, seats AS enrolled FROM ({_COUNTED}) k "
+        f"SELECT id AS course, seats_taken, seats AS enrolled FROM ({_COURSES}) k "
         "WHERE capacity IS NOT NULL AND seats_taken <> seats",
     ),
     (
         "seats taken <= capacity",
-        f"SELECT id AS course, seats AS enrolled, capacity FROM ({_COUNTED}) k WHERE seats > "
+        f"SELECT id AS course, seats AS enrolled, capacity FROM ({_COURSES}) k WHERE seats > "
         "capacity",
     ),
     (
-        "no free seat beside somebody waiting",
-        f"SELECT id AS course, seats AS enrolled, capacity, line FROM ({_COUNTED}) k "
-        "WHERE line > 0 AND seats < coalesce(capacity, seats + 1)",
+        "no free seat while students wait",
+        f"SELECT id AS course, seats AS enrolled, capacity, waiting FROM ({_COURSES}) k "
+        "WHERE waiting > 0 AND seats < coalesce(capacity, seats + 1)",
     ),
     (
-        "waitlisted = rows in line, within the capacity of the line",
-        f"SELECT id AS course, waitlisted, line, waitlist_capacity FROM ({_COUNTED}) k "
-        "WHERE waitlisted <> line OR line > waitlist_capacity",
+        "waitlisted = waitlisted rows <= waitlist_capacity",
+        "SELECT id AS course, waitlisted, waiting AS waitlisted_rows, waitlist_capacity "
+        f"FROM ({_COURSES}) k "
+        "WHERE waitlisted <> waiting OR waiting > waitlist_capacity",
     ),
     (
-        "tickets in order: who was promoted came before who waits, nobody has a ticket not yet "
-        "given",
-        f"SELECT id AS course, promoted, first, last, next_ticket FROM ({_COUNTED}) k "
+        "tickets in order: promoted students before waiting ones, all tickets below next_ticket",
+        f"SELECT id AS course, promoted, first, last, next_ticket FROM ({_COURSES}) k "
         "WHERE promoted >= first OR last >= next_ticket",
     ),
     (
-        "no two in line with one ticket",
+        "no two students of a waitlist with the same ticket",
         "SELECT course_id AS course, ticket FROM student_courses WHERE state = 'waitlisted' "
         "GROUP BY course_id, ticket HAVING count(*) > 1",
     ),
     (
-        "each event goes on from the one before",
-        f"SELECT student_id AS student, course_id AS course, before, from_state FROM ({_FOLDED}) f "
+        "each event begins with the state in which the one before ended",
+        f"SELECT student_id AS student, course_id AS course, before, from_state FROM ({_EVENTS}) f "
         "WHERE coalesce(before, '') <> coalesce(from_state, '')",
     ),
     (
-        "the fold of the events = the enrollments",
+        "the last event of each student and course = the enrollment",
         "SELECT student, course, max(state) AS state, max(told) AS told FROM ("
         "SELECT student_id AS student, course_id AS course, state, NULL AS told FROM "
         "student_courses UNION ALL "
-        f"SELECT student_id, course_id, NULL, to_state FROM ({_FOLDED}) f WHERE age = 1 AND "
+        f"SELECT student_id, course_id, NULL, to_state FROM ({_EVENTS}) f WHERE age = 1 AND "
         "to_state IS NOT NULL) both_ "
         "GROUP BY student, course HAVING coalesce(max(state), '') <> coalesce(max(told), '')",
     ),
@@ -112,7 +113,7 @@ INVARIANTS = (
 
 
 def audit(session: Session) -> list[Finding]:
-    """Each invariant with what violates it, as of the session's snapshot. Writes nothing."""
+    """A finding for every invariant, from the snapshot of `session`. Writes nothing."""
     findings = []
     for name, query in INVARIANTS:
         rows = session.execute(sa.text(query)).all()
@@ -125,7 +126,7 @@ def audit(session: Session) -> list[Finding]:
 
 
 def record(session: Session, findings: list[Finding], seconds: float) -> None:
-    """Append the verdict, and forget all but the last KEPT."""
+    """Store the result of an audit that took `seconds`, and delete all but the last MAX_RUNS."""
     run = AuditRun(
         violations=sum(finding.count for finding in findings), duration_ms=round(seconds * 1000)
     )

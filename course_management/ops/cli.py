@@ -1,4 +1,8 @@
-"""The commands: `flask --app wsgi check`, `audit`, `load-demo`, `forget-keys`, `api-keys`."""
+"""The commands for operators: `flask --app wsgi check`, `audit`, `load-demo`, `forget-keys`,
+`api-keys`.
+
+`init_app` registers them. Each one opens its own transaction.
+"""
 
 from __future__ import annotations
 
@@ -16,20 +20,20 @@ from flask.cli import with_appcontext
 from sqlalchemy.exc import DBAPIError
 
 from course_management.auth import api_keys as keys
+from course_management.core.api import API_PREFIX
 from course_management.core.errors import Error
 from course_management.core.principal import ADMIN, SCOPES, Principal, granted
 from course_management.core.text import TooManyMarks, clean, has_control
 from course_management.db import integrity
 from course_management.db.transaction import transaction
 from course_management.ops import demo, health
-from course_management.ops.audit import audit as recount
+from course_management.ops.audit import audit as find_violations
 from course_management.ops.audit import record
 from course_management.telemetry.logs import log
 from course_management.web import access, idempotency
-from course_management.web.rendering import API_PREFIX
 
 OPERATOR = Principal("cli", granted([ADMIN]))
-LISTS = (
+LISTS = (  # the routes that `check` requests
     "/courses",
     "/students",
     "/courses/{course}/students",
@@ -40,7 +44,10 @@ LISTS = (
 
 
 def command(name: str) -> Callable[[Callable[..., None]], click.Command]:
-    """A command of the app; where the database cannot be used it ends with one line."""
+    """A decorator that makes a function a command of the app.
+
+    If the service or the database refuses, the command prints one line instead of a traceback.
+    """
 
     def decorate(function: Callable[..., None]) -> click.Command:
         @wraps(function)
@@ -61,46 +68,51 @@ def command(name: str) -> Callable[[Callable[..., None]], click.Command]:
 
 @command("check")
 def check() -> None:
-    """Whether this release can serve: readiness, then every list asked in-process. Exit 1 where
-    one fails.
+    """Check that this release can serve: its readiness, then every list, without a server.
+
+    Exits with status 1 if a check fails.
     """
     checks = health.readiness()
-    log.setLevel("ERROR")  # what is asked here is shown here
+    log.setLevel("ERROR")  # the results are shown here, so the log need not repeat them
     results = [(name, found["ok"], found["detail"]) for name, found in checks.items()]
-    client = current_app.test_client()
-    ids = {"course": 1, "student_id": 1}
-    for route in LISTS:
-        began = time.perf_counter()
-        answer = client.get(
-            API_PREFIX + route.format(**ids),
-            query_string={"limit": 1},
-            environ_overrides={access.INTERNAL: OPERATOR},
-        )
-        took = f"{answer.status_code} in {(time.perf_counter() - began) * 1000:.0f} ms"
-        if answer.status_code == 200 and answer.json and route.count("/") == 1:
-            ids["course" if route == "/courses" else "student_id"] = answer.json[0]["id"]
-        # An empty database has no student and no course to ask the other lists of.
-        results.append(
-            (
-                f"GET {route}",
-                answer.status_code == 200 or (answer.status_code == 404 and "{" in route),
-                took,
-            )
-        )
+    results += _request_lists()
     for name, ok, detail in results:
         click.echo(f"{'ok  ' if ok else 'FAIL'} {name}: {detail}")
     if not all(ok for _, ok, _ in results):
         sys.exit(1)
 
 
+def _request_lists() -> list[tuple[str, bool, str]]:
+    """Request the first row of each list; returns the name, the success and the time of each."""
+    client = current_app.test_client()
+    ids = {"course": 1, "student_id": 1}
+    results = []
+    for route in LISTS:
+        began = time.perf_counter()
+        answer = client.get(
+            API_PREFIX + route.format(**ids),
+            query_string={"limit": 1},
+            environ_overrides={access.PRINCIPAL_KEY: OPERATOR},
+        )
+        took = f"{answer.status_code} in {(time.perf_counter() - began) * 1000:.0f} ms"
+        if answer.status_code == 200 and answer.json and "{" not in route:
+            ids["course" if route == "/courses" else "student_id"] = answer.json[0]["id"]
+        # 404 is right for the lists of a student or a course if the database is empty.
+        ok = answer.status_code == 200 or (answer.status_code == 404 and "{" in route)
+        results.append((f"GET {route}", ok, took))
+    return results
+
+
 @command("audit")
 def audit() -> None:
-    """Recompute every invariant of seats, lines and the record from the rows; changes none of
-    them. Exit 1 where one fails.
+    """Check every invariant of seats, waitlists and events against the rows.
+
+    Changes nothing but the stored results of audits. Exits with status 1 if an invariant is
+    violated.
     """
     began = time.perf_counter()
     with transaction(writing=False, snapshot=True, unhurried=True) as session:
-        findings = recount(session)
+        findings = find_violations(session)
     for finding in findings:
         click.echo(
             f"{'FAIL' if finding.count else 'ok  '} {finding.name}"
@@ -115,7 +127,7 @@ def audit() -> None:
         if not integrity.is_read_only(error):
             raise
         click.echo(
-            "This database takes no writes from here: the verdict is not recorded for /metrics.",
+            "This database accepts no writes: the result is not recorded for /metrics.",
             err=True,
         )
     if any(finding.count for finding in findings):
@@ -128,27 +140,27 @@ def audit() -> None:
     type=click.IntRange(1, 10_000_000),
     default=1000,
     show_default=True,
-    help="How many students.",
+    help="Number of students.",
 )
 @click.option(
     "--courses",
     type=click.IntRange(2, 1_000_000),
     default=100,
     show_default=True,
-    help="How many courses.",
+    help="Number of courses.",
 )
 @click.option(
     "--each",
     type=click.IntRange(0, 100),
     default=5,
     show_default=True,
-    help="How many courses each student takes.",
+    help="Number of courses that each student takes.",
 )
 def load_demo(students: int, courses: int, each: int) -> None:
     """Fill the database with plausible students, courses and enrollments."""
     if each > courses // 2:
         raise click.BadParameter(
-            "each student takes courses of the first half: at most COURSES / 2.",
+            "must be at most COURSES / 2: students take courses of the first half only.",
             param_hint="--each",
         )
     with click.progressbar(
@@ -163,7 +175,7 @@ def load_demo(students: int, courses: int, each: int) -> None:
 
 @command("forget-keys")
 def forget_keys() -> None:
-    """Remove the idempotency keys older than 24 hours. Run it daily."""
+    """Delete the idempotency keys older than 24 hours. Run it daily."""
     with transaction(writing=True, unhurried=True) as session:
         count = idempotency.forget_old(session)
     click.echo(f"Keys removed: {count}.")
@@ -183,31 +195,29 @@ class Lifetime(click.ParamType[timedelta]):
         return timedelta(**{{"m": "minutes", "h": "hours", "d": "days"}[found[2]]: int(found[1])})
 
 
-def _tell(token: str) -> None:
-    """Show a token, alone on standard output."""
-    click.echo("Keep this key now: it is not shown again, and not stored.", err=True)
+def _show_token(token: str) -> None:
+    """Print a token, alone on standard output."""
+    click.echo("Save this key now. It is not stored and will not be shown again.", err=True)
     click.echo(token)
 
 
 @command("create")
-@click.option(
-    "--name", required=True, help="Whose it is: shown in the log and the record, given once."
-)
+@click.option("--name", required=True, help="Its unique name, shown in the log and in histories.")
 @click.option(
     "--scope",
     "scopes",
     type=click.Choice(SCOPES),
     multiple=True,
     required=True,
-    help="What it may do; repeat it.",
+    help="A scope of the key; repeat the option for several.",
 )
 @click.option(
     "--expires",
     type=Lifetime(),
-    help="How long it lives: 30m, 12h, 90d. Without: until it is revoked.",
+    help="Its lifetime: 30m, 12h, 90d. Default: it is valid until it is revoked.",
 )
 def create_key(name: str, scopes: tuple[str, ...], expires: timedelta | None) -> None:
-    """Make a key; it is the last line of standard output."""
+    """Create a key and print it on standard output."""
     if not 0 < len(name.strip()) <= 100 or has_control(name):
         raise click.BadParameter(
             "must be 1 to 100 characters, none of them a control character.", param_hint="--name"
@@ -218,12 +228,12 @@ def create_key(name: str, scopes: tuple[str, ...], expires: timedelta | None) ->
         raise click.BadParameter(str(error), param_hint="--name") from None
     with transaction(writing=True) as session:
         token = keys.create_key(session, name, scopes, expires)
-    _tell(token)
+    _show_token(token)
 
 
 @command("list")
 def list_keys() -> None:
-    """Every key with its id, name, scopes, dates and state; no secret."""
+    """List the keys with their ids, names, scopes, dates and states, without secrets."""
     with transaction(writing=False) as session:
         rows = [
             (k.id, k.state, k.issued_at, k.expires_at, k.last_used_at, k.name, k.scopes)
@@ -238,7 +248,7 @@ def list_keys() -> None:
 @command("revoke")
 @click.argument("key_id")
 def revoke_key(key_id: str) -> None:
-    """Have the key with this id refused, everywhere within a second."""
+    """Revoke the key with this id; every worker refuses it within a second."""
     with transaction(writing=True) as session:
         keys.revoke_key(session, key_id)
 
@@ -246,18 +256,20 @@ def revoke_key(key_id: str) -> None:
 @command("rotate")
 @click.argument("key_id")
 def rotate_key(key_id: str) -> None:
-    """Give the key with this id a new secret; the old one is dead within a second."""
+    """Replace the secret of the key with this id; the old one is refused within a second."""
     with transaction(writing=True) as session:
         token = keys.rotate_key(session, key_id)
-    _tell(token)
+    _show_token(token)
 
 
 api_keys = click.Group(
-    "api-keys", [create_key, list_keys, revoke_key, rotate_key], help="API keys: docs/access.md."
+    "api-keys",
+    [create_key, list_keys, revoke_key, rotate_key],
+    help="Manage API keys (docs/access.md).",
 )
 
 
 def init_app(app: Flask) -> None:
-    """Give `app` its commands."""
+    """Register the commands with `app`."""
     for one in (check, audit, load_demo, forget_keys, api_keys):
         app.cli.add_command(one)

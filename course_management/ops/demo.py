@@ -31,16 +31,17 @@ SUBJECTS = (
 ).split()
 LEVELS = ("freshman", "sophomore", "junior", "senior", "graduate")
 
-CHUNK = 10_000
+CHUNK_ROWS = 10_000
 
 
 def load(
     session: Session, students: int, courses: int, each: int, progress: Callable[[int], None]
 ) -> None:
-    """Insert so many students and courses; each student takes `each` of the first half of the
-    courses.
+    """Insert this many students and courses; each student takes `each` courses of the first half.
 
-    On an empty database their ids are 1..students and 1..courses.
+    On an empty database their ids are 1..students and 1..courses. `progress` is called with the
+    number of rows that were inserted since its last call. Raises RuntimeError if another client
+    inserts students or courses at the same time.
     """
     moment = now()
     first_course, first_student = (
@@ -72,12 +73,12 @@ def load(
             for student, course, _, _ in enrollment_rows()
         )
 
-    line = ("waitlist_capacity", "waitlisted", "next_ticket")
+    waitlist = ("waitlist_capacity", "waitlisted", "next_ticket")
     common = ("created_at", "updated_at", "version")
     _insert(
         session,
         Course,
-        ("id", "name", "name_key", "level", *line, *common),
+        ("id", "name", "name_key", "level", *waitlist, *common),
         course_rows(),
         progress,
     )
@@ -105,13 +106,13 @@ def load(
 
 
 def analyze(session: Session) -> None:
-    """Have the database learn what it holds, so that it plans well from the first request."""
+    """Update the database's statistics, so that it plans queries well from the first request."""
     session.execute(sa.text("ANALYZE"))
 
 
 def _reserve(session: Session, model: Any, count: int) -> int:
-    """The first of `count` ids in a row that nobody else will get."""
-    # the write lock is ours; AUTOINCREMENT goes on after the highest id given
+    """Reserve `count` consecutive ids; returns the first. Raises RuntimeError."""
+    # This transaction holds the write lock, and AUTOINCREMENT continues after the highest id.
     if session.get_bind().dialect.name == "sqlite":
         return (
             session.scalar(
@@ -129,7 +130,9 @@ def _reserve(session: Session, model: Any, count: int) -> int:
         sa.select(sa.func.min(taken_ids.c.id), sa.func.max(taken_ids.c.id))
     ).one()
     if last - first + 1 != count:
-        raise RuntimeError("somebody else took ids meanwhile: load into a service at rest")
+        raise RuntimeError(
+            "Another client inserted rows meanwhile. Stop all clients and load the demo again."
+        )
     return int(first)
 
 
@@ -141,7 +144,7 @@ def _insert(
     progress: Callable[[int], None],
 ) -> None:
     connection = session.connection()
-    while chunk := list(islice(rows, CHUNK)):
+    while chunk := list(islice(rows, CHUNK_ROWS)):
         if connection.dialect.name == "sqlite":
             connection.execute(
                 sa.insert(model.__table__), [dict(zip(columns, row, strict=True)) for row in chunk]

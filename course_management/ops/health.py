@@ -1,5 +1,5 @@
-"""Live: the process answers. Ready: it can serve, the database is reachable and its schema has
-what this release needs.
+"""Health checks. Live: the process responds. Ready: the database is reachable and its schema has
+everything that this release needs.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ from course_management.web.rendering import json_document
 
 bp = Blueprint("health", __name__)
 
-AGAIN = 10.0  # seconds after which a newer schema that lacked something is read again
+SCHEMA_RECHECK_SECONDS = 10.0  # a newer schema that lacks something is read again after this time
 _reading = threading.Lock()
 
 
 class CheckOut(Answer):
-    """Whether a check passed, and what it found."""
+    """Whether a check passed, and its result as a text."""
 
     ok = fields.Boolean(metadata={"example": True})
     detail = fields.String(metadata={"example": "reachable"})
@@ -73,7 +73,7 @@ def ready() -> Response:
 
 
 def readiness() -> dict[str, dict[str, Any]]:
-    """Each check by name: `ok`, and in `detail` what it found. Raises nothing."""
+    """The result of each check by its name: `ok` and a text in `detail`. Raises nothing."""
     try:
         transaction.read(lambda connection: connection.execute(sa.select(1)))
     except SQLAlchemyError as error:
@@ -95,10 +95,10 @@ def readiness() -> dict[str, dict[str, Any]]:
 
 
 def schema_fault(connection: Connection) -> str | None:
-    """What the schema lacks, or None.
+    """The reason why this release cannot use the schema, or None if it can.
 
-    A revision this release does not know is a newer one: that is well as long as everything this
-    release uses is still there.
+    A revision that this release does not know is a newer one. It is accepted if it still has
+    everything that this release uses.
     """
     script = _script(current_app.extensions["migrate"].directory)
     revision = connection.execute(sa.text("SELECT version_num FROM alembic_version")).scalar()
@@ -112,18 +112,19 @@ def schema_fault(connection: Connection) -> str | None:
 
 
 def _lacking_at(revision: str, connection: Connection) -> list[str]:
-    """What a schema newer than this release lacks, read once for each revision: a schema changes
-    only with its revision.
+    """The tables, columns and constraints that a schema newer than this release lacks.
 
-    Reading it takes 93 ms, and anybody may ask. Where something is missing, it is read again after
-    AGAIN seconds, since an operator may have restored it by hand. One thread reads at a time.
+    Reading the schema takes 93 ms, and every client may ask, so the result is kept for each
+    revision: a schema changes only with its revision. If something is missing, the schema is read
+    again after SCHEMA_RECHECK_SECONDS, since an operator may have restored it by hand. One thread
+    reads at a time.
     """
     kept: dict[str, tuple[float, list[str]]] = current_app.extensions.setdefault(
         "newer schemas", {}
     )
     with _reading:
         if revision in kept and (
-            not kept[revision][1] or time.monotonic() - kept[revision][0] < AGAIN
+            not kept[revision][1] or time.monotonic() - kept[revision][0] < SCHEMA_RECHECK_SECONDS
         ):
             return kept[revision][1]
         kept[revision] = time.monotonic(), missing_from(connection)
@@ -145,7 +146,7 @@ def missing_from(connection: Connection) -> list[str]:
             lacking.append(f"table {table.name}")
             continue
         columns = {column["name"] for column in inspector.get_columns(table.name)}
-        # By its columns: SQLite does not name the key of a table that never reuses an id.
+        # Compare columns, because SQLite does not name the primary key of an AUTOINCREMENT table.
         key = inspector.get_pk_constraint(table.name)["constrained_columns"]
         named = {table.primary_key.name} if key == list(table.primary_key.columns.keys()) else set()
         for found in (

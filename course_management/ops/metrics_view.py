@@ -1,4 +1,4 @@
-"""GET /metrics: what was counted, and what the database knows."""
+"""GET /metrics: the metrics of all workers, and figures read from the database."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ from course_management.ops.health import readiness
 from course_management.telemetry.logs import log
 from course_management.telemetry.metrics import PREFIX, exposition
 
-# seconds for which what was read is not read again, however often it is asked for
-MAX_AGE_SECONDS = 1.0
+# The figures of the database are read at most once in this time, however often clients ask.
+FIGURES_MAX_AGE_SECONDS = 1.0
 
-# The line's own index is read, not the courses: it costs by who waits, and a course's row keeps its
-# cheap updates.
+# Counts the entries of the index of waitlisted rows: the cost grows with the waitlists only. An
+# index on `courses.waitlisted` would make every update of a course slower.
 _WAITING = (
     sa.select(sa.func.count())
     .select_from(StudentCourse)
@@ -41,7 +41,7 @@ _LAST_AUDIT = (
 
 
 class Figures(NamedTuple):
-    """What the database knows; None is unknown."""
+    """Figures read from the database; None if they could not be read."""
 
     up: bool
     ready: bool
@@ -50,13 +50,15 @@ class Figures(NamedTuple):
 
 
 def metrics() -> Response:
-    """All figures in Prometheus' text format, whether or not the database answers."""
-    return Response(exposition(_Known(_figures())), content_type=CONTENT_TYPE_PLAIN_0_0_4)
+    """All metrics in Prometheus' text format, even if the database is not reachable."""
+    return Response(
+        exposition(_FiguresCollector(_figures())), content_type=CONTENT_TYPE_PLAIN_0_0_4
+    )
 
 
 def _figures() -> Figures:
     known: tuple[float, Figures] | None = current_app.extensions.get("figures")
-    if known is None or time.monotonic() - known[0] > MAX_AGE_SECONDS:
+    if known is None or time.monotonic() - known[0] > FIGURES_MAX_AGE_SECONDS:
         known = current_app.extensions["figures"] = (time.monotonic(), _read())
     return known[1]
 
@@ -79,18 +81,18 @@ def _read() -> Figures:
     return figures
 
 
-class _Known(Collector):
+class _FiguresCollector(Collector):
     def __init__(self, figures: Figures) -> None:
         self.figures = figures
 
     def collect(self) -> Iterator[Metric]:
         up, ready, waiting, audit = self.figures
-        yield _gauge("database_up", "Whether the database answers.", up)
-        yield _gauge("ready", "Whether the service can serve: as /health/ready says.", ready)
+        yield _gauge("database_up", "Whether the database is reachable.", up)
+        yield _gauge("ready", "Whether the service can serve, as in /health/ready.", ready)
         if waiting is not None:
-            yield _gauge("waitlisted", "Students in line, over all courses.", waiting)
+            yield _gauge("waitlisted", "Students on a waitlist, over all courses.", waiting)
             last = audit.at.timestamp() if audit else 0
-            yield _gauge("audit_timestamp_seconds", "When the last audit ended; 0 is never.", last)
+            yield _gauge("audit_timestamp_seconds", "When the last audit ended; 0 if never.", last)
         if audit:
             yield _gauge(
                 "audit_violations", "Violations that the last audit found.", audit.violations

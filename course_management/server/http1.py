@@ -21,10 +21,11 @@ from gunicorn.http.body import ChunkedReader
 from gunicorn.http.errors import InvalidChunkSize, InvalidHeader
 from gunicorn.util import unquote_to_wsgi_str
 
+from course_management.core.api import METHODS
+
 HEAD = 2**16  # bytes of a head, which gunicorn looks through anew whenever more of it comes
 # of a body, which each take gunicorn two microseconds: a mebibyte of them would take seconds
 CHUNKS = 4_096
-METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 
 _HEAD = re.compile(
     rf"({'|'.join(METHODS)}) " + r"((/[!-\"$->@-~]*)(?:\?([!-\"$-~]*))?) HTTP/1\.1\r\n"

@@ -8,7 +8,8 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column, relationship, validates
 
 from course_management.core import text
-from course_management.core.errors import MISSING, ExternalIdTaken, NotFound, Taken
+from course_management.core.errors import ExternalIdTaken, NotFound, Taken
+from course_management.core.problem_fields import MISSING
 from course_management.db.base import KeyText, Model, Versioned
 
 if TYPE_CHECKING:

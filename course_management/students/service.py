@@ -12,6 +12,7 @@ from course_management.core import text
 from course_management.core.errors import Taken
 from course_management.db import integrity
 from course_management.students.models import Student, StudentChanges, StudentNotFound
+from course_management.telemetry.events import Event
 from course_management.telemetry.logs import note
 
 _table = cast(sa.Table, Student.__table__)
@@ -24,7 +25,7 @@ def create_student(
     student = Student(name=name, email=email, external_id=external_id)
     session.add(student)
     session.flush()
-    note(session, "student created", student_id=student.id)
+    note(session, Event.STUDENT_CREATED, student_id=student.id)
     return student
 
 
@@ -58,5 +59,5 @@ def update_student(session: Session, student: Student, changes: StudentChanges) 
         setattr(student, name, value)
     if session.is_modified(student):
         session.flush()
-        note(session, "student changed", student_id=student.id)
+        note(session, Event.STUDENT_CHANGED, student_id=student.id)
     return student

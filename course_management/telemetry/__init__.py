@@ -1,4 +1,4 @@
-"""What the service reports of itself: the log and the metrics.
+"""The log, the metrics, and the events that both are derived from.
 
-May import `config` and `core`. Read `logs.py` first.
+May import `config` and `core`. Read `events.py` first.
 """

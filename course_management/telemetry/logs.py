@@ -1,4 +1,7 @@
-"""One JSON object a line: constant events with ids in fields, never a name or an e-mail."""
+"""The log: one JSON object per line. Events are constant texts; ids are fields beside them.
+
+The log never contains a name or an e-mail address.
+"""
 
 from __future__ import annotations
 
@@ -15,43 +18,50 @@ import orjson
 from sqlalchemy.orm import Session
 
 from course_management.telemetry import metrics
+from course_management.telemetry.events import Event
 
 log = logging.getLogger("course_management")
 
-# The id of the request being served; "" outside one.
+# The id of the current request; "" outside a request.
 request_id: ContextVar[str] = ContextVar("request_id", default="")
-# Who sent it: "key:" and the name of its key, or "oidc:" and the subject of its token; "" where
-# nobody had to say so.
+# The name of the request's principal: "key:" and the name of an API key, or "oidc:" and the
+# subject of a token; "" if the request needs no authentication.
 actor: ContextVar[str] = ContextVar("actor", default="")
 
-# Where the request stands in a trace of its caller's: `trace_id` and `span_id`, or nothing.
+# `trace_id` and `span_id` of the client's trace (request_context.py); empty if it sent none.
 NO_TRACE: Mapping[str, str] = MappingProxyType({})
 trace: ContextVar[Mapping[str, str]] = ContextVar("trace", default=NO_TRACE)
 
-_STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
-_LINE = orjson.OPT_UTC_Z | orjson.OPT_APPEND_NEWLINE
+_STANDARD_ATTRIBUTES = frozenset(vars(logging.makeLogRecord({}))) | {
+    *("message", "asctime", "taskName")
+}
+_JSON_OPTIONS = orjson.OPT_UTC_Z | orjson.OPT_APPEND_NEWLINE
 _lock = threading.Lock()
 
 
 class JsonHandler(logging.Handler):
-    """A record as JSON: time, level, logger, event, request_id, actor, the trace, then its
-    `extra` fields and its traceback.
+    """Writes each record as one JSON object.
+
+    The object contains time, level, logger, event, request_id, actor and the trace, then the
+    `extra` fields of the record and its traceback.
     """
 
     def __init__(self, stream: TextIO) -> None:
         super().__init__()
         self.stream = stream
-        self.missed = 0  # lines that could not be written since the last that could
+        self.missed = 0  # lines that failed since the last line that was written
 
     def emit(self, record: logging.LogRecord) -> None:
-        fields = {k: v for k, v in vars(record).items() if k not in _STANDARD}
+        fields = {k: v for k, v in vars(record).items() if k not in _STANDARD_ATTRIBUTES}
         if record.exc_info:
             fields["traceback"] = logging.Formatter().formatException(record.exc_info)
         self.write(record.levelname.lower(), record.name, record.getMessage(), fields)
 
     def write(self, level: str, logger: str, event: str, fields: Mapping[str, Any]) -> None:
-        """Write one line, where it can be: no request fails because the disk of the log is full,
-        nor what it has committed.
+        """Write one line. A failure to write it (a full disk) is counted, not raised.
+
+        A request must not fail, and committed work must not look undone, because the log cannot
+        be written.
         """
         line = {
             "time": datetime.now(UTC),
@@ -63,7 +73,7 @@ class JsonHandler(logging.Handler):
             **trace.get(),
             **fields,
         }
-        text = orjson.dumps(line, default=str, option=_LINE).decode()
+        text = orjson.dumps(line, default=str, option=_JSON_OPTIONS).decode()
         with _lock:
             try:
                 self.stream.write(text)
@@ -77,8 +87,10 @@ class JsonHandler(logging.Handler):
 
 
 def discreet(record: logging.LogRecord) -> bool:
-    """A filter for gunicorn, which would repeat what a client sent, names and e-mails with it;
-    the refusal has its own line.
+    """A logging filter for gunicorn: whether to write `record`, without what a client sent.
+
+    gunicorn's messages about requests that it refuses repeat parts of the request, which can
+    contain names and e-mail addresses. The service logs such a refusal itself.
     """
     if str(record.msg).startswith("Error handling request"):
         record.msg, record.args = "Error handling request", ()
@@ -86,15 +98,19 @@ def discreet(record: logging.LogRecord) -> bool:
 
 
 def configure(level: str, stream: TextIO | None = None) -> None:
-    """Send this service's log to `stream` (standard error where none is named)."""
+    """Send the log of this service to `stream` (default: standard error).
+
+    `level` is the name of a logging level, such as "INFO".
+    """
     log.handlers[:] = [JsonHandler(stream or sys.stderr)]
     log.setLevel(level)
     log.propagate = False
 
 
 def info(event: str, **fields: object) -> None:
-    """Log an event with its fields; a third of the cost of logging's own way, which looks for
-    the caller's file and line.
+    """Log an event with its fields.
+
+    This takes a third of the time of `Logger.info`, which looks for the caller's file and line.
     """
     if log.isEnabledFor(logging.INFO):
         for handler in log.handlers:
@@ -102,15 +118,16 @@ def info(event: str, **fields: object) -> None:
                 handler.write("info", log.name, event, fields)
 
 
-def note(session: Session, event: str, **ids: object) -> None:
-    """Remember that `event` happened in the session's transaction: logged when it commits,
-    forgotten when it does not.
+def note(session: Session, event: Event, **ids: object) -> None:
+    """Log and count `event` when the transaction of `session` commits, and only then.
+
+    `count`, one of the `ids`, is the number of students that the event concerns (default: 1).
     """
     session.info.setdefault("notes", []).append((event, ids))
 
 
 def flush_notes(session: Session) -> None:
-    """Log and count what the committed transaction noted."""
+    """Log and count the noted events of a transaction that has just committed."""
     for event, ids in session.info.pop("notes", ()):
         info(event, **ids)
-        metrics.count_move(event, ids.get("count", 1))
+        metrics.count_event(event, ids.get("count", 1))

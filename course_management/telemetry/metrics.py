@@ -1,7 +1,8 @@
-"""What is counted, in Prometheus' names and units (seconds). docs/monitoring.md explains each.
+"""The metrics, with names and units (seconds) as Prometheus recommends them.
 
-Under gunicorn every worker counts in files of its own, which gunicorn.conf.py gives it, and whoever
-is asked adds them all up. Anywhere else the figures are those of this process.
+docs/monitoring.md explains each metric. Under gunicorn every worker writes its own files in
+PROMETHEUS_MULTIPROC_DIR, and the worker that answers /metrics adds up the files of all workers.
+Without gunicorn the metrics are those of this process.
 """
 
 from __future__ import annotations
@@ -20,20 +21,24 @@ from prometheus_client import (
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
+from course_management.core.api import METHODS
+from course_management.telemetry.events import Event
+
 PREFIX = "course_management_"
 BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)  # seconds
-METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"))
-KINDS = {
+STATEMENT_KINDS = {  # by the first six letters of a statement
     word[:6].upper(): word
     for word in ("select", "insert", "update", "delete", "execute", "begin", "commit")
 }
 
-disable_created_metrics()  # type: ignore[no-untyped-call]  # they exist in one mode only
+# prometheus_client offers these metrics only where it does not use files.
+disable_created_metrics()  # type: ignore[no-untyped-call]  # the function has no annotations
 
 
 class Metrics:
-    """Every figure. Made at the first use and not before: a worker has its files only once it is
-    forked.
+    """Every metric.
+
+    Create it at the first use and not at import: a worker opens its files after the fork.
     """
 
     def __init__(self) -> None:
@@ -45,26 +50,19 @@ class Metrics:
             "http_request_duration_seconds", "Time to answer.", "method", "route"
         )
         self.in_flight = self._gauge(
-            "http_requests_in_flight", "Requests being served, but for those of /metrics."
+            "http_requests_in_flight", "Requests being served, except those of /metrics."
         )
         self.threads = self._gauge(
-            "http_threads", "Threads that serve requests while none is held up."
+            "http_threads", "Threads that serve requests while no thread is stuck."
         )
         self.refusals = self._counter("refusals_total", "Problem documents sent.", "code")
         self.statements = self._histogram(
-            "db_statement_duration_seconds", "Time of statements, waiting included.", "kind"
+            "db_statement_duration_seconds", "Time of statements, including waits.", "kind"
         )
-        self.connections = self._gauge("db_pool_connections", "Database connections open.")
-        self.pool_size = self._gauge("db_pool_size", "Database connections that may be open.")
-        self.moves = {
-            "student enrolled": self._counter(
-                "enrollments_total", "Seats given to those who asked."
-            ),
-            "student promoted": self._counter(
-                "promotions_total", "Seats given to the first in line."
-            ),
-            "student waitlisted": self._counter("waitlist_joins_total", "Places in line given."),
-            "student dropped": self._counter("drops_total", "Seats and places in line given up."),
+        self.connections = self._gauge("db_pool_connections", "Open database connections.")
+        self.pool_size = self._gauge("db_pool_size", "Highest number of open database connections.")
+        self.events = {
+            event: self._counter(event.counter, event.help_text) for event in Event if event.counter
         }
 
     def _counter(self, name: str, text: str, *labels: str) -> Counter:
@@ -83,8 +81,10 @@ metrics = cache(Metrics)
 def count_request(
     method: str | None, route: str | None, status: int, seconds: float | None
 ) -> None:
-    """Count an answer. Methods and addresses that there are not share one label value, however
-    many are tried.
+    """Count a response and its duration in `seconds`; None for `seconds` counts no duration.
+
+    All unknown methods share the label "other", and all addresses without a route share
+    "unmatched", so that clients cannot create new time series.
     """
     requests, durations = _of_request(
         method if method in METHODS else "other", route or "unmatched", status
@@ -103,30 +103,32 @@ def _of_request(method: str, route: str, status: int) -> tuple[Counter, Histogra
 
 @cache
 def refusals(code: str) -> Counter:
-    """How often a problem was answered; named before it happens, it begins at 0 and its first
-    time is seen as a rise.
+    """The counter of problem documents with this code.
+
+    web/problems.py asks for every code at the start. Each counter then begins at 0, and
+    Prometheus sees the first refusal as an increase.
     """
     return metrics().refusals.labels(code)
 
 
-def time_statement(words: str, seconds: float) -> None:
-    """Count a statement, of the kind that its first six letters tell."""
-    _of_kind(words[:6]).observe(seconds)
+def time_statement(sql: str, seconds: float) -> None:
+    """Record the duration of a statement in `seconds`, by its kind (STATEMENT_KINDS)."""
+    _of_kind(sql[:6]).observe(seconds)
 
 
 @cache
 def _of_kind(letters: str) -> Histogram:
-    return metrics().statements.labels(KINDS.get(letters.strip().upper(), "other"))
+    return metrics().statements.labels(STATEMENT_KINDS.get(letters.strip().upper(), "other"))
 
 
-def count_move(event: str, count: int) -> None:
-    """Count what a committed transaction noted."""
-    if event in metrics().moves:
-        metrics().moves[event].inc(count)
+def count_event(event: Event, count: int) -> None:
+    """Add `count` to the counter of `event`, if it has one."""
+    if event in metrics().events:
+        metrics().events[event].inc(count)
 
 
 def exposition(*more: Collector) -> bytes:
-    """All figures, and those of `more`, in Prometheus' text format 0.0.4."""
+    """All metrics, and those of the collectors in `more`, in Prometheus' text format 0.0.4."""
     shared = values.ValueClass is not values.MutexValue
     own = MultiProcessCollector(None) if shared else metrics().registry  # type: ignore[no-untyped-call]
     return b"".join(generate_latest(one) for one in (own, *more))

@@ -1,7 +1,7 @@
-"""Who may do what: decided before the body is read and before any row is.
+"""Authorization: decides whether the principal may use a route, before reading its body or rows.
 
-Every route declares the scope it needs, or that it is public; an app with a route that does not,
-does not start.
+Every route declares the scope that it needs, or that it is public. If a route declares nothing,
+the app does not start.
 """
 
 from __future__ import annotations
@@ -21,10 +21,9 @@ from course_management.web.request_context import current
 
 PUBLIC = "public"
 OPEN, REQUIRED = "open", "required"
-INTERNAL = (
-    # in the WSGI environment, where no header can put it: the caller, a command's from the start
-    "course_management.principal"
-)
+# The key of the request's principal in the WSGI environment. Headers cannot set it. Commands
+# (ops/cli.py) set it to send requests without a token.
+PRINCIPAL_KEY = "course_management.principal"
 
 View = TypeVar("View", bound=Callable[..., Any])
 Authenticate = Callable[[str], Principal]
@@ -32,8 +31,9 @@ Authenticate = Callable[[str], Principal]
 
 @dataclass(frozen=True, slots=True)
 class Need:
-    """What a route asks of its caller: a scope or PUBLIC; with `allow_self`, the student named
-    by the path needs no scope.
+    """The scope that a route needs, or PUBLIC.
+
+    With `allow_self`, the student that the path names needs no scope.
     """
 
     scope: str | None
@@ -41,7 +41,7 @@ class Need:
 
 
 def needs(scope: str) -> Callable[[View], View]:
-    """Declare the scope (or PUBLIC) of a view that is neither @reading nor @writing."""
+    """Declare the scope (or PUBLIC) of a view that has neither @reading nor @writing."""
 
     def declare(view: View) -> View:
         view.endpoint = Need(scope)  # type: ignore[attr-defined]  # read by `need_of`
@@ -51,7 +51,7 @@ def needs(scope: str) -> Callable[[View], View]:
 
 
 def need_of(app: Flask, rule: Rule) -> Need:
-    """What the route needs. Raises RuntimeError where it does not say, or says what is no scope."""
+    """The scope that a route needs. Raises RuntimeError if it declares none, or an unknown one."""
     declared = getattr(app.view_functions[rule.endpoint], "endpoint", Need(None))
     if declared.scope not in (PUBLIC, *SCOPES):
         raise RuntimeError(
@@ -62,19 +62,19 @@ def need_of(app: Flask, rule: Rule) -> Need:
 
 
 def own_name() -> str | None:
-    """The caller's name, where it is let in as the student that the path names; None where a
-    scope lets it in.
+    """The name of the principal if the request was admitted by `allow_self` alone; None if a scope
+    admitted it.
     """
     return getattr(g, "own_name", None)
 
 
 def refuse_new_identity(given: Mapping[str, Any], student: Any = None) -> None:
-    """Refuse to have a student recognised by something new, where the caller may not say who is who
-    (`identities:write`).
+    """Raise ScopeMissing if the request changes the attribute by which sign-ins recognise students
+    and the principal lacks the scope `identities:write`.
 
-    `given` is what the request sets, and `student` what it is set of, if it exists. Who is signed
-    in as a student goes by one of its attributes: whoever may change that may become anybody. The
-    same value again changes nothing. Raises ScopeMissing.
+    `given` has the attributes that the request sets, and `student` is the student that they belong
+    to (None for a new student). Without this check, a principal that may change the attribute
+    could sign in as any student. Setting the value that the student has already is allowed.
     """
     attribute = current_app.config["IDENTITY"]
     if (
@@ -83,7 +83,7 @@ def refuse_new_identity(given: Mapping[str, Any], student: Any = None) -> None:
         or given[attribute] == getattr(student, attribute, None)
     ):
         return
-    if IDENTITIES not in current().environ[INTERNAL].scopes:
+    if IDENTITIES not in current().environ[PRINCIPAL_KEY].scopes:
         refusal = ScopeMissing(IDENTITIES)
         _log(refusal)
         raise refusal
@@ -94,36 +94,36 @@ def _log(refusal: Error) -> None:
 
 
 def may(scope: str) -> bool:
-    """Whether the caller has this scope; everybody has, where nobody is asked."""
-    caller = current().environ.get(INTERNAL)
-    return caller is None or scope in caller.scopes
+    """Whether the principal has this scope; always true if requests need no authentication."""
+    principal = current().environ.get(PRINCIPAL_KEY)
+    return principal is None or scope in principal.scopes
 
 
 def init_app(app: Flask, authenticate: Authenticate | None) -> None:
-    """Have every request of `app` judged; without `authenticate` every caller may do everything,
-    and nobody is asked.
+    """Check the principal and its scopes for every request to `app`.
 
-    Called when all routes are there. Raises RuntimeError where one of them declares no scope.
+    `authenticate` returns the principal of a bearer token; with None, every client may do
+    everything. Call this after all routes are registered. Raises RuntimeError if a route declares
+    no scope.
     """
-    table = {rule.endpoint: need_of(app, rule) for rule in app.url_map.iter_rules()}
-    app.after_request(partial(_say_who_may_keep, table))
+    needed = {rule.endpoint: need_of(app, rule) for rule in app.url_map.iter_rules()}
+    app.after_request(partial(_set_cache_control, needed))
     if authenticate is None:
         return
 
     def decide() -> None:
         request = current()
-        # What an address would take (OPTIONS) is no secret, and a browser asks it without
-        # credentials (CORS).
+        # The methods of an address (OPTIONS) are public: browsers ask for them without credentials
+        # (CORS).
         if request.url_rule is None or request.method == "OPTIONS":
             return
-        need = table[request.url_rule.endpoint]
+        need = needed[request.url_rule.endpoint]
         if need.scope == PUBLIC:
             return
         try:
-            caller = request.environ[INTERNAL] = request.environ.get(INTERNAL) or _caller(
-                request, authenticate
-            )
-            _admit(need, request, caller)
+            principal = request.environ.get(PRINCIPAL_KEY) or _principal(request, authenticate)
+            request.environ[PRINCIPAL_KEY] = principal
+            _admit(need, request, principal)
         except (NotAuthenticated, TokenInvalid, ScopeMissing) as refusal:
             _log(refusal)
             raise
@@ -131,36 +131,42 @@ def init_app(app: Flask, authenticate: Authenticate | None) -> None:
     app.before_request(decide)
 
 
-def _say_who_may_keep(table: dict[str, Need], answer: Response) -> Response:
-    """Have every answer asked for again before it is used again (RFC 9111), and kept by nobody
-    between where it is for one.
+def _set_cache_control(needed: dict[str, Need], answer: Response) -> Response:
+    """Make caches revalidate every response (RFC 9111, section 5.2.2.4). Shared caches may store
+    only the responses of public routes (section 5.2.2.7).
     """
     rule = current().url_rule
-    if rule is not None and table[rule.endpoint].scope != PUBLIC:
+    if rule is not None and needed[rule.endpoint].scope != PUBLIC:
         answer.headers.add("Cache-Control", "private, no-cache")
-    elif "Cache-Control" not in answer.headers:  # the files of /docs say how long they may be kept
+    elif "Cache-Control" not in answer.headers:  # the files of /docs set their own
         answer.headers.add("Cache-Control", "no-cache")
     return answer
 
 
-def _caller(request: Request, authenticate: Authenticate) -> Principal:
-    """Who sends the request (RFC 6750, section 2.1). Raises NotAuthenticated or TokenInvalid."""
+def _principal(request: Request, authenticate: Authenticate) -> Principal:
+    """The principal of the request's bearer token (RFC 6750, section 2.1).
+
+    Raises NotAuthenticated if the request has no token, and TokenInvalid.
+    """
     scheme, _, token = request.environ.get("HTTP_AUTHORIZATION", "").partition(" ")
     if scheme.lower() != "bearer" or not token.strip():
         raise NotAuthenticated
     return authenticate(token.strip())
 
 
-def _admit(need: Need, request: Request, caller: Principal) -> None:
-    """Let the caller in. Raises ScopeMissing, alike whether what the path names exists or not."""
-    actor.set(caller.name)
-    if need.scope in caller.scopes:
+def _admit(need: Need, request: Request, principal: Principal) -> None:
+    """Raise ScopeMissing if the principal may not use the route.
+
+    The response is the same whether the resource in the path exists or not.
+    """
+    actor.set(principal.name)
+    if need.scope in principal.scopes:
         return
     if (
         need.allow_self
-        and caller.student_id is not None
-        and (request.view_args or {})["student_id"] == caller.student_id
+        and principal.student_id is not None
+        and (request.view_args or {})["student_id"] == principal.student_id
     ):
-        g.own_name = caller.name
+        g.own_name = principal.name
         return
     raise ScopeMissing(str(need.scope))

@@ -1,5 +1,5 @@
-"""The form of a change (PUT, PATCH): every field is optional, and what GET answered may come
-back whole.
+"""The schema of changes (PUT, PATCH): every field is optional, and a client may send back the
+whole response of a GET.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from course_management.web.fields import Id, StrictSchema
 
 
 class ChangeSchema(StrictSchema):
-    """To be put before the schema of what is created. Fields that the service makes
-    (`dump_only`) are ignored.
+    """A base class for schemas of changes; name it before the schema of creations.
+
+    Fields that the service sets (`dump_only`) are ignored in requests.
     """
 
     id = Id(
         metadata={
-            "description": "Need not be sent; where it is, it must be the id of what the address "
-            "names."
+            "description": "Optional. If it is sent, it must be the id of the addressed resource."
         }
     )
     created_at = fields.DateTime(dump_only=True)
@@ -49,6 +49,6 @@ Changes = TypeVar("Changes", bound=Mapping[str, Any])
 def without_id(row_id: int, changes: Changes) -> Changes:
     """The `changes` without their `id`. Raises Invalid where it is not the id of the row."""
     if changes.get("id", row_id) != row_id:
-        detail = f"Must be {row_id}, the id of what the address names, or be left out."
+        detail = f"Must be {row_id}, the id of the addressed resource, or be left out."
         raise Invalid([{"pointer": "/id", "detail": detail}])
     return cast(Changes, {name: value for name, value in changes.items() if name != "id"})

@@ -1,27 +1,25 @@
-"""CORS: which pages of other origins a browser lets use the service (the Fetch standard, section
-3.2). None, unless listed.
+"""CORS (the Fetch standard, section 3.2): lets pages of the listed origins use the service.
 
-Without Access-Control-Allow-Credentials: who asks is in Authorization, which a page must set
-itself, and never in a cookie.
+Access-Control-Allow-Credentials is never sent, because the service uses no cookies: a page sends
+its token in Authorization.
 """
 
 from __future__ import annotations
 
 from flask import Flask, Response, request
 
-SENT = (
+REQUEST_HEADERS = (
     "Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, Prefer, "
     "X-Request-ID, traceparent"
 )
-SHOWN = (
+RESPONSE_HEADERS = (
     "ETag, Idempotent-Replayed, Link, Location, Preference-Applied, RateLimit, "
-    "RateLimit-Policy, Retry-After, Total-Count,"
-    " WWW-Authenticate, X-Request-ID"
+    "RateLimit-Policy, Retry-After, Total-Count, WWW-Authenticate, X-Request-ID"
 )
 
 
 def init_app(app: Flask, origins: tuple[str, ...]) -> None:
-    """Let pages of these origins use `app`."""
+    """Let pages of these origins, such as `https://app.example.edu`, use `app`."""
     if origins:
         app.after_request(lambda answer: _allow(answer, origins))
 
@@ -33,8 +31,8 @@ def _allow(answer: Response, origins: tuple[str, ...]) -> Response:
         answer.headers["Access-Control-Allow-Origin"] = origin
         if request.method == "OPTIONS":
             answer.headers["Access-Control-Allow-Methods"] = answer.headers.get("Allow", "")
-            answer.headers["Access-Control-Allow-Headers"] = SENT
+            answer.headers["Access-Control-Allow-Headers"] = REQUEST_HEADERS
             answer.headers["Access-Control-Max-Age"] = "600"
         else:
-            answer.headers["Access-Control-Expose-Headers"] = SHOWN
+            answer.headers["Access-Control-Expose-Headers"] = RESPONSE_HEADERS
     return answer

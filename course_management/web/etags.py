@@ -1,8 +1,8 @@
-"""Preconditions: If-Match and If-None-Match (RFC 9110 section 13) from the tag of a row.
+"""Preconditions: If-Match and If-None-Match (RFC 9110, section 13), compared with a row's tag.
 
-A tag is what identifies the version of a row (its id too: a name can come to mean another row),
-then perhaps a dot and what else the answer shows. Only what stands before the dot says whether
-somebody has edited the row.
+A tag begins with the id and the version of the row. It contains the id because the name in an
+address can later belong to another row. A dot and counts that the response also shows may follow:
+only an edit changes the part before the dot, and only that part is compared for writes.
 """
 
 from __future__ import annotations
@@ -18,18 +18,17 @@ _TAGS = re.compile(rf"\s*{_TAG}\s*(,\s*{_TAG}\s*)*")
 
 
 class Tagged(Protocol):
-    """Something with an entity tag."""
+    """An object with an entity tag."""
 
     @property
     def etag(self) -> str: ...
 
 
 def require(row: Tagged) -> None:
-    """Raise Stale where If-Match names another version than that of `row`, or If-None-Match names
-    this one.
+    """Raise Stale if If-Match does not name the version of `row`, or if If-None-Match names it.
 
-    A tag that a proxy made weak when it compressed the answer is taken for the strong one it came
-    from: RFC 9110 would never match it, and every edit behind gzip would fail.
+    Weak tags are compared like strong ones, unlike RFC 9110, section 8.8.3.2: proxies make a tag
+    weak when they compress a response, and every edit behind such a proxy would fail.
     """
     version = row.etag.partition(".")[0]
     wanted, unwanted = (_versions(header) for header in ("If-Match", "If-None-Match"))
@@ -43,23 +42,26 @@ def require(row: Tagged) -> None:
 
 
 def refuse_if_match() -> None:
-    """Raise Stale where the request names a version of something that has none: it would be a
-    promise not kept.
+    """Raise Stale if the request has If-Match, at an address without ETag.
+
+    The client relies on the precondition, so the service must not ignore it.
     """
     if "HTTP_IF_MATCH" in current().environ:
         raise Stale(
-            "This address has no version that If-Match could name: send the request without it."
+            "This address has no ETag that If-Match could name: send the request without it."
         )
 
 
 def unchanged(tag: str) -> bool:
-    """Whether the client has this representation already (If-None-Match, weak comparison)."""
+    """Whether If-None-Match names this `tag`: the client has the current response (RFC 9110,
+    section 13.1.2; weak comparison).
+    """
     request = current()
     return "HTTP_IF_NONE_MATCH" in request.environ and request.if_none_match.contains_weak(tag)
 
 
 def _versions(header: str) -> set[str] | None:
-    """The versions that a header names; none where it is not one this service could have given."""
+    """The versions that a header names; empty if it is malformed, None if it was not sent."""
     text = current().headers.get(header)
     if text is None:
         return None

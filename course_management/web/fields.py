@@ -1,5 +1,5 @@
-"""The marshmallow fields of this service: strict about types, kind about blanks and Unicode
-forms.
+"""The marshmallow fields of this service. Types are checked strictly; texts are trimmed and
+NFC-normalised (core/text.py).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from course_management.db.keyset import MAX_LIMIT
 
 
 class StrictSchema(Schema):
-    """A request's form: an unknown field is a fault, never ignored."""
+    """A base class for schemas of requests: an unknown field is a fault and is never ignored."""
 
     class Meta:
         unknown = RAISE
@@ -30,28 +30,32 @@ class StrictSchema(Schema):
 
 
 class Answer(Schema):
-    """The form of an answer. Every field is always there unless its metadata say `sometimes`;
-    later releases may add fields.
+    """A base class for schemas of responses.
+
+    Every response has every field, except fields with `sometimes` in their metadata. Later
+    releases may add fields.
     """
 
     class Meta:
         unknown = EXCLUDE
 
     def on_bind_field(self, field_name: str, field_obj: fields.Field[Any]) -> None:
-        """Tell OpenAPI which fields are always there."""
+        """Mark the fields that every response has as required in OpenAPI."""
         field_obj.required = not field_obj.metadata.get("sometimes", False)
 
 
 CONTROLS = r"\x00-\x1f\x7f-\x9f"
-# Portable regular expressions for OpenAPI. White space at both ends is trimmed, so control
-# characters may stand in it.
+# Regular expressions for OpenAPI, written so that every language reads them alike. White space at
+# both ends is trimmed, so it may contain control characters.
 TEXT = rf"^\s*[^\s{CONTROLS}][^{CONTROLS}]*\s*$"
 CURSOR = "^[A-Za-z0-9_-]+$"
 
 
 class Text(fields.String):
-    """A text of `low` to `high` characters, counted after trimming and NFC; visible; without
-    control characters.
+    """A visible text of `low` to `high` characters, without control characters.
+
+    Characters are counted after trimming and NFC normalisation. `also` is a list of further
+    validators.
     """
 
     default_error_messages: dict[str, Any] = {
@@ -88,8 +92,9 @@ class Text(fields.String):
 
 
 class Id(fields.Integer):
-    """A whole JSON number from 1 to 2^63-1. `3.0` is one (JSON Schema 2020-12, 6.1.1); `true`,
-    `"3"` and `3.5` are not.
+    """A whole JSON number from 1 to 2^63-1.
+
+    `3.0` is a whole number (JSON Schema 2020-12, section 6.1.1); `true`, `"3"` and `3.5` are not.
     """
 
     RULE = "Must be a whole number from 1 to 9223372036854775807."
@@ -112,8 +117,10 @@ class Id(fields.Integer):
 
 
 def whole(value: object) -> int | None:
-    """The integer that a JSON number stands for, or None where it stands for none (or for one no
-    double can hold).
+    """The integer that a JSON number represents, or None.
+
+    None stands for values that are not whole numbers, and for floats above 2^53, which may have
+    been rounded.
     """
     if type(value) is int:
         return value
@@ -123,7 +130,7 @@ def whole(value: object) -> int | None:
 
 
 class Moment(fields.DateTime):
-    """A moment in UTC, in an answer."""
+    """A time in UTC, in a response."""
 
     def __init__(self, **kwargs: Any) -> None:
         metadata = {"example": "2026-09-01T08:00:00.000000Z", **kwargs.pop("metadata", {})}
@@ -131,13 +138,11 @@ class Moment(fields.DateTime):
 
 
 class Total(fields.Integer):
-    """A count, in an answer."""
+    """A count, in a response."""
 
 
 class Ids(fields.List[int]):
-    """A list of `low` to `high` ids; an id given twice counts once, in the place where it came
-    first.
-    """
+    """A list of `low` to `high` ids. Repeated ids are removed; the order is kept."""
 
     def __init__(self, low: int, high: int, **kwargs: Any) -> None:
         self.low, self.high = low, high
@@ -155,7 +160,7 @@ class Ids(fields.List[int]):
     ) -> list[Any]:
         if type(value) is not list:
             raise self.make_error("invalid")
-        # before its items: a million faults help nobody
+        # checked before the items: nobody needs a list of a million faults
         if not self.low <= len(value) <= self.high:
             raise ValidationError(f"Must have {self.low} to {self.high} ids, not {len(value)}.")
         numbers = [whole(item) for item in value]
@@ -166,7 +171,7 @@ class Ids(fields.List[int]):
 
 
 class Level(Text):
-    """A course's level: where COURSE_LEVELS is set, one of its words."""
+    """The level of a course: one of COURSE_LEVELS, if that is set, or any text."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(1, 50, also=[self._known], **kwargs)
@@ -220,7 +225,7 @@ class FlagParameter(fields.Boolean):
 
 
 class Limit(fields.Integer):
-    """How many items a page holds, at most."""
+    """The largest number of items on a page, in a query."""
 
     RULE = f"Must be a whole number from 1 to {MAX_LIMIT}."
 
@@ -240,12 +245,11 @@ class Limit(fields.Integer):
 
 
 class Sort(fields.String):
-    """The field a list is ordered by; with a minus, from its end."""
+    """The field by which a list is sorted, in a query; a minus before it means descending."""
 
     def __init__(self, *names: str) -> None:
         choices = [sign + name for name in names for sign in ("", "-")]
-        # The names of the choices in generated clients: ID and ID_DESCENDING rather than VALUE_0
-        # and VALUE_1.
+        # Names for generated clients: ID and ID_DESCENDING instead of VALUE_0 and VALUE_1.
         labels = [name.upper() + end for name in names for end in ("", "_DESCENDING")]
         described = {"default": "id", "x-enum-varnames": labels}
         rule = validate.OneOf(choices, error=f"Must be one of: {', '.join(choices)}.")
@@ -253,12 +257,12 @@ class Sort(fields.String):
 
 
 class PageQuery(StrictSchema):
-    """What every list takes."""
+    """The query parameters of every list."""
 
     limit = Limit()
     cursor = fields.String(
         metadata={
-            "description": "Where the page starts: taken from the `Link` of the page before.",
+            "description": "The start of the page, taken from the `Link` of the previous page.",
             "minLength": 1,
             "pattern": CURSOR,
         }

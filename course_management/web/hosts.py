@@ -1,9 +1,8 @@
-"""While nobody has said who may use the service, it is this machine's: it answers to loopback names
-only.
+"""Without the setting AUTH, the service accepts only requests to loopback names, such as localhost.
 
-A page of another site may lead its own name to 127.0.0.1 (DNS rebinding). The browser then takes
-the service for a part of that site and lets the page read and write; only the name in the request
-tells.
+This prevents DNS rebinding: a page of another site can make the name of its site resolve to
+127.0.0.1. The browser then treats the service as a part of that site and lets the page read and
+write. Only the host name in the request shows the difference.
 """
 
 from __future__ import annotations
@@ -15,8 +14,8 @@ from flask import Flask
 from course_management.core.errors import Misdirected
 from course_management.web.request_context import current
 
-# RFC 6761 section 6.3, RFC 1122 section 3.2.1.3 and RFC 4291 section 2.5.3. A request without Host
-# comes from no browser.
+# RFC 6761, section 6.3; RFC 1122, section 3.2.1.3; RFC 4291, section 2.5.3. An empty name is
+# accepted: browsers always send Host.
 _LOOPBACK = re.compile(
     r"(?:(?:[a-z0-9-]+\.)*localhost\.?|127(?:\.[0-9]{1,3}){3}|\[::1\]|)(?::[0-9]*)?",
     re.ASCII | re.IGNORECASE,
@@ -25,15 +24,14 @@ _AUTHORITY = re.compile("[a-z]+://([^/?#]*)", re.ASCII | re.IGNORECASE)
 
 
 def init_app(app: Flask) -> None:
-    """Have `app` refuse what was not sent to a name of this machine. Called only where AUTH is
-    not set.
-    """
+    """Make `app` refuse requests to other names than this machine's. Call it only without AUTH."""
     app.before_request(_refuse_other_names)
 
 
 def _refuse_other_names() -> None:
-    """Raise Misdirected for another name in Host, or in the target, which then counts (RFC 9112
-    section 3.2.2).
+    """Raise Misdirected if the host is not a loopback name.
+
+    The host is that of an absolute target, or else that of Host (RFC 9112, section 3.2.2).
     """
     given = current().environ
     target = _AUTHORITY.match(given.get("RAW_URI", ""))

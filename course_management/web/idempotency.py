@@ -1,12 +1,12 @@
-"""Idempotency-Key on every write (draft-ietf-httpapi-idempotency-key-header-07): the same request
-again, the same answer.
+"""Idempotency-Key for every write (draft-ietf-httpapi-idempotency-key-header-07): a repeated
+request takes effect once and gets the same response.
 
-The key is claimed in the transaction of the effect and the answer stored in it, so that both stand
-or neither does. A second request under a claimed key waits for the first to commit (PostgreSQL: on
-the unique index; SQLite: on the write lock). A refusal rolls the claim back with everything else.
+The transaction that makes the change also stores the key and the response, so that they are
+committed together or not at all. A second request with the same key waits until the first commits
+(PostgreSQL: on the unique index; SQLite: on the write lock). A refused request stores nothing.
 
-A key belongs to its caller: it is stored behind the caller's name and a space, which no key has;
-without them where nobody has to say who it is.
+A key belongs to the principal that sends it. It is stored after the principal's name and a space,
+which keys cannot contain. If requests need no authentication, it is stored alone.
 """
 
 from __future__ import annotations
@@ -22,10 +22,11 @@ from flask import Response
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
+from course_management.core.api import API_PREFIX
 from course_management.core.errors import Invalid, KeyReused
 from course_management.db.base import Model, UTCDateTime, now
 from course_management.telemetry.logs import actor
-from course_management.web.request_context import BODY, current
+from course_management.web.request_context import BODY_KEY, current
 
 HEADER = "Idempotency-Key"
 LIFETIME = timedelta(hours=24)
@@ -34,7 +35,7 @@ _STORED_HEADERS = ("Content-Type", "ETag", "Location")
 
 
 class IdempotencyKey(Model):
-    """A key, the fingerprint of its request, and the answer that was given."""
+    """A key, the fingerprint of its request, and the response to that request."""
 
     __tablename__ = "idempotency_keys"
 
@@ -47,8 +48,10 @@ class IdempotencyKey(Model):
 
 
 def key_of_request() -> str | None:
-    """The request's key, as its caller's own. Raises Invalid for what is no key: with a comma,
-    it would be two headers joined.
+    """The key of the request, after the principal's name; None if the request has no key.
+
+    Raises Invalid if the header is malformed. Commas are not allowed: they would mean that
+    several headers were joined.
     """
     request = current()
     key = request.environ.get("HTTP_IDEMPOTENCY_KEY")
@@ -66,17 +69,16 @@ def key_of_request() -> str | None:
 
 
 def fingerprint() -> str:
-    """What makes two requests the same: method, address, whichever mount it came by, and the value
-    of the body, if it has one.
+    """The SHA-256 of the request: equal for requests with the same method, address and body.
 
-    A POST is known by address and body alone, as it was when only a POST took a key: what is stored
-    then still stands.
+    The prefix of the address and the order of keys in the body make no difference. The method is
+    left out for POST, so that keys stored when only POST accepted them remain valid.
     """
     request = current()
     method = [] if request.method == "POST" else [request.method.encode()]
-    path = request.path.removeprefix("/api/v1")
+    path = request.path.removeprefix(API_PREFIX)
     body = orjson.dumps(
-        orjson.loads(request.environ.get(BODY, b"null")), option=orjson.OPT_SORT_KEYS
+        orjson.loads(request.environ.get(BODY_KEY, b"null")), option=orjson.OPT_SORT_KEYS
     )
     return hashlib.sha256(
         b"\0".join((*method, path.encode(), request.query_string, body))
@@ -84,9 +86,10 @@ def fingerprint() -> str:
 
 
 def claim(session: Session, key: str, print_: str) -> Response | None:
-    """The stored answer, or None where the key is fresh (or older than LIFETIME) and now ours.
+    """Claim a key for this request; returns the stored response if the request was made before.
 
-    Raises KeyReused where the key stands for another request.
+    Returns None if the key is new or older than LIFETIME: this request then owns it. `print_` is
+    the request's `fingerprint`. Raises KeyReused if the key belongs to another request.
     """
     insert: Any = {"postgresql": postgresql.insert, "sqlite": sqlite.insert}[
         session.get_bind().dialect.name
@@ -119,7 +122,7 @@ def claim(session: Session, key: str, print_: str) -> Response | None:
 
 
 def remember(session: Session, key: str, answer: Response) -> None:
-    """Store the answer in the transaction of its effect."""
+    """Store the response under the claimed key, in the transaction that makes the change."""
     headers = {name: answer.headers[name] for name in _STORED_HEADERS if name in answer.headers}
     session.execute(
         sa.update(IdempotencyKey)
@@ -133,6 +136,6 @@ def remember(session: Session, key: str, answer: Response) -> None:
 
 
 def forget_old(session: Session) -> int:
-    """Remove the keys past LIFETIME; returns how many."""
+    """Delete the keys older than LIFETIME; returns their number."""
     old = sa.delete(IdempotencyKey).where(IdempotencyKey.created_at <= now() - LIFETIME)
     return session.connection().execute(old).rowcount

@@ -1,4 +1,4 @@
-"""OpenAPI 3.1 from the routes and their schemas, and Swagger UI to read it with."""
+"""The OpenAPI 3.1 document, made from the routes and their schemas, and Swagger UI to read it."""
 
 from __future__ import annotations
 
@@ -23,12 +23,13 @@ from marshmallow import Schema
 from werkzeug.http import HTTP_STATUS_CODES
 from werkzeug.routing import Rule
 
+from course_management.core.api import API_PREFIX
 from course_management.db.base import MAX_ID
 from course_management.web import etags, openapi_problems
 from course_management.web.access import PUBLIC, REQUIRED, needs
 from course_management.web.endpoint import Endpoint
 from course_management.web.fields import TEXT, Count, Id, Level, StrictSchema, Text, Total
-from course_management.web.rendering import API_PREFIX, html_response, json_document
+from course_management.web.rendering import html_response, json_document
 from course_management.web.request_context import template
 
 bp = Blueprint("docs", __name__, template_folder="templates")
@@ -44,7 +45,7 @@ AUTHORIZE = (
 )
 
 _ID = {"type": "integer", "format": "int64", "minimum": 1, "maximum": MAX_ID}
-# Without examples: /docs would fill them in, and a try of DELETE would delete the first course.
+# They have no examples: /docs would fill them in, and trying DELETE would delete that course.
 _PARAMETERS: dict[str, dict[str, Any]] = {
     "course": {
         "schema": {"type": "string", "minLength": 1},
@@ -57,38 +58,40 @@ _BEARER = {
     "type": "http",
     "scheme": "bearer",
     "description": "An API key (`cm_…`) or a token of the school's sign-in. Each operation names "
-    "the scope it needs; `admin` has "
-    "all of them, and `:write` includes `:read`. Setting what sign-ins recognise a student by "
-    "takes `identities:write` too.",
+    "the scope it needs; `admin` includes all scopes, and `:write` includes `:read`. Changing the "
+    "attribute by which sign-ins recognise a student also needs `identities:write`.",
 }
 _KEY = {
     "name": "Idempotency-Key",
     "in": "header",
     "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-+.-~-]+$"},
-    "description": "The same request under the same key takes effect once, and gets the same "
-    "answer for 24 hours.",
+    "description": "The same request with the same key takes effect once and gets the same "
+    "response for 24 hours.",
 }
 _IF_MATCH = {
     "name": "If-Match",
     "in": "header",
     "schema": {"type": "string"},
-    "description": "An ETag: the request is refused (412) where it is no longer the current one.",
+    "description": "An ETag: the request is refused (412) if it is no longer current.",
 }
 _IF_NONE_MATCH = {
     "name": "If-None-Match",
     "in": "header",
     "schema": {"type": "string"},
-    "description": "An ETag: the answer is 304 where it still is the current one.",
+    "description": "An ETag: the response is 304 if it is still current.",
 }
 _PREFER = {
     "name": "Prefer",
     "in": "header",
     "schema": {"type": "string", "examples": ["count=exact"]},
-    "description": "`count=exact` has the list counted, by its filters: the answer has "
+    "description": "`count=exact` counts the filtered list: the response then has "
     "`Total-Count` (RFC 7240).",
 }
 _HEADERS: dict[str, dict[str, Any]] = {
-    "X-Request-ID": {"required": True, "description": "Names the request in the service's log."},
+    "X-Request-ID": {
+        "required": True,
+        "description": "The id of the request in the service's log.",
+    },
     "ETag": {
         "required": True,
         "description": "The version of the resource, for If-Match and If-None-Match.",
@@ -96,18 +99,18 @@ _HEADERS: dict[str, dict[str, Any]] = {
     "Location": {"required": True, "description": "The address of the new resource."},
     "Link": {"description": 'The next page: `<address>; rel="next"`; absent on the last page.'},
     "Total-Count": {
-        "description": "How many items the whole list has; sent where `Prefer: count=exact` was."
+        "description": "The number of items in the whole list; only for `Prefer: count=exact`."
     },
     "Preference-Applied": {"description": "The preference that was followed (RFC 7240)."},
     "Idempotent-Replayed": {
-        "description": "`true`: the answer to an earlier request with the same Idempotency-Key."
+        "description": "`true`: the response to an earlier request with the same Idempotency-Key."
     },
     "WWW-Authenticate": {"required": True, "description": "How to authenticate (RFC 6750)."},
     "RateLimit-Policy": {
         "description": "The limits on requests; sent by the proxy in front of the service."
     },
     "RateLimit": {
-        "description": "What is left of them; sent by the proxy in front of the service."
+        "description": "The requests that remain; sent by the proxy in front of the service."
     },
 }
 _RETRY_AFTER = {
@@ -118,7 +121,7 @@ _RETRY_AFTER = {
 
 
 def _bounds(self: Any, field: Any, **_: Any) -> dict[str, Any]:
-    """What JSON Schema can say of our own fields beside what their validators say."""
+    """The JSON Schema of this service's own fields, in addition to that of their validators."""
     if isinstance(field, Level) and current_app.config["COURSE_LEVELS"]:
         return {"enum": list(current_app.config["COURSE_LEVELS"])}
     if isinstance(field, Text):
@@ -146,12 +149,12 @@ def build(app: Flask) -> dict[str, Any]:
     )
     converter = marshmallow.converter
     assert converter is not None  # made by APISpec
-    # Generators make a field with a default mandatory in requests: a field that has one says so in
-    # its metadata, or in words.
+    # Client generators make fields with a default mandatory in requests. So apispec does not add
+    # defaults; where they help, the metadata of a field has them.
     converter.attribute_functions = [
         f for f in converter.attribute_functions if f != converter.field2default
     ]
-    # apispec gives no types here
+    # apispec has no annotations here
     converter.add_attribute_function(_bounds)  # type: ignore[no-untyped-call]
     openapi_problems.declare(spec)
     for name, header in _HEADERS.items():
@@ -178,8 +181,8 @@ def _schema_name(schema: Any) -> str:
     kind = schema if isinstance(schema, type) else type(schema)
     if isinstance(schema, Schema) and schema.partial:
         return f"{kind.__name__}Change"
-    # A model `CourseIds` with a field `course_ids` breaks Python clients: the two have the same
-    # name in lower case.
+    # A model `CourseIds` with a field `course_ids` breaks generated Python clients, because both
+    # names are the same in lower case. So the schemas of such bodies end with `Request`.
     is_body = issubclass(kind, StrictSchema) and not kind.__name__.endswith(("In", "Change"))
     return f"{kind.__name__}Request" if is_body else str(kind.__name__)
 
@@ -230,7 +233,8 @@ def _responses(spec: APISpec, method: str, endpoint: Endpoint) -> dict[str, Any]
     for status in endpoint.status:
         text, headers = HTTP_STATUS_CODES[status], _headers(method, endpoint, status)
         content = {"application/json": {"schema": schema}} if schema else {}
-        # a check that failed, or a request that was not answered: their media types tell
+        # One status can mean two things: a failed health check, or a refused request. Their media
+        # types differ.
         if status in refused:
             text += f", {openapi_problems.describe(refused[status])}"
             headers += openapi_problems.headers(status)
@@ -268,8 +272,8 @@ def _document(app: Flask) -> tuple[dict[str, Any], str]:
 @bp.get("/openapi.json")
 @needs(PUBLIC)
 def openapi() -> Response:
-    """The OpenAPI 3.1 document; 304 where the client has it already."""
-    # the app behind the proxy
+    """The OpenAPI 3.1 document; 304 if the client has it already."""
+    # the app itself instead of Flask's proxy
     document, tag = _document(current_app._get_current_object())  # type: ignore[attr-defined]
     answer = Response(status=304) if etags.unchanged(tag) else json_document(document)
     answer.headers["ETag"] = f'"{tag}"'
@@ -289,5 +293,5 @@ def docs() -> Response:
 @bp.get("/docs/<name>")
 @needs(PUBLIC)
 def asset(name: str) -> Response:
-    """A file of Swagger UI, which stands beside this module so that no network is needed."""
+    """A file of Swagger UI. The files lie beside this module, so that /docs needs no network."""
     return send_from_directory(Path(__file__).parent / "swagger-ui", name, max_age=86400)

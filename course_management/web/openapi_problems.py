@@ -1,8 +1,7 @@
-"""The refusals of the API as OpenAPI shows them: a schema for each problem code, and the responses
-of an operation.
+"""Problem documents in OpenAPI: a schema for each problem code, and the responses of an operation.
 
-`type` and `status` are constants of a schema, so that a generated client knows from them which
-fields a problem has.
+In each schema `type` and `status` are constants, so that a generated client can tell from them
+which fields a problem document has.
 """
 
 from __future__ import annotations
@@ -12,19 +11,19 @@ from typing import Any
 from apispec import APISpec
 
 from course_management.core import errors
+from course_management.core.api import API_PREFIX
 from course_management.web.access import PUBLIC
 from course_management.web.endpoint import Endpoint
-from course_management.web.problems import PLAIN, catalogue
+from course_management.web.problems import HTTP_PROBLEMS, catalogue
 
-# Any request can get a refusal with these statuses, from the service or from the proxy in front of
-# it.
-ANY_REQUEST = (421, 429, 500, 502, 503, 504)
-ONLY_WRITES = "commit-uncertain"
+# Any request can be refused with these statuses, by the service or by the proxy in front of it.
+STATUSES_OF_ANY_REQUEST = (421, 429, 500, 502, 503, 504)
+CODE_OF_WRITES_ONLY = "commit-uncertain"
 
 _TEXTS = {
-    "detail": ("What is wrong, for a person.", None),
-    "instance": ("The path of the request.", "/api/v1/students/1/enroll"),
-    "request_id": ("Names the request in the service's log.", "6f1c0a52"),
+    "detail": ("An explanation of this case, for a person.", None),
+    "instance": ("The path of the request.", f"{API_PREFIX}/students/1/enroll"),
+    "request_id": ("The id of the request in the service's log.", "6f1c0a52"),
 }
 
 
@@ -44,7 +43,7 @@ def codes_by_status(method: str, endpoint: Endpoint) -> dict[int, list[str]]:
 
 
 def response(spec: APISpec, status: int, codes: list[str]) -> str:
-    """Add the response to the components of `spec`, unless it is there. Returns its name."""
+    """Add a response with these codes to the components of `spec`; returns its name."""
     name = "Or".join(map(_name, codes))
     if name not in spec.components.responses:
         described = {
@@ -56,12 +55,12 @@ def response(spec: APISpec, status: int, codes: list[str]) -> str:
 
 
 def describe(codes: list[str]) -> str:
-    """The codes for a person."""
+    """The codes as a Markdown list in one line."""
     return ", ".join(f"`{code}`" for code in codes)
 
 
 def content(codes: list[str]) -> dict[str, Any]:
-    """The body of a refusal with one of these codes."""
+    """The content of a response with one of these codes."""
     names = [_name(code) + "Problem" for code in codes]
     return {
         "application/problem+json": {"schema": names[0] if len(names) == 1 else {"oneOf": names}}
@@ -69,7 +68,7 @@ def content(codes: list[str]) -> dict[str, Any]:
 
 
 def headers(status: int) -> list[str]:
-    """The headers of a refusal."""
+    """The names of the headers of a problem response with this status."""
     names = ["X-Request-ID", "RateLimit-Policy"]
     if status == 429:
         names.append("RateLimit")
@@ -111,7 +110,7 @@ def schema(code: str, about: dict[str, Any]) -> dict[str, Any]:
 
 
 def _fields(kind: type[errors.Error], which: str) -> dict[str, Any]:
-    """What the class and its bases declare."""
+    """The fields that an error class and its bases declare in `always` or `sometimes`."""
     return {
         name: schema
         for base in reversed(kind.__mro__)
@@ -129,10 +128,12 @@ def _codes(method: str, endpoint: Endpoint, known: dict[str, dict[str, Any]]) ->
         kinds.append(errors.KeyReused)
     if endpoint.body:
         kinds.append(errors.Malformed)
-    found = [kind.code for kind in kinds] + [PLAIN[400][0]]
+    found = [kind.code for kind in kinds] + [HTTP_PROBLEMS[400][0]]
     if endpoint.body:
-        found += [PLAIN[413][0], PLAIN[415][0]]
+        found += [HTTP_PROBLEMS[413][0], HTTP_PROBLEMS[415][0]]
     for code, about in known.items():
-        if about["status"] in ANY_REQUEST and (endpoint.writes or code != ONLY_WRITES):
+        if about["status"] in STATUSES_OF_ANY_REQUEST and (
+            endpoint.writes or code != CODE_OF_WRITES_ONLY
+        ):
             found.append(code)
     return list(dict.fromkeys(found))

@@ -1,4 +1,4 @@
-"""The request's JSON body and query, read through a schema."""
+"""Parses the JSON body and the query of a request and validates them with a schema."""
 
 from __future__ import annotations
 
@@ -21,21 +21,21 @@ from werkzeug.exceptions import (
 from werkzeug.http import parse_list_header
 
 from course_management.core.errors import Invalid, Malformed
-from course_management.web.request_context import BODY, current
+from course_management.web.request_context import BODY_KEY, current
 
-MAX_BODY_BYTES = 2**20  # bytes of a body
-# How often these signs may stand in a body, many times what any request needs: with more of them,
-# reading it takes long.
-SIGNS = {b"[": 10_000, b"{": 10_000, b":": 60_000}
+MAX_BODY_BYTES = 2**20
+
+# How many of these characters a body may contain. Each limit is many times what any request
+# needs; above it, parsing the body would take long.
+MAX_JSON_DELIMITERS = {b"[": 10_000, b"{": 10_000, b":": 60_000}
 
 _PATCH_TYPES = ("application/json", "application/merge-patch+json")
 
 
 def body(schema: Schema) -> dict[str, Any]:
-    """The request's JSON body as `schema` loads it.
+    """The request's JSON body, validated by `schema`.
 
-    Raises UnsupportedMediaType, RequestEntityTooLarge, Malformed, or Invalid with every fault at
-    once.
+    Raises UnsupportedMediaType, RequestEntityTooLarge, Malformed, and Invalid with every fault.
     """
     request = current()
     types = _PATCH_TYPES if request.method == "PATCH" else _PATCH_TYPES[:1]
@@ -49,19 +49,19 @@ def body(schema: Schema) -> dict[str, Any]:
     if request.environ.get("HTTP_CONTENT_ENCODING", "identity") != "identity":
         raise UnsupportedMediaType("Send the body as it is, without Content-Encoding.")
     sent = _read(request)
-    for sign, most in SIGNS.items():
-        if sent.count(sign) > most:
+    for delimiter, most in MAX_JSON_DELIMITERS.items():
+        if sent.count(delimiter) > most:
             raise Malformed(
-                f"The body has the sign {sign.decode()} more than {most} times: no request here "
-                "needs it as often."
+                f"The body contains {delimiter.decode()} more than {most} times. No request needs "
+                "so many."
             )
     try:
         data = orjson.loads(sent)
     except orjson.JSONDecodeError as error:
         raise Malformed(f"The body is not JSON: {error}.") from None
-    # no form has as many fields: what follows is as unknown
-    if isinstance(data, dict) and len(data) > Invalid.MOST:
-        data = dict(islice(data.items(), Invalid.MOST)) | {
+    # No schema has so many fields. The fields that are cut off are unknown, like many before them.
+    if isinstance(data, dict) and len(data) > Invalid.MAX_FAULTS:
+        data = dict(islice(data.items(), Invalid.MAX_FAULTS)) | {
             name: data[name] for name in schema.fields if name in data
         }
     try:
@@ -73,14 +73,15 @@ def body(schema: Schema) -> dict[str, Any]:
 
 
 def _read(request: Request) -> bytes:
-    """The whole body, in chunks or not. Raises RequestEntityTooLarge over MOST bytes, Malformed
-    where it breaks off.
+    """The whole body, chunked or not.
+
+    Raises RequestEntityTooLarge for more than MAX_BODY_BYTES, Malformed if the body is shorter than
+    its Content-Length, and BadRequest if the server cannot read it.
     """
     if (request.content_length or 0) > MAX_BODY_BYTES:
         raise RequestEntityTooLarge
     try:
-        # werkzeug's own stream bounds what it reads, and ends where the body does; gunicorn's ends
-        # there too, at half the cost.
+        # werkzeug's stream ends where the body ends. gunicorn's stream does, too, at half the cost.
         stream = (
             request.environ["wsgi.input"]
             if "wsgi.input_terminated" in request.environ
@@ -89,28 +90,29 @@ def _read(request: Request) -> bytes:
         data: bytes = stream.read(MAX_BODY_BYTES + 1)
     except HTTPException:
         raise
-    # whatever the server could not read of it: a broken chunk, a connection that ended
+    # The server could not read the body: for example a broken chunk, or a closed connection.
     except Exception as error:
         raise BadRequest from error
     if len(data) > MAX_BODY_BYTES:
         raise RequestEntityTooLarge
     if len(data) < (request.content_length or 0):
         raise Malformed("The body is shorter than its Content-Length.")
-    request.environ[BODY] = data
+    request.environ[BODY_KEY] = data
     return data
 
 
 def query(schema: Schema | None) -> dict[str, Any]:
-    """The query parameters as `schema` loads them; without a schema, none are allowed.
+    """The query parameters, validated by `schema`; with None, no parameters are allowed.
 
-    Raises Invalid for an unknown, repeated or unfit parameter: a typo never returns everything.
+    Raises Invalid for unknown, repeated and malformed parameters. Ignoring a misspelt filter would
+    return the whole list.
     """
     return dict(_query(schema, current().query_string))
 
 
 @lru_cache(512)
 def _query(schema: Schema | None, text: bytes) -> dict[str, Any]:
-    """Most requests ask with the same few queries: they are parsed once, which saves a tenth of
+    """Most requests have one of a few queries. Parsing each query once saves a tenth of the time of
     a request for a list.
     """
     given = MultiDict(query_pairs(text)).to_dict(flat=False)
@@ -132,13 +134,14 @@ def _query(schema: Schema | None, text: bytes) -> dict[str, Any]:
 
 
 def query_pairs(text: bytes) -> list[tuple[str, str]]:
-    """As werkzeug's `request.args` has them."""
+    """The names and values of a query string, decoded as werkzeug's `request.args` does."""
     return parse_qsl(text.decode(), keep_blank_values=True, errors="werkzeug.url_quote")
 
 
 def prefers_count() -> bool:
-    """Whether the request prefers `count=exact`: a name ignores case, and the first of a name
-    counts (RFC 7240, section 2).
+    """Whether the request prefers `count=exact` (RFC 7240).
+
+    Names ignore case. If a preference is sent twice, the first one counts (section 2).
     """
     for preference in parse_list_header(current().environ.get("HTTP_PREFER", "")):
         name, _, value = preference.partition(";")[0].partition("=")
@@ -148,7 +151,7 @@ def prefers_count() -> bool:
 
 
 def _flat(messages: Any, path: str = "") -> list[tuple[str, str]]:
-    """marshmallow's nested messages as pairs of JSON pointer (RFC 6901) and sentence."""
+    """marshmallow's nested messages as pairs of a JSON pointer (RFC 6901) and a message."""
     if isinstance(messages, Mapping):
         return [
             fault

@@ -1,4 +1,4 @@
-"""Errors -> RFC 9457 problem documents. The only place that knows which error has which status."""
+"""Turns errors into problem documents (RFC 9457). Only this module knows their HTTP statuses."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ STATUS: dict[type[errors.Error], int] = {
     errors.Unavailable: 503,
 }
 
-# What WWW-Authenticate says (RFC 6750, section 3).
+# The values of WWW-Authenticate (RFC 6750, section 3).
 CHALLENGES: dict[type[errors.Error], str] = {
     errors.NotAuthenticated: 'Bearer realm="course-management"',
     errors.TokenInvalid: 'Bearer realm="course-management", error="invalid_token"',
@@ -43,13 +43,14 @@ CHALLENGES: dict[type[errors.Error], str] = {
     'scope="{scope}"',
 }
 
-_AGAIN = (
+_SEND_AGAIN = (
     "Wait for the seconds that Retry-After names and send the request again; with an "
     "Idempotency-Key that is safe."
 )
 
-# What HTTP itself refuses, here or in deploy/nginx.conf: status -> code, title, remedy.
-PLAIN: dict[int, tuple[str, str, str]] = {
+# Errors of HTTP itself: status -> code, title, remedy. deploy/nginx.conf repeats them for requests
+# that nginx refuses.
+HTTP_PROBLEMS: dict[int, tuple[str, str, str]] = {
     400: (
         "bad-request",
         "The request cannot be read.",
@@ -78,11 +79,11 @@ PLAIN: dict[int, tuple[str, str, str]] = {
     414: (
         "request-uri-too-long",
         "The address is longer than 8 KiB.",
-        "Follow Link as it is, and send long lists in a body.",
+        "Use the address in Link unchanged, and send long lists in a body.",
     ),
     429: (
         "too-many-requests",
-        "You send more requests than your share.",
+        "You send too many requests.",
         "Wait for the seconds that Retry-After names, then go on more slowly: many ids fit into "
         "one request.",
     ),
@@ -94,18 +95,18 @@ PLAIN: dict[int, tuple[str, str, str]] = {
     500: (
         "internal-error",
         "The service made a mistake.",
-        "Tell the operator the request_id: the log has the rest under it.",
+        "Tell the operator the request_id: the log has the details.",
     ),
     501: (
         "not-implemented",
-        "The request asks for a part of HTTP that is not offered here.",
+        "The request uses a part of HTTP that this service does not support.",
         "Send the body as it is, or chunked, without another Transfer-Encoding.",
     ),
-    502: ("bad-gateway", "The service did not answer.", _AGAIN),
-    504: ("gateway-timeout", "The service did not answer in time.", _AGAIN),
+    502: ("bad-gateway", "The service did not answer.", _SEND_AGAIN),
+    504: ("gateway-timeout", "The service did not answer in time.", _SEND_AGAIN),
     505: (
         "http-version-not-supported",
-        "This version of HTTP is not spoken here.",
+        "This service does not support this version of HTTP.",
         "Send the request as HTTP/1.1.",
     ),
 }
@@ -117,8 +118,10 @@ def status_of(kind: type[errors.Error]) -> int:
 
 
 def problem(code: str, title: str, status: int, detail: str, **fields: Any) -> Response:
-    """A problem document (RFC 9457): `type` is the address of a page that explains the code and
-    its remedy.
+    """A response with a problem document (RFC 9457).
+
+    `detail` explains this case to a person; `fields` are added to the document. `type` is the
+    address of a page that explains the code and its remedy.
     """
     metrics.refusals(code).inc()
     document = {
@@ -137,7 +140,7 @@ def problem(code: str, title: str, status: int, detail: str, **fields: Any) -> R
 
 
 def from_error(error: errors.Error) -> Response:
-    """The problem document of one of our own errors."""
+    """The response to one of this service's own errors."""
     answer = problem(error.code, error.title, status_of(type(error)), error.detail, **error.fields)
     if type(error) in CHALLENGES:
         answer.headers["WWW-Authenticate"] = CHALLENGES[type(error)].format(**error.fields)
@@ -160,36 +163,36 @@ def _from_http(error: HTTPException) -> Any:
 
 
 def words(status: int) -> tuple[str, str, str]:
-    """The code, title and remedy of a status that HTTP itself gives."""
-    if status in PLAIN:
-        return PLAIN[status]
+    """The code, title and remedy of an HTTP status, for errors of HTTP itself."""
+    if status in HTTP_PROBLEMS:
+        return HTTP_PROBLEMS[status]
     name = HTTP_STATUS_CODES.get(status, "error")
-    return name.lower().replace(" ", "-"), f"{name}.", "Mend the request and send it again."
+    return name.lower().replace(" ", "-"), f"{name}.", "Fix the request and send it again."
 
 
 def _from_database(error: Exception) -> Response:
-    ours = integrity.explain(error)
-    if ours is None:
+    explained = integrity.explain(error)
+    if explained is None:
         return _unforeseen(error)
-    if isinstance(ours, errors.Unavailable):
+    if isinstance(explained, errors.Unavailable):
         log.warning("database unavailable", extra={"reason": integrity.reason(error)})
-    return from_error(ours)
+    return from_error(explained)
 
 
 def _unforeseen(error: Exception) -> Response:
     log.error("unforeseen error", exc_info=error)
-    code, title, remedy = PLAIN[500]
+    code, title, remedy = HTTP_PROBLEMS[500]
     return problem(code, title, 500, remedy)
 
 
 def init_app(app: Flask) -> None:
-    """Have every error of `app` answered as a problem document."""
+    """Respond to every error in `app` with a problem document."""
     app.register_error_handler(errors.Error, from_error)
     app.register_error_handler(HTTPException, _from_http)
     app.register_error_handler(sa_exc.SQLAlchemyError, _from_database)
     app.register_error_handler(
         StaleDataError,
-        lambda error: from_error(errors.Stale("Somebody has changed this meanwhile.")),
+        lambda error: from_error(errors.Stale("Another request has changed this meanwhile.")),
     )
     app.register_error_handler(Exception, _unforeseen)
     for code in catalogue():
@@ -206,7 +209,7 @@ def catalogue() -> dict[str, dict[str, Any]]:
             "remedy": remedy,
             "kind": errors.Error,
         }
-        for status, (code, title, remedy) in PLAIN.items()
+        for status, (code, title, remedy) in HTTP_PROBLEMS.items()
     }
     kinds = [errors.Error]
     for kind in kinds:
@@ -224,7 +227,7 @@ bp = Blueprint("problems", __name__, template_folder="templates")
 @bp.app_template_filter("code")
 def code_spans(text: str) -> Markup:
     """Text with its `words in backticks` as HTML code."""
-    # escaped first
+    # safe: the text is escaped before the tags are added
     return Markup(re.sub("`([^`]*)`", r"<code>\1</code>", str(escape(text))))  # nosec B704
 
 
@@ -238,9 +241,9 @@ def index() -> Response:
 @bp.get("/problems/<code>")
 @needs(PUBLIC)
 def explain(code: str) -> Response:
-    """What a problem code means and what mends it."""
+    """The meaning of a problem code, and its remedy."""
     found = catalogue()
-    # what HTTP may yet refuse, and we have no words of our own for
+    # errors of HTTP that HTTP_PROBLEMS does not describe
     for status in HTTP_STATUS_CODES:
         if status >= 400 and words(status)[0] == code:
             found.setdefault(

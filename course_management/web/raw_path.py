@@ -1,9 +1,8 @@
-"""Addresses: routing on the request target as it was sent, and the converters of ids and course
-names.
+"""Routing on the path as the client encoded it, and the converters of ids and course names.
 
-WSGI hands over a decoded path, in which "Input%2FOutput" and "Input/Output" are the same. gunicorn
-and werkzeug also pass the undecoded target (RAW_URI): routing on that, and decoding each segment
-after it was matched, loses no name.
+The path of WSGI is decoded, so "Input%2FOutput" and "Input/Output" look the same. gunicorn and
+werkzeug also pass the undecoded target (RAW_URI). The service routes on that and decodes each
+segment after the route is matched, so that course names may contain slashes.
 """
 
 from __future__ import annotations
@@ -19,11 +18,12 @@ from werkzeug.routing import BaseConverter
 from course_management.core import text
 from course_management.db.base import MAX_ID
 
-NO_ID = 0  # ids begin at 1: what cannot be an id is looked up as one that nobody has
+# Ids begin at 1. A segment that cannot name a row is treated as this id, which is never found.
+NO_ID = 0
 
 
 class RawPath:
-    """WSGI middleware: PATH_INFO becomes the path as the client encoded it."""
+    """WSGI middleware: sets PATH_INFO to the path as the client encoded it."""
 
     def __init__(self, app: Callable[..., Iterable[bytes]]) -> None:
         self.app = app
@@ -32,7 +32,7 @@ class RawPath:
         self, environ: dict[str, Any], start_response: Callable[..., Any]
     ) -> Iterable[bytes]:
         target = environ.get("RAW_URI") or quote(environ.get("PATH_INFO", ""), encoding="latin-1")
-        if not target.startswith("/"):  # absolute form (RFC 9112 section 3.2.2), or "*"
+        if not target.startswith("/"):  # absolute form (RFC 9112, section 3.2.2), or "*"
             target = "/" + re.sub("^[a-z]+://[^/?]*/?", "", target, flags=re.IGNORECASE)
         path = target.partition("?")[0].partition("#")[0]
         environ["PATH_INFO"] = path.removeprefix(environ.get("SCRIPT_NAME", ""))
@@ -40,7 +40,7 @@ class RawPath:
 
 
 def as_id(segment: str) -> int:
-    """The id that a path segment spells, or NO_ID."""
+    """The id in a path segment, or NO_ID if the segment is not an id."""
     return (
         int(segment)
         if re.fullmatch("[1-9][0-9]{0,18}", segment) and int(segment) <= MAX_ID
@@ -56,14 +56,17 @@ class IdConverter(BaseConverter):
 
 
 class CourseConverter(BaseConverter):
-    """A path segment that names a course, as it was sent: routing comes before access, and looks
-    at no text of a stranger's.
+    """A path segment that names a course, unchanged.
+
+    Routing happens before access is checked. The segment is decoded later, by `as_course`, so that
+    clients without access cannot cause work.
     """
 
 
 def as_course(segment: str) -> int | str:
-    """The course that a path segment names: ASCII digits are its id, anything else is its name;
-    NO_ID for what no course has.
+    """The id of a course (if the segment consists of ASCII digits) or its name (otherwise).
+
+    Returns NO_ID for a segment that cannot name a course.
     """
     try:
         name = unquote(segment, errors="strict")
@@ -76,7 +79,7 @@ def as_course(segment: str) -> int | str:
 
 
 def init_app(app: Flask) -> None:
-    """Have `app` route on undecoded paths, with the converters `id` and `course`."""
+    """Make `app` route on undecoded paths, with the converters `id` and `course`."""
     app.wsgi_app = RawPath(app.wsgi_app)  # type: ignore[method-assign]  # the way Flask documents
     app.url_map.merge_slashes = False  # "a//b" is not "a/b"
     app.url_map.converters |= {"id": IdConverter, "course": CourseConverter}

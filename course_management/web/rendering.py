@@ -1,4 +1,4 @@
-"""Responses: rows and models as JSON, lists with a link to the next page, pages of HTML."""
+"""Responses: rows and models as JSON, lists with a link to the next page, and HTML pages."""
 
 from __future__ import annotations
 
@@ -12,14 +12,13 @@ import orjson
 from flask import Response
 from marshmallow import Schema
 
+from course_management.core.api import API_PREFIX
 from course_management.db.keyset import Page
 from course_management.web import etags
 from course_management.web.parsing import query_pairs
 from course_management.web.request_context import current
 
-API_PREFIX = "/api/v1"
-
-# what a path may have beside letters, digits and -._~ (RFC 3986 section 3.3), encoded ones included
+# The characters that a path may contain besides letters, digits and -._~ (RFC 3986, section 3.3).
 _PATH = "/%:@!$&'()*+,;="
 _OPTIONS = orjson.OPT_UTC_Z
 
@@ -53,7 +52,11 @@ def render(schema: type[Schema], thing: Any) -> dict[str, Any]:
 def json_response(
     schema: type[Schema], thing: Any, status: int = 200, location: str | None = None
 ) -> Response:
-    """One thing as JSON, with its ETag where it has one; 304 where the client has it already."""
+    """One resource as JSON, with its ETag if it has one; 304 if the client has this version.
+
+    `thing` is a mapping, a row or a model. `location` is the address of a new resource, without
+    the API prefix.
+    """
     tag = thing.get("etag") if isinstance(thing, Mapping) else getattr(thing, "etag", None)
     if tag is not None and current().method in ("GET", "HEAD") and etags.unchanged(tag):
         return Response(status=304, headers={"ETag": f'"{tag}"'})
@@ -66,8 +69,10 @@ def json_response(
 
 
 def list_response(found: Page) -> Response:
-    """A page of a list as a JSON array; the address of the next one in `Link` (RFC 8288), its
-    length in `Total-Count`.
+    """A page of a list as a JSON array.
+
+    `Link` has the address of the next page (RFC 8288), if there is one. `Total-Count` has the
+    length of the whole list, if it was counted.
     """
     answer = json_document(found.items)
     if found.next_cursor:
@@ -101,8 +106,9 @@ def json_document(
 
 
 def html_response(text: str, policy: str) -> Response:
-    """A page for people: `policy` is what it may load (Content Security Policy Level 3), and
-    nothing may frame it.
+    """An HTML page. `policy` lists what it may load (Content Security Policy Level 3).
+
+    No other page may show it in a frame.
     """
     answer = Response(text, mimetype="text/html")
     closed = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -111,7 +117,7 @@ def html_response(text: str, policy: str) -> Response:
 
 
 def no_content() -> Response:
-    """204."""
+    """An empty response with status 204."""
     answer = Response(status=204)
     del answer.headers["Content-Type"]
     return answer

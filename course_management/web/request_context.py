@@ -1,6 +1,4 @@
-"""The life of a request: its id, its place in a trace, its line in the log, and that it is
-counted.
-"""
+"""Around each request: sets its id and its trace, then logs and counts the response."""
 
 from __future__ import annotations
 
@@ -14,27 +12,28 @@ from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 from flask import Flask, Request, Response, request
 
+from course_management.core.api import API_PREFIX
 from course_management.telemetry import metrics
 from course_management.telemetry.logs import NO_TRACE, actor, info, log, request_id, trace
 
 METRICS = "/metrics"
-# in the WSGI environment: the bytes that were read as the request's body
-BODY = "course_management.body"
+# The key of the request's body, as bytes, in the WSGI environment (set by parsing.py).
+BODY_KEY = "course_management.body"
 
 _began: ContextVar[float] = ContextVar("began")  # seconds of `time.perf_counter`
 
-_SANE = re.compile("[A-Za-z0-9._:/+=-]{1,128}")
-# traceparent (W3C Trace Context, section 3.2): what follows the flags is for versions to come.
-_TRACE = re.compile(
+_VALID_REQUEST_ID = re.compile("[A-Za-z0-9._:/+=-]{1,128}")
+# traceparent (W3C Trace Context, section 3.2). Only later versions may have more after the flags.
+_TRACEPARENT = re.compile(
     "(?:(00)|(?!00|ff)[0-9a-f]{2})-(?!0{32})(?P<trace_id>[0-9a-f]{32})-(?!0{16})(?P<span_id>[0-9a-f]{16})-[0-9a-f]{2}(?(1)|(?:-.*)?)"
 )
 
 
 def init_app(app: Flask, slow_ms: int, *, proxy: bool) -> None:
-    """Give every request of `app` an id; log and count it when it is answered, and say so if it
-    took `slow_ms` or more.
+    """Give every request to `app` an id; log and count its response.
 
-    Behind a `proxy` it is the proxy who says who the client is.
+    A request that takes `slow_ms` milliseconds or more is also logged as a warning. With `proxy`,
+    the address of the client is taken from X-Forwarded-For, which the proxy sets.
     """
     app.before_request(_begin)
     app.after_request(partial(_end, slow_ms, "HTTP_X_FORWARDED_FOR" if proxy else "REMOTE_ADDR"))
@@ -43,7 +42,7 @@ def init_app(app: Flask, slow_ms: int, *, proxy: bool) -> None:
 
 
 def _in_flight(app: WSGIApplication) -> WSGIApplication:
-    """WSGI middleware: count who is being served, but not who comes to ask how many."""
+    """WSGI middleware: counts the requests being served, except those of /metrics."""
     in_flight = metrics.metrics().in_flight
 
     def count(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
@@ -59,26 +58,28 @@ def _in_flight(app: WSGIApplication) -> WSGIApplication:
 
 
 def current() -> Request:
-    """The request itself: `flask.request` looks for it anew at each attribute, a microsecond
-    each, twenty times a request.
+    """The current request.
+
+    `flask.request` is a proxy that looks for it at each attribute. That takes a microsecond, about
+    twenty times per request.
     """
-    # of werkzeug's LocalProxy
+    # a method of werkzeug's LocalProxy
     return request._get_current_object()  # type: ignore[attr-defined, no-any-return]
 
 
 @cache
 def template(rule: str) -> str:
-    """A werkzeug rule as an OpenAPI path, without the mount."""
-    return re.sub("<(?:[a-z]+:)?([a-z_]+)>", r"{\1}", rule).removeprefix("/api/v1")
+    """The OpenAPI path of a werkzeug rule, without the API prefix: `/courses/{course}`."""
+    return re.sub("<(?:[a-z]+:)?([a-z_]+)>", r"{\1}", rule).removeprefix(API_PREFIX)
 
 
 def _begin() -> None:
     request = current()
     sent = request.environ.get("HTTP_X_REQUEST_ID", "")
-    request_id.set(sent if _SANE.fullmatch(sent) else f"{random.getrandbits(128):032x}")
+    request_id.set(sent if _VALID_REQUEST_ID.fullmatch(sent) else f"{random.getrandbits(128):032x}")
     actor.set("")
-    caller = request.environ.get("HTTP_TRACEPARENT")
-    parent = _TRACE.fullmatch(caller) if caller else None
+    traceparent = request.environ.get("HTTP_TRACEPARENT")
+    parent = _TRACEPARENT.fullmatch(traceparent) if traceparent else None
     trace.set(
         {"trace_id": parent["trace_id"], "span_id": parent["span_id"]} if parent else NO_TRACE
     )
@@ -89,7 +90,7 @@ def _end(slow_ms: int, client: str, answer: Response) -> Response:
     request = current()
     answer.headers.add("X-Request-ID", request_id.get())
     answer.headers.add("X-Content-Type-Options", "nosniff")
-    # As OpenAPI writes it: `/courses/{course}`; None where nothing matched.
+    # None if no route matched.
     address = template(request.url_rule.rule) if request.url_rule else None
     method, status, seconds = request.method, answer.status_code, time.perf_counter() - _began.get()
     metrics.count_request(method, address, status, seconds)
@@ -98,7 +99,7 @@ def _end(slow_ms: int, client: str, answer: Response) -> Response:
         "route": address,
         "status": status,
         "duration_ms": round(seconds * 1000, 3),
-        # the last is the proxy's own word
+        # The proxy appends the address that it sees; clients can send any addresses before it.
         "client": request.environ.get(client, "").rpartition(",")[2].strip() or None,
     }
     info("request", **fields)

@@ -222,7 +222,7 @@ def test_a_known_token_expires_all_the_same(ask, issuer):
 def test_the_student_a_token_names_is_looked_up_again_after_a_while(
     guarded, issuer, make, client, monkeypatch
 ):
-    monkeypatch.setattr(oidc, "REMEMBERED", 0.0)
+    monkeypatch.setattr(oidc, "ACCEPTED_SECONDS", 0.0)
     student, me, token = (
         make.student(external_id="100")["id"],
         guarded.test_client(),
@@ -234,7 +234,7 @@ def test_the_student_a_token_names_is_looked_up_again_after_a_while(
 
 
 def test_only_so_many_tokens_are_remembered(monkeypatch):
-    monkeypatch.setattr(oidc, "MOST", 3)
+    monkeypatch.setattr(oidc, "MAX_REMEMBERED_TOKENS", 3)
     recent = oidc.ExpiringCache()
     for i in range(5):
         recent.put(bytes([i]), i, time.time() + 60)
@@ -269,10 +269,10 @@ def test_a_new_key_of_the_issuer_is_fetched_but_not_for_every_unknown_one(at_own
     rotated = {"roles": ["r"], "header": {"alg": "ES256"}}
     # the keys were fetched a moment ago
     assert at_own(own.token(**rotated)) == (401, "token-invalid")
-    monkeypatch.setattr(issuer_module, "PAUSE", 0.0)
+    monkeypatch.setattr(issuer_module, "RETRY_SECONDS", 0.0)
     assert at_own(own.token(**rotated, jti="again")) == 200
     assert at_own(own.token(own.keys[1], roles=["r"], jti="the old key")) == 200
-    monkeypatch.setattr(issuer_module, "PAUSE", 10.0)
+    monkeypatch.setattr(issuer_module, "RETRY_SECONDS", 10.0)
     own.asked.clear()
     stranger = RSAKey.generate_key(2048)
     for i in range(50):
@@ -287,9 +287,9 @@ def test_a_key_taken_away_is_refused(at_own, own, monkeypatch):
     token = own.token(roles=["r"])
     assert at_own(token) == 200
     own.keys = [RSAKey.generate_key(2048, {"kid": "second"})]
-    for name, value in (("PAUSE", 0.0), ("FRESH", 0.0)):
+    for name, value in (("RETRY_SECONDS", 0.0), ("REFRESH_SECONDS", 0.0)):
         monkeypatch.setattr(issuer_module, name, value)
-    monkeypatch.setattr(oidc, "REMEMBERED", 0.0)
+    monkeypatch.setattr(oidc, "ACCEPTED_SECONDS", 0.0)
     assert at_own(own.token(own.keys[0], roles=["r"])) == 200
     assert at_own(own.token(RSAKey.generate_key(2048, {"kid": "first"}), roles=["r"])) == (
         401,
@@ -301,15 +301,15 @@ def test_the_issuer_is_away(at_own, own, monkeypatch):
     """Tokens go on being taken by the keys last had; where none were had, the answer is 503 and
     not 401.
     """
-    monkeypatch.setattr(issuer_module, "PAUSE", 0.0)
+    monkeypatch.setattr(issuer_module, "RETRY_SECONDS", 0.0)
     own.stop()
     assert at_own(own.token(roles=["r"])) == (503, "service-unavailable")
     own.start()
     assert at_own(own.token(roles=["r"])) == 200
     own.stop()
-    monkeypatch.setattr(issuer_module, "FRESH", 0.0)
+    monkeypatch.setattr(issuer_module, "REFRESH_SECONDS", 0.0)
     assert at_own(own.token(roles=["r"], jti="while it is away")) == 200
-    monkeypatch.setattr(issuer_module, "STALE", 0.0)
+    monkeypatch.setattr(issuer_module, "ISSUER_KEYS_MAX_AGE_SECONDS", 0.0)
     assert at_own(own.token(roles=["r"], jti="a day later")) == (503, "service-unavailable")
     own.start()
     monkeypatch.undo()

@@ -56,22 +56,22 @@ FALSE = [
     ),
     (
         "DELETE FROM student_courses WHERE student_id = :a AND course_id = :c",
-        "no free seat beside somebody waiting",
+        "no free seat while students wait",
     ),
-    ("UPDATE courses SET waitlisted = 3 WHERE id = :c", "waitlisted = rows in line"),
+    ("UPDATE courses SET waitlisted = 3 WHERE id = :c", "waitlisted = waitlisted rows"),
     ("UPDATE student_courses SET ticket = 1 WHERE student_id = :e", "tickets in order"),
     ("UPDATE courses SET next_ticket = 1 WHERE id = :c", "tickets in order"),
     (
         "UPDATE enrollment_events SET from_state = 'waitlisted' WHERE student_id = :a",
-        "each event goes on from the one before",
+        "each event begins with the state in which the one before ended",
     ),
     (
         "DELETE FROM student_courses WHERE course_id = :o",
-        "the fold of the events = the enrollments",
+        "the last event of each student and course = the enrollment",
     ),
     (
         "DELETE FROM enrollment_events WHERE course_id = :o",
-        "the fold of the events = the enrollments",
+        "the last event of each student and course = the enrollment",
     ),
 ]
 
@@ -175,6 +175,6 @@ def test_a_database_for_reading_only_is_audited_all_the_same(app, school, backen
     assert (result.exit_code, len(result.stdout.splitlines())) == (0, 9)
     assert (
         result.stderr
-        == "This database takes no writes from here: the verdict is not recorded for /metrics.\n"
+        == "This database accepts no writes: the result is not recorded for /metrics.\n"
     )
     assert verdicts(app) == []

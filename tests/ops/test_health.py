@@ -117,7 +117,7 @@ def test_a_schema_that_lacks_something_is_read_again_after_a_while(own, monkeypa
     assert client.get("/health").status_code == 503
     run(own, "ALTER TABLE courses RENAME COLUMN grade TO level")
     assert client.get("/health").status_code == 503
-    monkeypatch.setattr(health, "AGAIN", 0)
+    monkeypatch.setattr(health, "SCHEMA_RECHECK_SECONDS", 0)
     assert client.get("/health").status_code == 200
 
 

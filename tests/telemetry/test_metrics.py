@@ -148,17 +148,17 @@ def test_what_is_rolled_back_is_not_counted(app, client, make, more, monkeypatch
     from course_management.enrollments import views
 
     student, course = make.student()["id"], make.course()["id"]
-    show = views.show
+    json_response = views.json_response
 
     def broken(*_, **__):
         raise RuntimeError
 
-    monkeypatch.setattr(views, "show", broken)
+    monkeypatch.setattr(views, "json_response", broken)
     assert (
         client.post(f"/students/{student}/enroll", json={"course_ids": [course]}).status_code == 500
     )
     assert (more("enrollments_total"), more("refusals_total", "code=internal-error")) == (0, 1)
-    monkeypatch.setattr(views, "show", show)
+    monkeypatch.setattr(views, "json_response", json_response)
     assert (
         client.post(f"/students/{student}/enroll", json={"course_ids": [course]}).status_code == 201
     )

@@ -11,7 +11,7 @@ from course_management.core.principal import Principal
 from course_management.courses.models import Course
 from course_management.db.transaction import transaction
 from course_management.students.models import Student
-from course_management.web.access import INTERNAL
+from course_management.web.access import PRINCIPAL_KEY
 from tests.web.problems import problem
 
 EMAIL = {
@@ -91,7 +91,7 @@ def test_the_holder_is_named_only_to_whom_may_read_it(guarded, clash):
         ({f"{feature}:write"}, False),
     ):
         caller = Principal("key:sync", frozenset(scopes))
-        answer = client.post(path, json=both, environ_base={INTERNAL: caller})
+        answer = client.post(path, json=both, environ_base={PRINCIPAL_KEY: caller})
         wanted = (
             listed if shown else [{k: v for k, v in one.items() if k != "id"} for one in listed]
         )

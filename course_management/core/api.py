@@ -1,0 +1,10 @@
+"""The prefix and the HTTP methods of the API, defined once for every package."""
+
+from __future__ import annotations
+
+# The service answers at every address with this prefix and without it; the addresses it sends
+# have the prefix.
+API_PREFIX = "/api/v1"
+
+# The methods that the service knows (RFC 9110, section 9; RFC 5789).
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
