@@ -2,7 +2,6 @@
 
 import itertools
 import os
-import select
 import shutil
 import signal
 import socket
@@ -31,8 +30,7 @@ bind = (
 )
 umask = 0o007  # the socket is for the group: nginx
 workers = settings.workers
-# macOS has no epoll
-worker_class = "course_management.server.worker.Worker" if hasattr(select, "epoll") else "gthread"
+worker_class = "course_management.server.worker.Worker" if settings.worker == "epoll" else "gthread"
 threads = settings.threads
 keepalive = settings.keepalive
 graceful_timeout = settings.graceful_timeout

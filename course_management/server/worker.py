@@ -24,7 +24,7 @@ from gunicorn.workers.gthread import STOP_KEEPALIVE_LINGER, ThreadWorker
 
 from course_management.config import BASE_THREADS
 from course_management.core.errors import Overloaded
-from course_management.db.thread_connection import abort_stuck_connections
+from course_management.db.connections import abort_stuck_connections
 from course_management.server import early_errors, http1
 from course_management.server.inbox import (
     ANSWER,

@@ -81,13 +81,7 @@ def _read(request: Request) -> bytes:
     if (request.content_length or 0) > MAX_BODY_BYTES:
         raise RequestEntityTooLarge
     try:
-        # werkzeug's stream ends where the body ends. gunicorn's stream does, too, at half the cost.
-        stream = (
-            request.environ["wsgi.input"]
-            if "wsgi.input_terminated" in request.environ
-            else request.stream
-        )
-        data: bytes = stream.read(MAX_BODY_BYTES + 1)
+        data: bytes = request.stream.read(MAX_BODY_BYTES + 1)
     except HTTPException:
         raise
     # The server could not read the body: for example a broken chunk, or a closed connection.
