@@ -46,7 +46,7 @@ class Connection(extensions.connection):  # type: ignore[misc]  # psycopg2 has n
         with super().cursor() as cursor:
             self._waiting.append(cursor.mogrify(text, values))
 
-    def taken(self) -> list[bytes]:
+    def pop_pending(self) -> list[bytes]:
         """What waits, which whoever asks must send."""
         waiting, self._waiting = self._waiting, []
         return waiting

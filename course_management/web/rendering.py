@@ -15,15 +15,10 @@ from werkzeug.http import parse_list_header
 
 from course_management.db.keyset import Page
 from course_management.web import etags
-from course_management.web.parsing import (
-    _pairs,
-)
+from course_management.web.parsing import query_pairs
 from course_management.web.request_context import current
 
 API_PREFIX = "/api/v1"
-# How often these signs may stand in a body, many times what any request needs: with more of them,
-# reading it takes long.
-SIGNS = {b"[": 10_000, b"{": 10_000, b":": 60_000}
 
 # what a path may have beside letters, digits and -._~ (RFC 3986 section 3.3), encoded ones included
 _PATH = "/%:@!$&'()*+,;="
@@ -32,7 +27,7 @@ _OPTIONS = orjson.OPT_UTC_Z
 
 @lru_cache(512)
 def _without_cursor(text: bytes) -> str:
-    return urlencode([pair for pair in _pairs(text) if pair[0] != "cursor"])
+    return urlencode([pair for pair in query_pairs(text) if pair[0] != "cursor"])
 
 
 @cache

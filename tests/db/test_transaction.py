@@ -13,7 +13,7 @@ import pytest
 import sqlalchemy as sa
 from flask_migrate import upgrade
 
-from course_management.db import base, thread_connection
+from course_management.db import engine, thread_connection
 from course_management.db.base import db
 from course_management.db.transaction import transaction
 from tests.web.problems import problem
@@ -87,7 +87,7 @@ def test_a_real_deadlock_reaches_no_client(own):
 
 
 def test_a_lock_that_is_not_let_go_is_a_503(new_database, make_app, monkeypatch):
-    monkeypatch.setattr(base, "LOCK_WAIT", 200)
+    monkeypatch.setattr(engine, "LOCK_WAIT", 200)
     app = make_app(new_database("postgresql"))
     with app.app_context():
         upgrade()
@@ -139,7 +139,7 @@ def test_edits_that_swap_names_reach_no_client_as_a_deadlock(own):
 
 
 def test_a_locked_file_is_waited_for_and_then_a_503(new_database, make_app, monkeypatch):
-    monkeypatch.setattr(base, "SQLITE_WAIT", 1.0)
+    monkeypatch.setattr(engine, "SQLITE_WAIT", 1.0)
     app = make_app(new_database("sqlite"))
     with app.app_context():
         upgrade()
@@ -160,7 +160,7 @@ def test_a_statement_may_take_long_only_where_nobody_waits(new_database, make_ap
     """Without `unhurried` the command is refused too, and without `SET LOCAL statement_timeout`
     the upgrade.
     """
-    monkeypatch.setattr(base, "STATEMENT_WAIT", 200)
+    monkeypatch.setattr(engine, "STATEMENT_WAIT", 200)
     app = make_app(new_database("postgresql"))
     holder = psycopg2.connect(
         app.config["SQLALCHEMY_DATABASE_URI"]
