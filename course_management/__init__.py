@@ -60,7 +60,7 @@ def create_app(config: Config | None = None) -> Flask:
         hosts.init_app(app)
 
     for blueprint in (students_bp, courses_bp, enrollments_bp, health.bp, openapi.bp, problems.bp):
-        app.register_blueprint(blueprint, url_prefix=rendering.API_PREFIX)
+        app.register_blueprint(blueprint, url_prefix=API_PREFIX)
         app.register_blueprint(blueprint, name=f"{blueprint.name}_at_root")
     app.add_url_rule("/", "home", access.needs(access.PUBLIC)(lambda: redirect("/docs")))
     app.add_url_rule(request_context.METRICS, "metrics", access.needs(ADMIN)(metrics_view.metrics))
