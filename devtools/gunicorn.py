@@ -11,13 +11,12 @@ import signal
 import subprocess
 import sys
 import threading
-import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from devtools.postgres import free_port
+from devtools.waiting import wait_until
 
 ROOT = Path(__file__).parent.parent
 
@@ -56,19 +55,19 @@ class Gunicorn:
             self.process = subprocess.Popen(
                 program, cwd=ROOT, env=self.env, stdout=log, stderr=subprocess.STDOUT
             )
-        deadline = time.monotonic() + 30
-        while True:
-            try:
-                assert self.request("GET", "/health/live").status == 200
-                return self
-            except OSError:
-                assert self.process.poll() is None, self.log.read_text()
-                assert time.monotonic() < deadline, self.log.read_text()
-                time.sleep(0.05)
+        wait_until(self._is_live, 30, self.log.read_text)
+        return self
 
     def __exit__(self, *_: object) -> None:
         self.process.send_signal(signal.SIGTERM)
         self.process.wait(30)
+
+    def _is_live(self) -> bool:
+        try:
+            return self.request("GET", "/health/live").status == 200
+        except OSError:
+            assert self.process.poll() is None, self.log.read_text()
+            return False
 
     def request(
         self, method: str, target: str, body: Any = None, headers: dict[str, str] | None = None
@@ -88,14 +87,6 @@ class Gunicorn:
             .read_text()
             .split()
         }
-
-
-def eventually(read: Callable[[], Any], wanted: Any) -> None:
-    """Wait until `read` returns what is wanted."""
-    deadline = time.monotonic() + 10
-    while (found := read()) != wanted and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert found == wanted
 
 
 def crowd(port: int, requests: list[tuple[Any, ...]], connections: int) -> list[Answer]:

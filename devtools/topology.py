@@ -15,7 +15,6 @@ import socket
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack, suppress
 from pathlib import Path
@@ -26,6 +25,7 @@ from dotenv import dotenv_values
 from course_management.config import Config, Given
 from deploy.render import defaults, render
 from devtools.postgres import Server, free_port
+from devtools.waiting import wait_until
 
 ROOT = Path(__file__).resolve().parent.parent
 BIN = Path(sys.executable).parent
@@ -172,7 +172,7 @@ class Topology:
         """New workers take over from the old ones (HUP); returns when the old are gone."""
         old = set(self.worker_pids())
         self.gunicorn.send_signal(signal.SIGHUP)
-        until(lambda: self._all_there() and not old & set(self.worker_pids()), self.gunicorn_log)
+        _wait(lambda: self._all_there() and not old & set(self.worker_pids()), self.gunicorn_log)
 
     def worker_pids(self) -> list[int]:
         """The process ids of gunicorn's workers."""
@@ -185,7 +185,7 @@ class Topology:
         """Return when every worker is there and the service says that it is ready. Raises
         TimeoutError with its log.
         """
-        until(lambda: self._all_there() and self._ready(), self.gunicorn_log)
+        _wait(lambda: self._all_there() and self._ready(), self.gunicorn_log)
 
     def _all_there(self) -> bool:
         return len(self.worker_pids()) == int(self.settings["WEB_CONCURRENCY"])
@@ -213,7 +213,7 @@ class Topology:
             str(self.home / "nginx.conf"),
         ]
         self.nginx = subprocess.Popen(command, start_new_session=True)
-        until(lambda: listens(self.port), self.nginx_errors)
+        _wait(lambda: listens(self.port), self.nginx_errors)
 
 
 def find_nginx() -> str:
@@ -235,13 +235,9 @@ def stop(process: subprocess.Popen[bytes], how: signal.Signals) -> None:
     process.wait(PATIENCE + 10)
 
 
-def until(condition: Callable[[], bool], log: Path) -> None:
+def _wait(condition: Callable[[], bool], log: Path) -> None:
     """Return when `condition` holds. Raises TimeoutError with what `log` says."""
-    deadline = time.monotonic() + PATIENCE
-    while not condition():
-        if time.monotonic() > deadline:
-            raise TimeoutError(log.read_text()[-2000:])
-        time.sleep(0.05)
+    wait_until(condition, PATIENCE, lambda: log.read_text()[-2000:])
 
 
 def chosen() -> dict[str, str]:

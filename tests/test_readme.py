@@ -16,7 +16,7 @@ from devtools.gunicorn import Gunicorn
 from devtools.topology import Topology
 
 ROOT = Path(__file__).parent.parent
-CURL = f"{sys.executable} {ROOT / 'tests' / 'curl.py'}"
+CURL = f"{sys.executable} {ROOT / 'devtools' / 'curl.py'}"
 MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
 
 

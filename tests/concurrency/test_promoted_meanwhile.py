@@ -14,7 +14,7 @@ from course_management.db.base import db
 from course_management.db.transaction import transaction
 from course_management.enrollments import service
 from course_management.enrollments.locks import lock_students
-from devtools.gunicorn import eventually
+from devtools.waiting import eventually
 
 WAITING = (
     "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND "

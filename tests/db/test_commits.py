@@ -15,7 +15,7 @@ from course_management.db.base import db
 from course_management.db.connections import use_connection
 from course_management.db.transaction import transaction
 from devtools.postgres import Server
-from tests.deploy.client import poll
+from devtools.waiting import wait_until
 from tests.web.problems import problem
 
 # Where the last message of an enrollment can fail: its three deferred writes, and COMMIT.
@@ -200,7 +200,7 @@ def test_a_commit_that_no_standby_confirmed_is_uncertain(make_app):
             thread = threading.Thread(target=enroll)
             thread.start()
             waits = "FROM pg_stat_activity WHERE wait_event = 'SyncRep'"
-            poll(lambda: admin.exec_driver_sql(f"SELECT 1 {waits}").all())
+            wait_until(lambda: admin.exec_driver_sql(f"SELECT 1 {waits}").all())
             admin.exec_driver_sql(f"SELECT pg_cancel_backend(pid) {waits}")
             thread.join()
             standby(admin, "''")
@@ -219,7 +219,7 @@ def test_a_commit_that_no_standby_confirmed_is_uncertain(make_app):
 def standby(admin, names):
     admin.exec_driver_sql(f"ALTER SYSTEM SET synchronous_standby_names = {names}")
     admin.exec_driver_sql("SELECT pg_reload_conf()")
-    poll(
+    wait_until(
         lambda: admin.exec_driver_sql("SHOW synchronous_standby_names").scalar() == names.strip("'")
     )
 

@@ -15,7 +15,7 @@ from flask_migrate import upgrade
 from course_management.db.base import db
 from course_management.db.connections import use_connection
 from devtools.gunicorn import Gunicorn
-from tests.deploy.client import poll
+from devtools.waiting import wait_until
 
 WIDER = "ALTER TABLE courses ALTER waitlist_capacity TYPE bigint, ALTER waitlisted TYPE bigint"
 NARROW = WIDER.replace("bigint", "integer")
@@ -85,10 +85,10 @@ def test_a_column_changes_its_type_under_a_running_service(own, tmp_path):
         try:
             for statement in (WIDER, NARROW, WIDER):
                 seen = len(told)
-                poll(lambda seen=seen: len(told) > seen + 60)
+                wait_until(lambda seen=seen: len(told) > seen + 60)
                 alter(own, statement)
             seen = len(told)
-            poll(lambda: len(told) > seen + 60)
+            wait_until(lambda: len(told) > seen + 60)
         finally:
             done.set()
             for thread in threads:

@@ -8,7 +8,6 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Callable
 from contextlib import ExitStack
 from typing import Any
 
@@ -108,13 +107,3 @@ class Load:
                     self.broken.append(error)
                     connection.close()
         connection.close()
-
-
-def poll(condition: Callable[[], bool], seconds: float = 30) -> None:
-    """Wait until `condition` holds."""
-    turn = threading.Event()
-    for _ in range(int(seconds / 0.05)):
-        if condition():
-            return
-        turn.wait(0.05)
-    raise AssertionError("it never came true")

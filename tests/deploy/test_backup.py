@@ -12,7 +12,8 @@ import psycopg2
 import pytest
 
 from devtools.topology import Topology
-from tests.deploy.client import Load, poll
+from devtools.waiting import wait_until
+from tests.deploy.client import Load
 from tests.deploy.commands import commands, run
 
 PLENTY = {"ADDRESS_RATE": "100000"}
@@ -46,7 +47,7 @@ def test_postgresql(tmp_path, blocks):
         }
         before = counts(psycopg2.connect(urls["DATABASE_URL"]))
         with Load(up) as load:
-            poll(lambda: load.made() > 20)
+            wait_until(lambda: load.made() > 20)
             run(dump, tmp_path, PATH=path, **urls)
             made = load.made()
         said = run(restore, tmp_path, PATH=path, **urls)
@@ -66,7 +67,7 @@ def test_sqlite(tmp_path, blocks):
     with Topology({"DATABASE_URL": f"sqlite:///{tmp_path}/school.db"}, PLENTY) as up:
         up.flask("load-demo", "--students", "500", "--courses", "40", "--each", "4")
         with Load(up, clients=2) as load:
-            poll(lambda: load.made() > 20)
+            wait_until(lambda: load.made() > 20)
             said = run(blocks[2], tmp_path)
         restored = counts(sqlite3.connect(tmp_path / "copy.db"))
     assert said.startswith("ok   seats taken = enrolled rows")

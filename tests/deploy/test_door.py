@@ -10,7 +10,8 @@ import pytest
 
 from course_management.web import cors
 from devtools.topology import ROOT, Topology
-from tests.deploy.client import ask, poll, raw
+from devtools.waiting import wait_until
+from tests.deploy.client import ask, raw
 from tests.deploy.test_nginx import is_problem
 
 APP, OTHER = "https://app.example.edu", "http://localhost:3000"
@@ -269,4 +270,4 @@ def test_the_limits_of_the_documents_are_those_of_nginx():
 
 
 def test_a_spent_share_is_had_again(strict):
-    poll(lambda: use(strict, source="127.0.7.2").status == 200)
+    wait_until(lambda: use(strict, source="127.0.7.2").status == 200)

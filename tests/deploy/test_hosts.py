@@ -11,7 +11,8 @@ import pytest
 
 from devtools.postgres import Server
 from devtools.topology import Topology
-from tests.deploy.client import ask, poll
+from devtools.waiting import wait_until
+from tests.deploy.client import ask
 
 
 @pytest.fixture
@@ -50,7 +51,7 @@ def test_a_standby_that_is_promoted_takes_over_and_nothing_is_restarted(primary,
     with Topology({"DATABASE_URL": address}) as up:
         workers = up.worker_pids()
         assert ask(up, "POST", "/students", {"name": "Ada"}).status == 201
-        poll(
+        wait_until(
             lambda: (
                 one(standby.url, "SELECT pg_last_wal_replay_lsn()")
                 == one(primary.url, "SELECT pg_current_wal_lsn()")
@@ -60,7 +61,7 @@ def test_a_standby_that_is_promoted_takes_over_and_nothing_is_restarted(primary,
         away = ask(up, "POST", "/students", {"name": "nobody"})
         assert (away.status, away.headers["Retry-After"]) == (503, "2")
         standby._run("pg_ctl", "-w", "-D", standby._data, "promote")
-        poll(lambda: ask(up, "POST", "/students", {"name": "Alan"}).status == 201)
+        wait_until(lambda: ask(up, "POST", "/students", {"name": "Alan"}).status == 201)
         assert [student["name"] for student in ask(up, "GET", "/students").json] == ["Ada", "Alan"]
         assert up.worker_pids() == workers
         assert up.flask("audit").count("ok") == len(up.flask("audit").splitlines())

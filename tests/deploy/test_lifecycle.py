@@ -23,7 +23,8 @@ from deploy.render import defaults, render
 from devtools import topology
 from devtools.postgres import free_port
 from devtools.topology import BIN, ROOT, Topology
-from tests.deploy.client import Load, ask, events, poll
+from devtools.waiting import wait_until
+from tests.deploy.client import Load, ask, events
 from tests.deploy.commands import commands, run
 from tests.deploy.test_nginx import is_problem
 
@@ -48,7 +49,7 @@ def test_a_reload_under_load_fails_no_request(up):
     with Load(up) as load:
         for _ in range(3):
             seen = len(load.answers)
-            poll(lambda seen=seen: len(load.answers) > seen + 50)
+            wait_until(lambda seen=seen: len(load.answers) > seen + 50)
             up.reload()
     assert (load.broken, load.statuses()) == ([], {200, 201})
     assert students(up) - before == load.made()
@@ -61,9 +62,9 @@ def test_ending_under_load_answers_all_that_was_begun(up):
     """
     before = students(up)
     with Load(up) as load:
-        poll(lambda: len(load.answers) > 100)
+        wait_until(lambda: len(load.answers) > 100)
         up.stop_gunicorn()
-        poll(lambda: load.answers[-1].status == 502)
+        wait_until(lambda: load.answers[-1].status == 502)
     assert load.broken == []
     assert load.statuses() == {200, 201, 502}
     assert students(up) - before == load.made()
@@ -83,10 +84,10 @@ def test_a_restart_with_the_socket_held_fails_no_request():
     with Topology(nginx=PLENTY, held=True) as up:
         before, master = students(up), up.gunicorn.pid
         with Load(up) as load:
-            poll(lambda: len(load.answers) > 100)
+            wait_until(lambda: len(load.answers) > 100)
             up.restart()
             seen = len(load.answers)
-            poll(lambda: len(load.answers) > seen + 100)
+            wait_until(lambda: len(load.answers) > seen + 100)
         assert (load.broken, load.statuses()) == ([], {200, 201})
         assert students(up) - before == load.made()
         assert up.gunicorn.pid != master
@@ -95,8 +96,8 @@ def test_a_restart_with_the_socket_held_fails_no_request():
 def test_a_worker_that_is_killed_is_replaced_and_logged_as_json(up):
     (victim, *_) = workers = up.worker_pids()
     os.kill(victim, signal.SIGKILL)
-    poll(lambda: len(up.worker_pids()) == len(workers) and victim not in up.worker_pids())
-    poll(
+    wait_until(lambda: len(up.worker_pids()) == len(workers) and victim not in up.worker_pids())
+    wait_until(
         lambda: any(
             e["logger"] == "gunicorn.error" and str(victim) in e["event"]
             for e in events(up.gunicorn_log)
@@ -122,7 +123,7 @@ def test_the_database_going_and_coming_back(up):
         "2",
     )
     up.postgres.start()
-    poll(lambda: ask(up, "POST", "/students", {"name": "Ada"}).status == 201)
+    wait_until(lambda: ask(up, "POST", "/students", {"name": "Ada"}).status == 201)
 
 
 @pytest.fixture

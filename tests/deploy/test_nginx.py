@@ -22,7 +22,8 @@ from cryptography.x509.oid import NameOID
 from course_management.web import problems
 from devtools.postgres import free_port
 from devtools.topology import ROOT, Topology
-from tests.deploy.client import ask, events, poll, raw
+from devtools.waiting import wait_until
+from tests.deploy.client import ask, events, raw
 
 TOKEN = "Bearer " + "a" * 40
 
@@ -144,7 +145,7 @@ def test_nginx_says_what_the_service_says():
 def test_metrics_are_closed_to_the_public(up, path):
     answer = ask(up, "GET", path)
     assert is_problem(answer, 404)
-    poll(lambda: answer.json["request_id"] in up.nginx_log.read_text())
+    wait_until(lambda: answer.json["request_id"] in up.nginx_log.read_text())
     (line,) = [e for e in events(up.nginx_log) if e["request_id"] == answer.json["request_id"]]
     assert line["upstream_status"] == ""  # the service was not asked
 
@@ -160,7 +161,9 @@ def test_a_request_id_goes_through_and_comes_back(up):
     answer = ask(up, "GET", "/courses", headers={"X-Request-ID": "mine-1"})
     assert answer.headers.get_all("X-Request-ID") == ["mine-1"]
     for log in (up.gunicorn_log, up.nginx_log):
-        poll(lambda log=log: len([e for e in events(log) if e["request_id"] == "mine-1"]) == 1)
+        wait_until(
+            lambda log=log: len([e for e in events(log) if e["request_id"] == "mine-1"]) == 1
+        )
 
 
 @pytest.mark.parametrize("unfit", ["", "with space", "a" * 129, 'quote"', "<b>"])
@@ -168,7 +171,7 @@ def test_a_request_id_that_is_none_is_replaced_once_for_both(up, unfit):
     given = ask(up, "GET", "/courses", headers={"X-Request-ID": unfit}).headers["X-Request-ID"]
     assert re.fullmatch("[0-9a-f]{32}", given)
     for log in (up.gunicorn_log, up.nginx_log):
-        poll(lambda log=log: len([e for e in events(log) if e["request_id"] == given]) == 1)
+        wait_until(lambda log=log: len([e for e in events(log) if e["request_id"] == given]) == 1)
 
 
 def test_the_log_has_the_address_of_the_client_and_not_what_it_says(up):
@@ -183,7 +186,7 @@ def test_the_log_has_the_address_of_the_client_and_not_what_it_says(up):
     }
     assert ask(up, "GET", "/courses", headers=spoof, source="127.0.0.9").status == 200
     for log in (up.gunicorn_log, up.nginx_log):
-        poll(
+        wait_until(
             lambda log=log: (
                 [e["client"] for e in events(log) if e["request_id"] == "spoof"] == ["127.0.0.9"]
             )
@@ -197,7 +200,7 @@ def test_nginx_logs_no_name(up):
         ).status
         == 200
     )
-    poll(lambda: "nameless" in up.nginx_log.read_text())
+    wait_until(lambda: "nameless" in up.nginx_log.read_text())
     assert "turing" not in up.nginx_log.read_text() + up.gunicorn_log.read_text()
 
 
@@ -245,7 +248,7 @@ def test_a_key_has_its_share_wherever_it_comes_from(strict):
     assert is_problem(refused, 429)
     assert int(refused.headers["Retry-After"]) >= 1
     assert use("Bearer " + "b" * 40, "127.0.1.1").status == 200  # another key's share is its own
-    poll(lambda: use(TOKEN, "127.0.1.1").status == 200)
+    wait_until(lambda: use(TOKEN, "127.0.1.1").status == 200)
 
 
 def test_an_address_has_a_larger_share_and_no_other_address_pays(strict):

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 import pytest
 
 from devtools.topology import BIN, ROOT, stop
-from tests.deploy.client import poll
+from devtools.waiting import wait_until
 from tests.drills import size
 from tests.drills.storm import Storm
 from tests.drills.unix_client import ask_socket
@@ -63,7 +63,7 @@ def test_a_stop(up, record_property):
             storm.wait_for(100)
             up.stop_gunicorn()
             seen = len(storm.refused)
-            poll(lambda seen=seen: len(storm.refused) > seen + 5)
+            wait_until(lambda seen=seen: len(storm.refused) > seen + 5)
             up.start_gunicorn()
             up.wait_until_ready()
         storm.wait_for(50)
@@ -141,7 +141,7 @@ def test_a_new_release_migrates_while_the_old_one_serves(up, new, record_propert
         took = time.monotonic() - began
         storm.wait_for(100)
         new("gunicorn", "wsgi:app")
-        poll(lambda: ready(new.socket))
+        wait_until(lambda: ready(new.socket))
         student = ask_socket(new.socket, "POST", "/students", {"name": "New"}).json["id"]
         enroll = [
             ("POST", f"/students/{student}/enroll", {"course_ids": [course]})

@@ -17,7 +17,8 @@ import pytest
 
 from devtools.gunicorn import crowd
 from devtools.topology import Topology
-from tests.deploy.client import ask, events, poll
+from devtools.waiting import wait_until
+from tests.deploy.client import ask, events
 from tests.drills import size
 from tests.drills.conftest import NO_LIMITS
 from tests.drills.storm import Storm, audit
@@ -82,7 +83,7 @@ def test_no_room_for_the_sqlite_file(embedded, record_property):
     )
     assert reasons and reasons <= {"SQLITE_FULL", "SQLITE_IOERR_WRITE", "SQLITE_IOERR_SHMSIZE"}
     kept |= {answer.json["id"] for answer in answers if answer.status == 201}
-    poll(lambda: ask(embedded, "POST", "/students", {"name": "After"}).status == 201)
+    wait_until(lambda: ask(embedded, "POST", "/students", {"name": "After"}).status == 201)
     there = {i: ask(embedded, "GET", f"/students/{i}").status for i in kept}
     assert set(there.values()) == {200}
     audit(embedded)
@@ -106,7 +107,7 @@ def test_postgresql_takes_no_writes(up, record_property):
     with Storm(up, courses=size(20, 60)) as storm:
         storm.wait_for(50)
         read_only("on")
-        poll(lambda: len(storm.refused) > size(50, 500))
+        wait_until(lambda: len(storm.refused) > size(50, 500))
         assert ask(up, "GET", "/courses").status == 200
         assert ask(up, "GET", "/health/ready").status == 200
         read_only("off")

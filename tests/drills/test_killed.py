@@ -10,7 +10,7 @@ import time
 import pytest
 
 from devtools.gunicorn import crowd
-from tests.deploy.client import poll
+from devtools.waiting import wait_until
 from tests.drills import size
 from tests.drills.storm import Storm
 
@@ -28,7 +28,7 @@ def test_a_worker_killed(up, record_property):
             (victim, *others) = up.worker_pids()
             os.kill(victim, signal.SIGKILL)
             storm.wait_for(50)
-            poll(
+            wait_until(
                 lambda gone=victim, left=others: (
                     len(set(up.worker_pids()) - {gone}) == len(left) + 1
                 )
@@ -57,7 +57,7 @@ def test_postgresql_restarted(up, record_property, mode):
             storm.wait_for(200)
             seen, began = len(storm.refused), time.monotonic()
             up.postgres.stop(mode)
-            poll(lambda seen=seen: len(storm.refused) > seen + 5)
+            wait_until(lambda seen=seen: len(storm.refused) > seen + 5)
             up.postgres.start()
             back = time.monotonic()
             away.append((began, back))

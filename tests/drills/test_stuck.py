@@ -15,7 +15,8 @@ import psycopg2
 import pytest
 
 from devtools.gunicorn import crowd
-from tests.deploy.client import Load, ask, events, poll
+from devtools.waiting import wait_until
+from tests.deploy.client import Load, ask, events
 from tests.drills import size
 from tests.drills.storm import audit
 
@@ -150,7 +151,7 @@ def test_a_database_that_says_nothing(up, course, record_property):
         assert told <= {(503, "service-unavailable"), (503, "overloaded")}
         assert max(one.took for one in stuck) < DEADLINE + 1
         back = time.monotonic()
-        poll(lambda: ask(up, "GET", course).status == 200)
+        wait_until(lambda: ask(up, "GET", course).status == 200)
         assert {answer.status for answer in crowd(up.port, [("GET", course)] * 50, 12)} == {200}
     assert any(e["event"] == "database said nothing" for e in events(up.gunicorn_log))
     record_property("answered 503", f"within {max(one.took for one in stuck):.1f} s")
@@ -173,7 +174,7 @@ def test_every_thread_stuck(up, sql, course, record_property):
     """Seen to fail without `_refuse` of the worker: all wait as long as the first."""
     sql.execute("SELECT 1 FROM courses WHERE id = %s FOR UPDATE", (course.rpartition("/")[2],))
     stuck = [Asked(up, "PATCH", course, {"level": f"y{i}"}) for i in range(80)]
-    poll(lambda: sum(not one.is_alive() for one in stuck) >= 60)
+    wait_until(lambda: sum(not one.is_alive() for one in stuck) >= 60)
     refused = [one for one in stuck if not one.is_alive()]
     live = Asked(up, "GET", "/health/live")
     live.join()

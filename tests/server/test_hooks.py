@@ -14,7 +14,8 @@ import pytest
 from devtools.gunicorn import Gunicorn
 from devtools.postgres import free_port
 from devtools.topology import BIN, ROOT
-from tests.deploy.client import events, poll
+from devtools.waiting import wait_until
+from tests.deploy.client import events
 
 
 @pytest.fixture
@@ -57,7 +58,7 @@ def answers(path):
 def test_it_listens_on_a_unix_socket_for_its_group(start, tmp_path):
     path = tmp_path / "s"
     start(HOST=f"unix:{path}")
-    poll(lambda: answers(path))
+    wait_until(lambda: answers(path))
     assert stat.S_IMODE(path.stat().st_mode) == 0o770
     assert f"Course Management listens on unix:{path}. Stop it" in (tmp_path / "log").read_text()
 
@@ -68,7 +69,7 @@ def test_a_socket_left_over_is_replaced_and_one_in_use_is_not(start, tmp_path):
     with socket.socket(socket.AF_UNIX) as dead:
         dead.bind(str(path))
     start(HOST=f"unix:{path}")
-    poll(lambda: answers(path))
+    wait_until(lambda: answers(path))
     said = len((tmp_path / "log").read_text())
     second = start(HOST=f"unix:{path}")
     assert second.wait(30) != 0
@@ -144,7 +145,7 @@ def test_a_worker_told_to_stop_before_it_listens_stops(tmp_path):
     process = subprocess.Popen(
         [BIN / "gunicorn", "-c", tmp_path / "conf.py", "wsgi:app"], cwd=ROOT, env=env
     )
-    poll((tmp_path / "forked").exists)
+    wait_until((tmp_path / "forked").exists)
     process.terminate()
     assert process.wait(20) == 0
 
@@ -178,7 +179,7 @@ def test_the_image_is_healthy_when_the_service_answers(start, tmp_path):
 
     assert not healthy()
     start(HOST=f"unix:{tmp_path / 's'}")
-    poll(lambda: answers(tmp_path / "s"))
+    wait_until(lambda: answers(tmp_path / "s"))
     assert healthy()
 
 

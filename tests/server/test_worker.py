@@ -18,7 +18,8 @@ import psycopg2
 import pytest
 from flask_migrate import upgrade
 
-from devtools.gunicorn import Gunicorn, eventually, send
+from devtools.gunicorn import Gunicorn, send
+from devtools.waiting import eventually
 
 
 @pytest.fixture

@@ -19,8 +19,9 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from course_management.db.base import db
 from course_management.db.transaction import transaction
-from devtools.gunicorn import Gunicorn, eventually
+from devtools.gunicorn import Gunicorn
 from devtools.postgres import Server
+from devtools.waiting import eventually
 from tests.deploy.promtool import promtool
 
 PREFIX = "course_management_"
