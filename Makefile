@@ -1,85 +1,115 @@
-# make run · make up · make test · make check. Needs Python 3.11 or newer.
+# `make` lists every command. Each command has its description in the `##` lines above it: first a
+# sentence, then its options with their defaults. Needs Python 3.11 or newer.
 PYTHON ?= python3
 export STUDENTS COURSES SEATS CONNECTIONS SECONDS PICTURE SIZE PART TIMES ONLY WORK
 BIN := .venv/bin
 
-# What pip cannot install and tests marked `debian` ask: programs, and the packages of Debian that have them.
+# The tests marked `debian` use these programs, which pip cannot install; and Debian's packages of them.
 PROGRAMS := systemd-analyze promtool npm
 PACKAGES := systemd prometheus npm
 LOCK := --quiet --universal --python-version 3.11 --generate-hashes --no-config --custom-compile-command "make lock"
 
 .PHONY: run up test test-all test-debian test-clients debian-programs debian-packages drill check format lock pin storm bench bench-growth profile
+.PHONY: help check-style check-types check-deploy
 
+## List these commands
+help:
+	@awk '/^## / {text[n++] = substr($$0, 4); next} \
+		/^[a-z-]+:/ && n {sub(/:.*/, ""); printf "make %-17s %s\n", $$0, text[0]; \
+		for (i = 1; i < n; i++) printf "%23s%s\n", "", text[i]} {n = 0}' $(MAKEFILE_LIST)
+
+## Run the API on http://127.0.0.1:8000 with SQLite
+## PYTHON=python3 (3.11 or newer); and every setting of docs/settings.md
 run: .venv/installed
 	@$(BIN)/flask --app wsgi db upgrade
 	@exec $(BIN)/gunicorn wsgi:app
 
-# PostgreSQL, gunicorn and nginx as in production, on this machine: make up, or make up PORT=8080
+## Run it as in production: nginx, several workers, PostgreSQL
+## PORT= (default: a free port); and every setting of docs/settings.md
 up: .venv/installed-dev
 	@exec $(BIN)/python -m devtools.topology
 
-# Two files at a time; those that want the machine for themselves after the others.
+# First two files at a time; then the tests that need the whole machine.
+## Run the test suite on SQLite and on PostgreSQL
 test: .venv/installed-dev
 	@$(BIN)/pytest -m "not debian and not clients" -n 2 --dist loadfile --ignore tests/concurrency --ignore tests/drills --cov-report= --cov-fail-under=0
 	@$(BIN)/pytest -m "not debian and not clients" tests/concurrency tests/drills --cov-append
 
-# All of it: also the tests that ask systemd about the units and promtool about metrics and alerts, and
-# those that generate clients with npm
+## Run every test: those of test, test-debian and test-clients
 test-all: debian-programs test test-debian test-clients
 
+## Run the tests that need systemd and promtool
 test-debian: .venv/installed-dev debian-programs
 	@$(BIN)/pytest -m debian --no-cov
 
+## Run the tests that generate API clients with npm
 test-clients: .venv/installed-dev debian-programs
 	@$(BIN)/pytest -m clients --no-cov
 
+## Fail if a program that test-all needs is missing
 debian-programs:
 	@for program in $(PROGRAMS); do command -v $$program > /dev/null || { echo "$$program is missing: apt-get install --no-install-recommends $(PACKAGES)" >&2; exit 1; }; done
 
+## Print the Debian packages that have these programs
 debian-packages:
 	@echo $(PACKAGES)
 
-# What can break in production is broken on purpose, for some minutes: prints a table of faults, verdicts and figures
+## Break everything that can break in production, and print a table of results
 drill: .venv/installed-dev
 	@DRILL=full $(BIN)/pytest tests/drills --no-cov
 
-# Registration day on a real PostgreSQL: make storm STUDENTS=10000 SEATS=500 CONNECTIONS=64
+## Let students race for the seats of one course, and draw a chart
+## STUDENTS=10000 SEATS=500 CONNECTIONS=64 PICTURE=storm.svg
 storm: .venv/installed-dev
 	@$(BIN)/python -m benchmarks.storm
 
-# How fast it is: make bench SECONDS=5 CONNECTIONS=32
+## Measure requests per second and CPU time per request
+## SECONDS=5 CONNECTIONS=32 STUDENTS=100000 COURSES=1000
 bench: .venv/installed-dev
 	@$(BIN)/python -m benchmarks.bench
 
-# Whether anything gets slower as a school grows (a quarter of an hour, 12 GB of memory, 20 of disk): make bench-growth SIZE=10000000
+## Compare a large database with a small one (15 minutes, 12 GB memory, 20 GB disk)
+## SIZE=10000000 PART=100 TIMES=60 ONLY=
 bench-growth: .venv/installed-dev
 	@$(BIN)/python -m benchmarks.growth
 
-# Where the microseconds of a request go: make profile WORK=enroll
+## Show where the CPU time of a request goes
+## WORK="list mine enroll"
 profile: .venv/installed-dev
 	@$(BIN)/python -m benchmarks.profile
 
-check: .venv/installed-dev
+## Check format, lint, types, imports, security and deployment files
+check: check-style check-types check-deploy
+
+## Check format and lint
+check-style: .venv/installed-dev
 	@$(BIN)/ruff format --check
 	@$(BIN)/ruff check
+
+## Check types, import contracts and security
+check-types: .venv/installed-dev
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 	@$(BIN)/bandit -q -ii -c pyproject.toml -r course_management gunicorn.conf.py wsgi.py
+
+## Check the Dockerfile, compose.yaml and the CI workflow
+check-deploy: .venv/installed-dev
 	@$(BIN)/hadolint Dockerfile
 	@$(BIN)/check-jsonschema --quiet --builtin-schema vendor.compose-spec compose.yaml
 	@$(BIN)/check-jsonschema --quiet --builtin-schema vendor.github-workflows .github/workflows/ci.yml
 
+## Format the code and fix what ruff can fix
 format: .venv/installed-dev
 	@$(BIN)/ruff format
 	@$(BIN)/ruff check --fix
 
-# Writes requirements.txt and requirements-dev.txt, with the hashes of all platforms, from the .in files beside them
+## Write requirements.txt and requirements-dev.txt from their .in files
 lock: .venv/bin/python
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==0.13.9
 	@$(BIN)/uv pip compile $(LOCK) requirements.in --output-file requirements.txt
 	@$(BIN)/uv pip compile $(LOCK) requirements-dev.in --constraint requirements.txt --output-file requirements-dev.txt
 
-# Writes the digests of the images into compose.yaml and the Dockerfile. Needs docker and its registries
+## Write the digests of the images into compose.yaml and the Dockerfile (needs docker)
 pin: .venv/installed
 	@$(BIN)/python -m deploy.pin
 

@@ -1,4 +1,4 @@
-"""The README's tour, word for word: every command is run, and every answer is the one it shows."""
+"""The tours of README.md and docs/tour.md: every command runs, and every response is the one shown."""
 
 from __future__ import annotations
 
@@ -18,15 +18,17 @@ from devtools.topology import Topology
 ROOT = Path(__file__).parent.parent
 CURL = f"{sys.executable} {ROOT / 'devtools' / 'curl.py'}"
 MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
+README, TOUR = "README.md", "docs/tour.md"
 
 
-def tour() -> list[tuple[str, list[str]]]:
-    """Each command of the console blocks with the lines of its answer."""
+def tour(document: str) -> list[tuple[str, list[str]]]:
+    """Each command of the console blocks with the lines of its response. A command goes on after a
+    backslash at the end of a line.
+    """
     steps: list[tuple[str, list[str]]] = []
-    for block in re.findall(
-        "```console\n(.*?)```", (ROOT / "README.md").read_text(), flags=re.DOTALL
-    ):
-        for line in block.splitlines():
+    text = (ROOT / document).read_text()
+    for block in re.findall("```console\n(.*?)```", text, flags=re.DOTALL):
+        for line in block.replace("\\\n", "").splitlines():
             if line.startswith("$ "):
                 steps.append((line[2:], []))
             else:
@@ -34,8 +36,16 @@ def tour() -> list[tuple[str, list[str]]]:
     return steps
 
 
+def matches(shown: str, line: str, document: str) -> bool:
+    """Whether a line is the one shown. `…` of the README stands for any text."""
+    if document == README:
+        return re.fullmatch(".+?".join(map(re.escape, shown.split("…"))), line) is not None
+    return MOMENT.sub("", shown).rstrip() == MOMENT.sub("", line).rstrip()
+
+
+@pytest.mark.parametrize("document", [README, TOUR])
 @pytest.mark.parametrize("by", ["gunicorn", "nginx"])
-def test_the_tour_of_the_readme_is_true(backend, new_database, make_app, tmp_path, by):
+def test_the_tour_is_true(backend, new_database, make_app, tmp_path, by, document):
     url = new_database(backend)
     with make_app(url).app_context():
         upgrade()
@@ -44,24 +54,44 @@ def test_the_tour_of_the_readme_is_true(backend, new_database, make_app, tmp_pat
         if by == "gunicorn"
         else Topology({"DATABASE_URL": url}) as service
     ):
-        follow(service)
+        follow(service, document)
 
 
 def test_the_tour_needs_no_curl(new_database, make_app, tmp_path):
-    """The stand-in of machines without curl sends and prints what curl does."""
+    """On machines without curl, tests/curl.py sends and prints what curl does."""
     url = new_database("sqlite")
     with make_app(url).app_context():
         upgrade()
     with Gunicorn({"DATABASE_URL": url}, log=tmp_path / "log") as service:
-        follow(service, curl=CURL)
+        follow(service, TOUR, curl=CURL)
+
+
+@pytest.mark.parametrize(
+    ("shown", "line", "same"),
+    [
+        ('{"id":1,…}', '{"id":1,"name":"Ada"}', True),
+        ('{"id":1,…}', '{"id":2,"name":"Ada"}', False),
+        ('{"id":1,…,"version":1}', '{"id":1,"name":"Ada","version":2}', False),
+        ('{"id":1}', '{"id":1,"name":"Ada"}', False),
+    ],
+)
+def test_a_shortened_response_hides_no_difference(shown, line, same):
+    assert matches(shown, line, README) is same
+
+
+def test_the_readme_fits_on_150_lines():
+    assert len((ROOT / README).read_text().splitlines()) <= 150
 
 
 def follow(
-    service: Gunicorn | Topology, curl: str = "curl" if shutil.which("curl") else CURL
+    service: Gunicorn | Topology,
+    document: str,
+    curl: str = "curl" if shutil.which("curl") else CURL,
 ) -> None:
     """Take every step of the tour."""
-    assert len(tour()) > 10
-    for line, shown in tour():
+    steps = tour(document)
+    assert len(steps) >= 8
+    for line, shown in steps:
         command = line.replace("http://127.0.0.1:8000", service.url).replace(
             ".venv/bin", str(Path(sys.executable).parent)
         )
@@ -75,7 +105,7 @@ def follow(
             check=False,
         )
         assert done.returncode == 0, (command, done.stderr)
-        if shown:
-            assert [
-                line.rstrip() for line in MOMENT.sub("…", done.stdout).strip().splitlines()
-            ] == [MOMENT.sub("…", line).rstrip() for line in shown], command
+        got = done.stdout.strip().splitlines()
+        assert len(got) == len(shown), (command, got)
+        for one, other in zip(shown, got, strict=True):
+            assert matches(one, other, document), (command, one, other)

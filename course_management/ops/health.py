@@ -17,6 +17,7 @@ from marshmallow import fields
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
+from course_management.core.version import __version__
 from course_management.db import integrity, transaction
 from course_management.db.base import Base
 from course_management.telemetry.logs import log
@@ -40,9 +41,12 @@ class CheckOut(Answer):
 
 
 class HealthOut(Answer):
-    """Whether the service can serve: `ok` or `unavailable`, and each check with what it found."""
+    """Whether the service can serve (`ok` or `unavailable`), its version, and each check with its
+    result.
+    """
 
     status = fields.String(metadata={"example": "ok"})
+    version = fields.String(metadata={"example": __version__})
     checks = fields.Dict(
         keys=fields.String(),
         values=fields.Nested(CheckOut),
@@ -54,7 +58,7 @@ class HealthOut(Answer):
 @reading(scope=PUBLIC, answer=HealthOut, no_database=True)
 def live() -> Response:
     """Whether the process answers; asks nothing else."""
-    return json_document({"status": "ok", "checks": {"process": {"ok": True, "detail": "answers"}}})
+    return _health("ok", {"process": {"ok": True, "detail": "answers"}})
 
 
 @bp.get("/health", endpoint="checkHealth")
@@ -66,10 +70,15 @@ def ready() -> Response:
     """
     checks = readiness()
     if all(check["ok"] for check in checks.values()):
-        return json_document({"status": "ok", "checks": checks})
-    answer = json_document({"status": "unavailable", "checks": checks}, 503)
+        return _health("ok", checks)
+    answer = _health("unavailable", checks, 503)
     answer.headers["Retry-After"] = RETRY_AFTER
     return answer
+
+
+def _health(status: str, checks: dict[str, dict[str, Any]], http_status: int = 200) -> Response:
+    document = {"status": status, "version": __version__, "checks": checks}
+    return json_document(document, http_status)
 
 
 def readiness() -> dict[str, dict[str, Any]]:

@@ -24,6 +24,7 @@ from werkzeug.http import HTTP_STATUS_CODES
 from werkzeug.routing import Rule
 
 from course_management.core.api import API_PREFIX
+from course_management.core.version import __version__
 from course_management.db.base import MAX_ID
 from course_management.web import etags, openapi_problems
 from course_management.web.access import PUBLIC, REQUIRED, needs
@@ -141,7 +142,7 @@ def build(app: Flask) -> dict[str, Any]:
     info = {"description": ABOUT + AUTHORIZE * asks}
     spec = APISpec(
         "Course Management",
-        "1.0.0",
+        __version__,
         "3.1.0",
         [marshmallow],
         info=info,
