@@ -1,6 +1,4 @@
-"""The service as it is served: gunicorn in a process of its own, and a client of it over one
-connection.
-"""
+"""The service under gunicorn in a process of its own, and a simple HTTP client for it."""
 
 from __future__ import annotations
 
@@ -24,7 +22,7 @@ ROOT = Path(__file__).parent.parent
 
 @dataclass(frozen=True)
 class Answer:
-    """What came back."""
+    """An HTTP response."""
 
     status: int
     headers: http.client.HTTPMessage
@@ -36,7 +34,11 @@ class Answer:
 
 
 class Gunicorn:
-    """`gunicorn wsgi:app` with the settings given, from entering the block to leaving it."""
+    """A context manager that runs `gunicorn wsgi:app` with the settings `env`.
+
+    gunicorn writes its output to the file `log`. Entering raises AssertionError with that output if
+    gunicorn does not respond within 30 seconds.
+    """
 
     def __init__(self, env: dict[str, str], log: Path) -> None:
         self.port = free_port()
@@ -73,7 +75,7 @@ class Gunicorn:
     def request(
         self, method: str, target: str, body: Any = None, headers: dict[str, str] | None = None
     ) -> Answer:
-        """One request over a connection of its own; `target` goes out as it stands."""
+        """The response to one request over a new connection. `target` is sent unchanged."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
         try:
             return send(connection, method, target, body, headers)
@@ -91,7 +93,7 @@ class Gunicorn:
 
 
 def eventually(read: Callable[[], Any], wanted: Any) -> None:
-    """Wait until `read` returns what is wanted."""
+    """Wait until `read` returns `wanted`. Raises AssertionError after 10 seconds."""
     deadline = time.monotonic() + 10
     while (found := read()) != wanted and time.monotonic() < deadline:
         time.sleep(0.05)
@@ -99,8 +101,8 @@ def eventually(read: Callable[[], Any], wanted: Any) -> None:
 
 
 def crowd(port: int, requests: list[tuple[Any, ...]], connections: int) -> list[Answer]:
-    """Send the requests over so many connections at once; their answers in the order of the
-    requests.
+    """Send `requests` over `connections` connections at once, each request being the arguments of
+    `send`. Returns the responses in the order of the requests.
     """
     answers: list[Answer | None] = [None] * len(requests)
     todo = iter(range(len(requests)))
@@ -109,7 +111,7 @@ def crowd(port: int, requests: list[tuple[Any, ...]], connections: int) -> list[
     def work() -> None:
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=120)
         gate.wait()
-        for i in todo:  # a range iterator is safe to share: next() of it is one step
+        for i in todo:  # threads may share a range iterator: its next() is atomic
             answers[i] = send(connection, *requests[i])
         connection.close()
 
@@ -128,7 +130,7 @@ def send(
     body: Any = None,
     headers: dict[str, str] | None = None,
 ) -> Answer:
-    """One request over `connection`; a body that is not bytes goes out as JSON."""
+    """The response to one request over `connection`. A `body` that is not bytes is sent as JSON."""
     if body is not None and not isinstance(body, bytes):
         body, headers = (
             json.dumps(body).encode(),
