@@ -98,7 +98,7 @@ def report(server: Server, service: Gunicorn, token: str, driver: Executor) -> i
     """
     world = world_of(service, token)
     inside = Service(server.url)
-    inside.listen()
+    inside.record_statements()
     database = int(Path(server.home, "data", "postmaster.pid").read_text().split()[0])
     print(
         f"{STUDENTS} students, {COURSES} courses, {STUDENTS * EACH} enrollments; {CONNECTIONS} "

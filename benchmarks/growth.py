@@ -121,7 +121,7 @@ def main() -> int:
                 f"{name:<6}{size:>11} enrollments, loaded in {time.perf_counter() - began:.0f} s",
                 flush=True,
             )
-            sides[-1].service.listen()
+            sides[-1].service.record_statements()
         return report(*sides)
 
 

@@ -77,10 +77,10 @@ def environ(
 
 def call(app: Callable[..., Any], asked: dict[str, Any]) -> Answer:
     """The response of a WSGI application to the environment `asked`."""
-    heard: list[Any] = []
-    chunks = app(asked, lambda *answer: heard.append(answer))
+    started: list[Any] = []
+    chunks = app(asked, lambda *status_and_headers: started.append(status_and_headers))
     try:
-        return Answer(int(heard[0][0][:3]), dict(heard[0][1]), b"".join(chunks))
+        return Answer(int(started[0][0][:3]), dict(started[0][1]), b"".join(chunks))
     finally:
         if hasattr(chunks, "close"):
             chunks.close()
@@ -89,7 +89,7 @@ def call(app: Callable[..., Any], asked: dict[str, Any]) -> Answer:
 class Service:
     """The service on the database at `url`, with everything on. Its log goes to /dev/null."""
 
-    # The statements that all services sent since their `listen`. Clear it before a measurement.
+    # The statements of all services that record them. Clear it before a measurement.
     sent: list[Sent] = []
 
     def __init__(self, url: str, **settings: Any) -> None:
@@ -106,22 +106,22 @@ class Service:
         with self.app.app_context(), thread_connection() as connection:
             yield connection.connection.cursor()
 
-    def listen(self) -> None:
+    def record_statements(self) -> None:
         """From now on, record in `sent` every statement sent to the database."""
         with self.app.app_context():
             dialect: Any = db.engine.dialect
-        dialect.do_execute = _heard(dialect.do_execute)
+        dialect.do_execute = _recorded(dialect.do_execute)
         if batching.Connection.defer.__module__ != __name__:
             # record the statement, then do as before
-            batching.Connection.defer = _heard(batching.Connection.defer)  # type: ignore[method-assign]
+            batching.Connection.defer = _recorded(batching.Connection.defer)  # type: ignore[method-assign]
 
 
-def _heard(execute: Callable[..., None]) -> Callable[..., None]:
-    def hear(where: Any, text: str, values: Any, *more: Any) -> None:
+def _recorded(execute: Callable[..., None]) -> Callable[..., None]:
+    def record(where: Any, text: str, values: Any, *more: Any) -> None:
         Service.sent += split(text, values)
         execute(where, text, values, *more)
 
-    return hear
+    return record
 
 
 def split(text: str, values: Any) -> list[Sent]:

@@ -56,7 +56,7 @@ def main() -> int:
             server.url, "api-keys", "create", "--name", "benchmark", "--scope", "admin"
         )
         service, guarded = Service(server.url), Service(server.url, auth="required")
-        service.listen()
+        service.record_statements()
         made = [
             service.ask(
                 "POST", "/courses", {"name": name, "level": "senior", "capacity": capacity}
@@ -98,10 +98,10 @@ def report(service: Service, token: str, name: str, world: World) -> None:
     spent = list(charged(profile))
     # the profiler slows everything down
     scale = statistics.median(costs) / sum(seconds for _, _, seconds in spent)
-    table("layer", totals((who, seconds * scale) for who, _, seconds in spent))
+    table("layer", totals((name, seconds * scale) for name, _, seconds in spent))
     table(
         "function, by itself",
-        totals((f"{who}  {function}", seconds * scale) for who, function, seconds in spent)[
+        totals((f"{name}  {function}", seconds * scale) for name, function, seconds in spent)[
             :SHOWN_FUNCTIONS
         ],
     )
@@ -115,12 +115,12 @@ def charged(profile: cProfile.Profile) -> Iterator[tuple[str, str, float]]:
     # missing in typeshed
     functions: Any = pstats.Stats(profile).stats  # type: ignore[attr-defined]
     for (file, _, function), (_, _, own, _, callers) in functions.items():
-        who = layer(file, function)
-        if file == "~" and who == PYTHON and callers:
-            for (caller, _, name), (_, _, seconds, _) in callers.items():
-                yield layer(caller, name), function, seconds
+        name = layer(file, function)
+        if file == "~" and name == PYTHON and callers:
+            for (caller, _, called_by), (_, _, seconds, _) in callers.items():
+                yield layer(caller, called_by), function, seconds
         else:
-            yield who, function, own
+            yield name, function, own
 
 
 def cost(ask: Callable[[], None]) -> float:
