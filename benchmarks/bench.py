@@ -1,8 +1,9 @@
-"""How fast is the service? `make bench`: PostgreSQL, gunicorn as shipped, everything on, a driver
-in a process of its own.
+"""How fast is the service? `make bench` measures each kind of request.
 
-SECONDS (5) of each kind of request, CONNECTIONS (32), STUDENTS (100000) and COURSES (1000) of the
-demo data come from the environment.
+PostgreSQL and gunicorn run with the settings of production, and a driver runs in its own process.
+Parameters, with their defaults, come from the environment: SECONDS (5) for each kind of request,
+CONNECTIONS (32), and STUDENTS (100000) and COURSES (1000) of the demo data. docs/performance.md
+explains them and the output.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from pathlib import Path
 from benchmarks import limit, processes
 from benchmarks.driver import drive
 from benchmarks.inside import Service
-from benchmarks.stage import load, postgres, prepare
+from benchmarks.stage import load, postgres, run_command
 from benchmarks.workloads import EACH, WORKS, World, requests
 from devtools.gunicorn import Gunicorn
 from devtools.postgres import Server
@@ -29,11 +30,12 @@ CONNECTIONS, STUDENTS, COURSES = (
     int(os.environ.get(name) or default)
     for name, default in (("CONNECTIONS", 32), ("STUDENTS", 100_000), ("COURSES", 1000))
 )
-WARM = 0.2  # of the seconds, before what counts
-COUNTED = 2  # requests whose statements are seen: the first on a connection costs more
+WARM_UP = 0.2  # of SECONDS, added before the measurement
+# Requests sent to count statements. The first one on a connection sends more, so the last counts.
+COUNTED = 2
 HEAD = (
     "request",
-    "a second",
+    "per second",
     "p50 ms",
     "p99 ms",
     "us app",
@@ -46,12 +48,15 @@ ROW = "{:<12}{:>10}{:>9}{:>9}{:>9}{:>15}{:>11}{:>12}{:>8}"
 
 
 def main() -> int:
+    """Run the benchmark; 1 if a response had a wrong status."""
     with (
         postgres("shared_buffers=256MB", "max_wal_size=4GB") as server,
         tempfile.TemporaryDirectory() as folder,
     ):
         load(server.url, STUDENTS, COURSES, EACH)
-        token = prepare(server.url, "api-keys", "create", "--name", "benchmark", "--scope", "admin")
+        token = run_command(
+            server.url, "api-keys", "create", "--name", "benchmark", "--scope", "admin"
+        )
         settings = {"DATABASE_URL": server.url, "AUTH": "required"}
         began = time.perf_counter()
         with Gunicorn({**settings, "WEB_CONCURRENCY": "1"}, log=Path(folder, "one")):
@@ -66,14 +71,14 @@ def main() -> int:
                 processes.resident(worker) for worker in processes.children(service.process.pid)
             )
         print(
-            f"\none worker answers {start:.2f} s after the command; memory of a worker "
-            f"{memory[0]:.0f} to {memory[-1]:.0f} MB"
+            f"\none worker gives its first response {start:.2f} s after the command; memory of a "
+            f"worker {memory[0]:.0f} to {memory[-1]:.0f} MB"
         )
     return int(failed > 0)
 
 
 def world_of(service: Gunicorn, token: str) -> World:
-    """The demo data, and the two courses that it has none of."""
+    """The demo data, with two new courses: a full one and one with seats for everybody."""
 
     def course(name: str, capacity: int) -> int:
         fields = {"name": name, "level": "senior", "capacity": capacity}
@@ -87,12 +92,13 @@ def world_of(service: Gunicorn, token: str) -> World:
 
 
 def report(server: Server, service: Gunicorn, token: str, driver: Executor) -> int:
-    """Print a row for each kind of request, then the limit; the number of answers that were
-    wrong.
+    """Print a row for each kind of request, then the limit of PostgreSQL.
+
+    Returns the number of responses with a wrong status.
     """
     world = world_of(service, token)
     inside = Service(server.url)
-    inside.listen()
+    inside.record_statements()
     database = int(Path(server.home, "data", "postmaster.pid").read_text().split()[0])
     print(
         f"{STUDENTS} students, {COURSES} courses, {STUDENTS * EACH} enrollments; {CONNECTIONS} "
@@ -103,7 +109,7 @@ def report(server: Server, service: Gunicorn, token: str, driver: Executor) -> i
     for name, work in WORKS.items():
         statements = counted(inside, name, world)
         run = partial(driver.submit, drive, service.port, token, name, world, CONNECTIONS)
-        warm = run(SECONDS * WARM, COUNTED).result()
+        warm = run(SECONDS * WARM_UP, COUNTED).result()
         before = processes.cpu(service.process.pid), processes.cpu(database)
         done = run(SECONDS, COUNTED + len(warm.took)).result()
         after = processes.cpu(service.process.pid), processes.cpu(database)
@@ -120,21 +126,24 @@ def report(server: Server, service: Gunicorn, token: str, driver: Executor) -> i
             flush=True,
         )
         if work.enrollments > 1:
-            print(f"{'':<12}{rates[name] * work.enrollments:>10.0f} enrollments a second")
-    print("\nthe limit: the same statements in pgbench, prepared")
+            print(f"{'':<12}{rates[name] * work.enrollments:>10.0f} enrollments per second")
+    print("\nthe limit: the same statements sent by pgbench, prepared")
     for name in limit.VALUES:
         tps = limit.transactions(
             server, limit.script(name, inside, world), world, CONNECTIONS, SECONDS
         )
         print(
-            f"{name:<12}{tps:>10.0f} a second; the service does {rates[name] / tps:.0%} of it",
+            f"{name:<12}{tps:>10.0f} per second; the service reaches {rates[name] / tps:.0%} of it",
             flush=True,
         )
     return failed
 
 
 def counted(inside: Service, name: str, world: World) -> int:
-    """The statements of the last of COUNTED requests, besides BEGIN and COMMIT."""
+    """The number of statements of a request besides BEGIN and COMMIT.
+
+    Sends the first COUNTED requests of the kind `name`; the caller must skip these.
+    """
     asked = requests(name, world)
     for _ in range(COUNTED):
         inside.sent.clear()

@@ -1,4 +1,4 @@
-"""A lean HTTP client for load: many connections, one process, answers with their times."""
+"""A small HTTP client that creates load: many connections in one process, responses with times."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A status, a body, and when the request went out and the answer came in (seconds of
-    `time.perf_counter`).
+    """An HTTP response, with the times of request and response in seconds of
+    `time.perf_counter`.
     """
 
     status: int
@@ -22,14 +22,14 @@ class Answer:
 
 
 class Connection:
-    """One keep-alive connection to 127.0.0.1, opened anew where the server closes it."""
+    """One keep-alive connection to 127.0.0.1. It reconnects if the server closes it."""
 
     def __init__(self, port: int) -> None:
         self.port = port
         self.writer: asyncio.StreamWriter | None = None
 
     async def request(self, method: str, path: str, body: Any = None) -> Answer:
-        """Send one request and wait for its answer."""
+        """Send one request and return its response. `body` is sent as JSON."""
         sent = time.perf_counter()
         data = json.dumps(body).encode() if body is not None else b""
         head = (
@@ -53,8 +53,10 @@ class Connection:
 
 
 async def race(port: int, requests: list[tuple[Any, ...]], connections: int) -> list[Answer]:
-    """Send the requests over so many connections, each when its connection is free; answers in
-    their order.
+    """Send `requests` over `connections` connections at once.
+
+    Each connection waits for its response before it sends the next request. Each request is the
+    arguments of `Connection.request`. Returns the responses in the order of the requests.
     """
     answers: dict[int, Answer] = {}
     todo = iter(range(len(requests)))

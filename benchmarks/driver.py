@@ -1,5 +1,6 @@
-"""Drives the service from a process of its own: plain sockets on one epoll, one request after
-the other on each.
+"""Sends the requests of `make bench` from a process of its own, with plain sockets and one epoll.
+
+Each connection waits for its response before it sends the next request.
 """
 
 from __future__ import annotations
@@ -14,13 +15,14 @@ from typing import Any
 
 from benchmarks.workloads import WORKS, World, requests
 
-READY = 50_000  # requests made before the clock starts: making one costs as much as sending it
+# Requests built before the measurement starts: building one takes as long as sending it.
+PREPARED_REQUESTS = 50_000
 
 
 @dataclass(frozen=True)
 class Driven:
-    """What a run gave: seconds it took, those of each answer, answers that were not as they must
-    be, the driver's own CPU (s).
+    """The result of a run: its seconds, the seconds of each response, the number of responses with
+    a wrong status, and the CPU seconds of the driver.
     """
 
     seconds: float
@@ -29,8 +31,10 @@ class Driven:
     cpu: float
 
 
-class Line:
-    """One keep-alive connection: what was sent when, and what of the answer is there."""
+class Connection:
+    """One keep-alive connection: when its request was sent, and the part of the response that has
+    arrived.
+    """
 
     def __init__(self, port: int) -> None:
         self.sock = socket.create_connection(("127.0.0.1", port))
@@ -43,12 +47,13 @@ class Line:
         self.sock.sendall(message)
 
     def read(self) -> int:
-        """The status where the whole answer is there, else 0. Raises ConnectionError where none
-        will come.
+        """The status if the whole response has arrived, else 0.
+
+        Raises ConnectionError if the service closed the connection.
         """
         got = self.sock.recv(262144)
         if not got:
-            raise ConnectionError("the service hung up")
+            raise ConnectionError("the service closed the connection")
         self.data += got
         if not self.length:
             end = self.data.find(b"\r\n\r\n")
@@ -62,7 +67,7 @@ class Line:
 
 
 def message(token: str, method: str, target: str, body: Any) -> bytes:
-    """A request as it goes over the wire."""
+    """The bytes of a request."""
     data = json.dumps(body).encode() if body is not None else b""
     head = f"{method} {target} HTTP/1.1\r\nHost: bench\r\nAuthorization: Bearer {token}\r\n"
     if data:
@@ -73,35 +78,34 @@ def message(token: str, method: str, target: str, body: Any) -> bytes:
 def drive(
     port: int, token: str, name: str, world: World, connections: int, seconds: float, skip: int
 ) -> Driven:
-    """Send requests of one kind for so many seconds, those after the first `skip`; each
-    connection waits for its answer.
-    """
+    """Send requests of the kind `name` for `seconds`, leaving out the first `skip` of them."""
     work = WORKS[name]
     connections = work.connections or connections
     source = (message(token, *asked) for asked in islice(requests(name, world), skip, None))
-    todo = chain(list(islice(source, READY // max(work.enrollments, 1))), source)
-    lines = {line.sock.fileno(): line for line in (Line(port) for _ in range(connections))}
+    todo = chain(list(islice(source, PREPARED_REQUESTS // max(work.enrollments, 1))), source)
+    opened = [Connection(port) for _ in range(connections)]
+    by_number = {connection.sock.fileno(): connection for connection in opened}
     epoll = select.epoll()
     took, failed = [], 0
     began, cpu = time.perf_counter(), time.process_time()
-    for number, line in lines.items():
+    for number, connection in by_number.items():
         epoll.register(number, select.EPOLLIN)
-        line.send(next(todo))
-    busy, end = len(lines), began + seconds
+        connection.send(next(todo))
+    busy, end = connections, began + seconds
     while busy:
         for number, _ in epoll.poll():
-            line = lines[number]
-            status = line.read()
+            connection = by_number[number]
+            status = connection.read()
             if not status:
                 continue
             now = time.perf_counter()
-            took.append(now - line.sent)
+            took.append(now - connection.sent)
             failed += status != work.status
             if now < end:
-                line.send(next(todo))
+                connection.send(next(todo))
             else:
                 busy -= 1
     result = Driven(time.perf_counter() - began, took, failed, time.process_time() - cpu)
-    for line in lines.values():
-        line.sock.close()
+    for connection in opened:
+        connection.sock.close()
     return result

@@ -1,9 +1,9 @@
-"""Does anything get slower as a school grows? `make bench-growth`: every route on a big database
-and on one of a hundredth.
+"""Does anything get slower as a school grows? `make bench-growth` compares two databases.
 
-SIZE (10000000) enrollments, a tenth as many students and a hundredth as many courses; TIMES (60)
-requests of each kind, in turns; the small one is a PART (100th) of it. ONLY measures the kinds
-whose label has this in it.
+Parameters, with their defaults, come from the environment. The big database has SIZE (10000000)
+enrollments, a tenth as many students and a hundredth as many courses; the small one has SIZE / PART
+(100) enrollments. Each round sends TIMES (60) requests of each kind to both, in turns. ONLY (empty)
+selects the kinds whose label contains this text. docs/performance.md explains the output.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from benchmarks import lists, routes
 from benchmarks.inside import Sent, call, environ
 from benchmarks.lists import Case
 from benchmarks.plans import scanned
-from benchmarks.side import EACH, LINE, Side
+from benchmarks.side import EACH, WAITLISTED, Side
 from benchmarks.stage import postgres
 
 SIZE, PART, TIMES = (
@@ -28,15 +28,15 @@ SIZE, PART, TIMES = (
     for name, default in (("SIZE", 10_000_000), ("PART", 100), ("TIMES", 60))
 )
 ONLY = os.environ.get("ONLY", "")
-MOST = 1.2  # times the small one's time, or statements
-WARM = 3  # requests of a kind before those that count: statements are prepared, pages read
-AGAIN = 3  # rounds for a kind that looks slow: these machines are noisy
+MAX_RATIO = 1.2  # of the times, and of the numbers of statements
+WARM_UP = 3  # requests of a kind before the measurement: they prepare statements and read pages
+MAX_ROUNDS = 3  # for a kind that looks slow: the machine may have been busy
 
 
 @dataclass
 class Measured:
-    """What requests of one kind cost on one side: seconds of each, and the statements of the
-    last.
+    """The cost of one kind of request on one side: the seconds of each request, and the statements
+    of the request that sent most.
     """
 
     case: Case
@@ -45,47 +45,50 @@ class Measured:
     sent: list[Sent] = field(default_factory=list)
 
     def once(self) -> None:
-        """One request."""
+        """Send one request. Raises AssertionError if its status is wrong."""
         method, target, body = self.case.make(self.side)
         asked = environ(method, target, body)
         self.side.service.sent.clear()
         began = time.perf_counter()
         answer = call(self.side.service.app, asked)
         self.took.append(time.perf_counter() - began)
-        self.sent = list(self.side.service.sent)
+        if len(self.side.service.sent) >= len(self.sent):
+            self.sent = list(self.side.service.sent)
         assert answer.status == self.case.status, (method, target, body, answer)
 
     @property
     def p50(self) -> float:
-        """Microseconds."""
+        """The median time in microseconds."""
         return statistics.median(self.took) * 1e6
 
 
 def compare(big: Measured, small: Measured) -> float:
-    """How many times the small one's time the big one takes; asked in turns, so that what
-    disturbs one disturbs the other.
+    """The time on the big side divided by the time on the small side.
+
+    The requests go to both in turns, so that other load on the machine affects both alike.
     """
-    for _ in range(WARM):
+    for _ in range(WARM_UP):
         big.once()
         small.once()
-    for _ in range(AGAIN):
+    big.sent, small.sent = [], []
+    for _ in range(MAX_ROUNDS):
         big.took.clear()
         small.took.clear()
         for i in range(TIMES):
             for one in (big, small) if i % 2 else (small, big):
                 one.once()
-        if big.p50 <= MOST * small.p50:
+        if big.p50 <= MAX_RATIO * small.p50:
             break
     return big.p50 / small.p50
 
 
 def verdict(big: Measured, small: Measured, ratio: float) -> str:
-    """What is wrong, or `ok`."""
+    """The faults of a kind of request, or `ok`."""
     with big.side.service.cursor() as cursor:
         faults = [f"scans {table}" for table in scanned(cursor, big.sent)]
-    if ratio > MOST:
+    if ratio > MAX_RATIO:
         faults.append("slower")
-    if len(big.sent) > MOST * len(small.sent):
+    if len(big.sent) > MAX_RATIO * len(small.sent):
         faults.append("more statements")
     if big.case.excepted:
         return f"excepted{': ' if faults else ''}{', '.join(faults)}"
@@ -93,7 +96,7 @@ def verdict(big: Measured, small: Measured, ratio: float) -> str:
 
 
 def database(url: str, name: str) -> str:
-    """The address of a new database on the server."""
+    """Create the database `name` on the server at `url`; return its address."""
     connection = psycopg2.connect(url)
     connection.autocommit = True
     connection.cursor().execute(f"CREATE DATABASE {name}")
@@ -102,12 +105,13 @@ def database(url: str, name: str) -> str:
 
 
 def main() -> int:
-    if (least := 2 * EACH * (WARM + AGAIN * TIMES + LINE + 2)) > SIZE // PART:
+    """Run the benchmark; 1 if a kind of request gets slower."""
+    if (least := 2 * EACH * (WARM_UP + MAX_ROUNDS * TIMES + WAITLISTED + 2)) > SIZE // PART:
         sys.exit(
-            f"A PART of SIZE must be at least {least} enrollments: requests of a kind, {TIMES} "
-            "a round, have a student each."
+            f"SIZE / PART must be at least {least} enrollments: with TIMES={TIMES}, each request "
+            "of a kind needs another student."
         )
-    # Memory for all of it: what is compared is the work, not how much of a database is on the disk.
+    # Enough memory for all data: otherwise the comparison would show how much of it is on the disk.
     with postgres(f"shared_buffers={max(128, SIZE // 1600)}MB", "max_wal_size=8GB") as server:
         sides = []
         for name, size in (("big", SIZE), ("small", SIZE // PART)):
@@ -117,12 +121,12 @@ def main() -> int:
                 f"{name:<6}{size:>11} enrollments, loaded in {time.perf_counter() - began:.0f} s",
                 flush=True,
             )
-            sides[-1].service.listen()
+            sides[-1].service.record_statements()
         return report(*sides)
 
 
 def report(big: Side, small: Side) -> int:
-    """Print a line for each kind of request; 1 where one grows."""
+    """Print a row for each kind of request; 1 if one gets slower."""
     print(f"{'request':<68}{'us small':>9}{'us big':>9}{'ratio':>7}{'statements':>12}  verdict")
     bad = 0
     pairs = [
@@ -134,7 +138,7 @@ def report(big: Side, small: Side) -> int:
         }
         for side in (big, small)
     ]
-    # on the small one a list may have one page
+    # a list may have only one page on the small side
     both = [label for label in pairs[0] if label in pairs[1]]
     for label in both:
         measured = [
@@ -149,7 +153,7 @@ def report(big: Side, small: Side) -> int:
             f"{label:<68}{other.p50:>9.0f}{one.p50:>9.0f}{ratio:>7.2f}{counts:>12}  {said}",
             flush=True,
         )
-    print(f"{len(both)} kinds of requests, {bad} that grow")
+    print(f"{len(both)} kinds of requests, {bad} of them get slower")
     return int(bad > 0)
 
 

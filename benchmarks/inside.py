@@ -1,5 +1,6 @@
-"""The service in this process, on one database connection: no server, no network, and every
-statement it sends is seen.
+"""The service in this process, on one database connection, without a server or a network.
+
+It can record every SQL statement that it sends.
 """
 
 from __future__ import annotations
@@ -22,12 +23,12 @@ from course_management.db.base import db
 from course_management.db.connections import use_connection
 from course_management.telemetry import logs
 
-Sent = tuple[str, Any]  # the text of a statement, and its values
+Sent = tuple[str, Any]  # the text of an SQL statement, and its values
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What came back."""
+    """An HTTP response."""
 
     status: int
     headers: dict[str, str]
@@ -41,7 +42,11 @@ class Answer:
 def environ(
     method: str, target: str, body: Any = None, token: str | None = None, **headers: str
 ) -> dict[str, Any]:
-    """A WSGI environment (PEP 3333), as a server would make it."""
+    """The WSGI environment (PEP 3333) that a server would build for this request.
+
+    `body` is sent as JSON, `token` as a bearer token; `headers` are further entries of the
+    environment.
+    """
     data = orjson.dumps(body) if body is not None else b""
     path, _, query = target.partition("?")
     given = {
@@ -71,59 +76,56 @@ def environ(
 
 
 def call(app: Callable[..., Any], asked: dict[str, Any]) -> Answer:
-    """One request."""
-    heard: list[Any] = []
-    chunks = app(asked, lambda *answer: heard.append(answer))
+    """The response of a WSGI application to the environment `asked`."""
+    started: list[Any] = []
+    chunks = app(asked, lambda *status_and_headers: started.append(status_and_headers))
     try:
-        return Answer(int(heard[0][0][:3]), dict(heard[0][1]), b"".join(chunks))
+        return Answer(int(started[0][0][:3]), dict(started[0][1]), b"".join(chunks))
     finally:
         if hasattr(chunks, "close"):
             chunks.close()
 
 
 class Service:
-    """The service on the database at `url`, everything on; its log goes to /dev/null."""
+    """The service on the database at `url`, with everything on. Its log goes to /dev/null."""
 
-    # what the services that `listen` have sent to their databases; whoever wants it empties it
-    # first
+    # The statements of all services that record them. Clear it before a measurement.
     sent: list[Sent] = []
 
     def __init__(self, url: str, **settings: Any) -> None:
         self.app: Flask = create_app(Config(database_url=database_url(url), threads=1, **settings))
-        logs.configure("INFO", Path(os.devnull).open("w"))  # noqa: SIM115 - as long as the process
+        logs.configure("INFO", Path(os.devnull).open("w"))  # noqa: SIM115 - open until the process ends
 
     def ask(self, method: str, target: str, body: Any = None, **headers: str) -> Answer:
-        """One request."""
+        """The response to one request."""
         return call(self.app, environ(method, target, body, **headers))
 
     @contextmanager
     def cursor(self) -> Iterator[Any]:
-        """A cursor on the connection that requests are served with."""
+        """A cursor on the connection that serves requests."""
         with self.app.app_context(), use_connection() as connection:
             yield connection.connection.cursor()
 
-    def listen(self) -> None:
-        """Keep in `sent` what goes to the database from now on."""
+    def record_statements(self) -> None:
+        """From now on, record in `sent` every statement sent to the database."""
         with self.app.app_context():
             dialect: Any = db.engine.dialect
-        dialect.do_execute = _heard(dialect.do_execute)
+        dialect.do_execute = _recorded(dialect.do_execute)
         if batching.Connection.defer.__module__ != __name__:
-            # it listens, and goes on
-            batching.Connection.defer = _heard(batching.Connection.defer)  # type: ignore[method-assign]
+            # record the statement, then do as before
+            batching.Connection.defer = _recorded(batching.Connection.defer)  # type: ignore[method-assign]
 
 
-def _heard(execute: Callable[..., None]) -> Callable[..., None]:
-    def hear(where: Any, text: str, values: Any, *more: Any) -> None:
+def _recorded(execute: Callable[..., None]) -> Callable[..., None]:
+    def record(where: Any, text: str, values: Any, *more: Any) -> None:
         Service.sent += split(text, values)
         execute(where, text, values, *more)
 
-    return hear
+    return record
 
 
 def split(text: str, values: Any) -> list[Sent]:
-    """The statements of one message, each with its values; not what prepares one, begins or
-    ends.
-    """
+    """The statements of one message, each with its values, without PREPARE, SET and BEGIN."""
     if not text.startswith("EXECUTE"):
         return [] if text.startswith(("PREPARE", "SET", "BEGIN")) else [(text, values)]
     parts, rest = [], list(values)

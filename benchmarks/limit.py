@@ -1,4 +1,4 @@
-"""The limit: the statements of a request, sent by pgbench, which does nothing else."""
+"""The limit of PostgreSQL: pgbench sends the statements of a request, and nothing else."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from benchmarks.inside import Service
 from benchmarks.workloads import World
 from devtools.postgres import Server
 
-# As the service sets its connections up.
+# The options with which the service opens its connections.
 OPTIONS = "-c plan_cache_mode=force_generic_plan -c random_page_cost=1.1"
-# Every client has students of its own, so that none is enrolled twice; courses from the last one
-# down.
+# For `enroll`, every client uses other students, so that no student is enrolled twice, and the
+# courses from the last one downwards.
 VALUES = {
     "list": "",
     "mine": r"\set student random(1, :students)",
@@ -25,8 +25,9 @@ VALUES = {
 
 
 def script(name: str, service: Service, world: World) -> str:
-    """A pgbench script of what the service sends for one request; its student and its course are
-    variables.
+    """A pgbench script with the statements that the service sends for one request.
+
+    The student and the course of the request are variables of the script.
     """
     student, course = world.students - 6, world.courses - world.courses // 8 + 1
     asked: Any = {
@@ -34,7 +35,7 @@ def script(name: str, service: Service, world: World) -> str:
         "mine": lambda s: ("GET", f"/students/{s}/courses", None),
         "enroll": lambda s: ("POST", f"/students/{s}/courses", {"course_id": course}),
     }[name]
-    # what is asked of a connection for the first time costs more
+    # the first request of a kind on a connection sends more statements
     for one in (student - 1, student):
         service.sent.clear()
         answer = service.ask(*asked(one))
@@ -51,7 +52,7 @@ def script(name: str, service: Service, world: World) -> str:
 
 
 def _plain(cursor: Any, text: str, values: Any) -> str:
-    """A statement with its values in it; of a prepared one, what was prepared."""
+    """The text of a statement with its values inserted; of a prepared one, its full text."""
     if not text.startswith("EXECUTE"):
         return _one_line(cursor.mogrify(text, values).decode())
     cursor.execute(
@@ -74,7 +75,7 @@ def _one_line(text: str) -> str:
 def transactions(
     server: Server, text: str, world: World, connections: int, seconds: float
 ) -> float:
-    """How many a second pgbench does of `text`. Raises RuntimeError where it cannot."""
+    """How often per second pgbench runs the script `text`. Raises RuntimeError if pgbench fails."""
     path = Path(server.home, "script.sql")
     path.write_text(text)
     variables = {

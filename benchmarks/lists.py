@@ -21,8 +21,9 @@ Asked = tuple[str, str, Any]  # method, address, body
 
 
 class Case(NamedTuple):
-    """A kind of request: its label, how one is made, the status it must have; `excepted` may
-    grow.
+    """A kind of request: its label, a function that builds one, and the expected status.
+
+    A kind that is `excepted` may get slower as a school grows.
     """
 
     label: str
@@ -32,7 +33,7 @@ class Case(NamedTuple):
 
 
 class Whole(NamedTuple):
-    """A list of all that there is."""
+    """A list of all courses or of all students, and the filters to measure."""
 
     path: str
     listing: Listing
@@ -57,7 +58,7 @@ STUDENTS = Whole(
 
 
 def sorts(listing: Listing) -> list[str]:
-    """Every `sort`."""
+    """Every value of the parameter `sort`."""
     return [sign + name for name in listing.sorts for sign in ("", "-")]
 
 
@@ -78,7 +79,7 @@ def whole(side: Side) -> Iterator[Case]:
 
 
 def cursors(side: Side, of: Whole, given: dict[str, Any]) -> dict[str, dict[str, str]]:
-    """The cursors of a first, a middle and a last page. Who would walk there gets the same ones."""
+    """The cursors of the first, a middle and the last page, as in the `Link` headers."""
     middle = (side.students if of is STUDENTS else side.courses) // 2
     around = page(
         side,
@@ -108,7 +109,7 @@ def page(
 
 
 def _cursor(listing: Listing, given: dict[str, Any], item: dict[str, Any]) -> str:
-    """The cursor that leads on from `item`."""
+    """The cursor of the page after `item`."""
     filters = {**given}
     sort = filters.pop("sort")
     folded = {
@@ -123,7 +124,7 @@ def _cursor(listing: Listing, given: dict[str, Any], item: dict[str, Any]) -> st
 
 
 def within(side: Side) -> Iterator[Case]:
-    """The lists below one student or one course, and the line of a full one."""
+    """The lists of one student or one course, and the waitlist of a full course."""
     of_student = [f"sort={sort}" for sort in sorts(courses.LISTING)] + [
         "level=junior",
         "open=true",
@@ -161,7 +162,7 @@ def within(side: Side) -> Iterator[Case]:
 
 
 def walk(side: Side, address: str) -> Iterator[str]:
-    """The addresses of the pages, as their links lead on."""
+    """The addresses of all pages of a list, read from the `Link` headers."""
     while address:
         yield address
         link = re.match("<(.*)>", side.ask("GET", address).headers.get("Link", ""))

@@ -132,7 +132,7 @@ def _draw_area(
 
 
 def _draw_responses(figure: Figure, chart: Chart) -> None:
-    """Draw how many responses of each kind came per second, one kind upon the other."""
+    """Draw how many responses of each kind came per second, one kind on top of the other."""
     panel = figure.add_axes((0.075, 0.115, 0.9, 0.215))
     width = chart.end / BINS
     times = [chart.responses[kind] for kind in KINDS]
@@ -188,8 +188,8 @@ def _finish(panel: Axes, chart: Chart, ticks: int) -> None:
 
 
 def _for_the_web(svg: str) -> str:
-    """Use the fonts of the reader's system, other colors where they prefer dark pages, and no
-    more than two decimals.
+    """Use the fonts of the reader's system, dark colors for readers who prefer dark pages, and at
+    most two decimals.
     """
     rules = [
         f'[style*="{part}: {light}"]{{{part}:{dark}!important}}'

@@ -1,4 +1,4 @@
-"""What PostgreSQL's plans read."""
+"""Find the tables that PostgreSQL's plans read from end to end."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ BIG = frozenset(("students", "courses", "student_courses", "enrollment_events"))
 
 
 def scanned(cursor: Any, sent: Iterable[Sent]) -> list[str]:
-    """The big tables that one of the statements reads from end to end.
+    """The big tables that one of the statements `sent` reads from end to end (a sequential scan).
 
-    Asked on the connection that sent them: a prepared statement is shown with the plan that it has
-    there.
+    `cursor` must belong to the connection that sent the statements, because a prepared statement
+    has its plan there.
     """
     found: set[str] = set()
     for text, values in sent:

@@ -1,4 +1,4 @@
-"""What trees of processes use, from /proc (Linux)."""
+"""CPU time and memory of processes, from /proc (Linux)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ TICK = os.sysconf("SC_CLK_TCK")
 
 
 def children(pid: int) -> list[int]:
-    """The processes that a process started, itself not included."""
+    """The process ids of the running children of a process."""
     return [
         int(child)
         for task in Path(f"/proc/{pid}/task").iterdir()
@@ -18,19 +18,17 @@ def children(pid: int) -> list[int]:
 
 
 def cpu(pid: int) -> float:
-    """Seconds of CPU that a process, those it started, and those of them that have ended, have
-    used.
-    """
+    """CPU seconds of a process and of its children, including children that have ended."""
     found = 0.0
     for one in (pid, *children(pid)):
         fields = Path(f"/proc/{one}/stat").read_text().rpartition(")")[2].split()
-        # utime, stime, and those of the children waited for
+        # utime and stime, then those of the ended children
         found += sum(map(int, fields[11:15])) / TICK
     return found
 
 
 def resident(pid: int) -> float:
-    """Megabytes of memory that a process has in RAM."""
+    """Resident memory of a process in MiB."""
     line = next(
         line
         for line in Path(f"/proc/{pid}/status").read_text().splitlines()

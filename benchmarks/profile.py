@@ -1,8 +1,8 @@
-"""Where the microseconds of a request go: `make profile WORK=list`, in this process, without a
-server.
+"""Where does the time of a request go? `make profile WORK=list`, in this process, without a server.
 
-WORK is a kind of request of workloads.py, or several separated by spaces; BATCHES (20) of TIMES
-(200) requests. STUDENTS (10000) and COURSES (800) of the demo data.
+Parameters, with their defaults, come from the environment. WORK ("list mine enroll") is one kind of
+request of workloads.py, or several separated by spaces. They run in BATCHES (20) of TIMES (200)
+requests. STUDENTS (10000) and COURSES (800) are the size of the demo data.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from typing import Any
 
 from benchmarks.bench import COUNTED, counted
 from benchmarks.inside import Service, call, environ
-from benchmarks.stage import load, postgres, prepare
+from benchmarks.stage import load, postgres, run_command
 from benchmarks.workloads import EACH, WORKS, World, requests
 
 STUDENTS, COURSES, BATCHES, TIMES = (
@@ -28,9 +28,10 @@ STUDENTS, COURSES, BATCHES, TIMES = (
     for name, default in (("STUDENTS", 10_000), ("COURSES", 800), ("BATCHES", 20), ("TIMES", 200))
 )
 WORK = (os.environ.get("WORK") or "list mine enroll").split()
-SHOWN = 15  # functions
+SHOWN_FUNCTIONS = 15
 PYTHON = "Python"
-# The first that matches the file, or the name of what is written in C, is the layer.
+# The first pattern that matches a function gives its layer. It is compared with the file of the
+# function and its name.
 LAYERS = {
     r"course_management/(\S+)\.py": r"ours: \1",
     "psycopg2": "psycopg2",
@@ -46,13 +47,16 @@ LAYERS = {
 
 
 def main() -> int:
+    """Print the cost of each kind of request in WORK."""
     if unknown := [name for name in WORK if name not in WORKS]:
         sys.exit(f"WORK must be some of {', '.join(WORKS)}, not {', '.join(unknown)}.")
     with postgres("shared_buffers=256MB") as server:
         load(server.url, STUDENTS, COURSES, EACH)
-        token = prepare(server.url, "api-keys", "create", "--name", "benchmark", "--scope", "admin")
+        token = run_command(
+            server.url, "api-keys", "create", "--name", "benchmark", "--scope", "admin"
+        )
         service, guarded = Service(server.url), Service(server.url, auth="required")
-        service.listen()
+        service.record_statements()
         made = [
             service.ask(
                 "POST", "/courses", {"name": name, "level": "senior", "capacity": capacity}
@@ -68,10 +72,10 @@ def main() -> int:
 
 
 def report(service: Service, token: str, name: str, world: World) -> None:
-    """Print what a request of this kind costs, and where."""
+    """Print the cost of a request of the kind `name`, by layer and by function."""
     source, times = requests(name, world), max(2, TIMES // max(1, WORKS[name].enrollments // 10))
     for _ in range(COUNTED):
-        next(source)  # used up by counting statements
+        next(source)  # `counted` has sent these
 
     def batch() -> Callable[[], None]:
         asked = [environ(*next(source), token=token) for _ in range(times)]
@@ -89,42 +93,45 @@ def report(service: Service, token: str, name: str, world: World) -> None:
         f"  CPU of a request: {costs[0]:.0f} us at best, {statistics.median(costs):.0f} us in "
         f"the median of {BATCHES} batches"
     )
-    profile = cProfile.Profile(time.thread_time)  # its own time would count waiting for PostgreSQL
+    profile = cProfile.Profile(time.thread_time)  # CPU time, without the wait for PostgreSQL
     profile.runcall(batch())
     spent = list(charged(profile))
-    # the profiler makes everything dearer
+    # the profiler slows everything down
     scale = statistics.median(costs) / sum(seconds for _, _, seconds in spent)
-    table("layer", totals((who, seconds * scale) for who, _, seconds in spent))
+    table("layer", totals((name, seconds * scale) for name, _, seconds in spent))
     table(
         "function, by itself",
-        totals((f"{who}  {function}", seconds * scale) for who, function, seconds in spent)[:SHOWN],
+        totals((f"{name}  {function}", seconds * scale) for name, function, seconds in spent)[
+            :SHOWN_FUNCTIONS
+        ],
     )
 
 
 def charged(profile: cProfile.Profile) -> Iterator[tuple[str, str, float]]:
-    """Layer, function and the seconds spent in it; what is built into Python is charged to the
-    layers that call it.
+    """The layer of each function, its name, and the seconds spent in it.
+
+    Functions that are built into Python count for the layers that call them.
     """
-    # typeshed leaves it out
+    # missing in typeshed
     functions: Any = pstats.Stats(profile).stats  # type: ignore[attr-defined]
     for (file, _, function), (_, _, own, _, callers) in functions.items():
-        who = layer(file, function)
-        if file == "~" and who == PYTHON and callers:
-            for (caller, _, name), (_, _, seconds, _) in callers.items():
-                yield layer(caller, name), function, seconds
+        name = layer(file, function)
+        if file == "~" and name == PYTHON and callers:
+            for (caller, _, called_by), (_, _, seconds, _) in callers.items():
+                yield layer(caller, called_by), function, seconds
         else:
-            yield who, function, own
+            yield name, function, own
 
 
 def cost(ask: Callable[[], None]) -> float:
-    """Microseconds of this thread's CPU."""
+    """CPU microseconds that this thread spends in `ask`."""
     began = time.thread_time()
     ask()
     return (time.thread_time() - began) * 1e6
 
 
 def layer(file: str, function: str) -> str:
-    """Whose a function is."""
+    """The layer of a function."""
     for pattern, name in LAYERS.items():
         if found := re.search(pattern, f"{file} {function}"):
             return found.expand(name)
@@ -140,7 +147,7 @@ def totals(pairs: Iterable[tuple[str, float]]) -> list[tuple[str, float]]:
 
 
 def table(what: str, rows: Iterable[tuple[str, float]]) -> None:
-    """Print names and microseconds."""
+    """Print a table of names and microseconds under the heading `what`."""
     print(f"  {'us':>7}  {what}")
     for name, value in rows:
         print(f"  {value:>7.1f}  {name}")

@@ -1,4 +1,4 @@
-"""Every route that is no list: single things, and whatever writes."""
+"""Every route except lists: single objects, and all writes."""
 
 from __future__ import annotations
 
@@ -6,32 +6,34 @@ from collections import defaultdict
 from collections.abc import Iterator
 
 from benchmarks.lists import Asked, Case
-from benchmarks.side import EACH, LINE, Side
+from benchmarks.side import EACH, WAITLISTED, Side
 
-MANY = 50  # students of one request
-# courses that requests of one kind enroll in: known to the connection, as they are in a service
-# that runs
+MANY = 50  # students in one bulk request
+# The number of courses that the requests of one kind use. Before the measurement a student enrolls
+# in each of them, so that the connection knows them, as in a service that runs for some time.
 POOL = 24
 
 
 class Fresh:
-    """Numbers not used yet, so that every request has something new to do."""
+    """Numbers that are not used yet, so that every request has something to change."""
 
     def __init__(self, side: Side) -> None:
         self.side = side
         self.used: defaultdict[str, int] = defaultdict(int)
 
     def number(self, what: str) -> int:
-        """1, 2, 3 … for each `what`."""
+        """The next of 1, 2, 3 … for each `what`."""
         self.used[what] += 1
         return self.used[what]
 
     def student(self, what: str) -> int:
-        """A student not named for this before, anywhere among them."""
-        return LINE + 2 + self.number(what) * 7919 % (self.side.standing - LINE - 1)
+        """A student not used for `what` before. The students are spread over the whole table."""
+        return WAITLISTED + 2 + self.number(what) * 7919 % (self.side.standing - WAITLISTED - 1)
 
     def course(self, what: int) -> int:
-        """The next of some courses in one quarter of those that nobody takes."""
+        """The next course of a pool in one quarter (`what`, 0 to 3) of the courses that the demo
+        data leaves without students.
+        """
         quarter = (self.side.courses - self.side.half) // 4
         pool = min(POOL, quarter)
         return (
@@ -43,11 +45,12 @@ class Fresh:
 
 
 def others(side: Side) -> Iterator[Case]:
-    """Cases whose requests each find what they need, and leave nothing that makes the next one
-    dearer.
+    """All kinds of requests except lists.
+
+    Each request finds the rows that it needs, and leaves none that make the next one slower.
     """
     fresh = Fresh(side)
-    # whom the request before enrolled, and in which course
+    # the course and the students of the request before
     in_many: list[tuple[int, list[int]]] = []
     for what in range(4):
         for _ in range(POOL):
@@ -75,7 +78,7 @@ def others(side: Side) -> Iterator[Case]:
         )
 
     def members(count: int) -> list[int]:
-        """Students just enrolled in `emptied`."""
+        """New students of the course `emptied`."""
         students = [fresh.student("member") for _ in range(count)]
         side.ask("POST", f"/courses/{side.emptied}/students", {"student_ids": students})
         return students
@@ -91,7 +94,7 @@ def others(side: Side) -> Iterator[Case]:
         return "GET", f"/students/{student}/courses/{1 + student * 7 % side.half}", None
 
     def many() -> Asked:
-        """They leave again: on a small database the students would not suffice."""
+        """First drops the students of the request before: a small database has too few students."""
         for course, students in in_many:
             side.ask("POST", f"/courses/{course}/drop", {"student_ids": students})
         in_many[:] = [(fresh.course(3), [fresh.student("many") for _ in range(MANY)])]
@@ -116,8 +119,8 @@ def others(side: Side) -> Iterator[Case]:
     yield Case("GET /courses/{name}", lambda _: ("GET", "/courses/roomy", None))
     yield Case("GET /students/{s}/courses/{c}", lambda _: standing())
     yield Case(
-        "GET /students/{s}/courses/{c} in line",
-        lambda s: ("GET", f"/students/{LINE}/courses/{s.full}", None),
+        "GET /students/{s}/courses/{c} waitlisted",
+        lambda s: ("GET", f"/students/{WAITLISTED}/courses/{s.full}", None),
     )
     yield Case(
         "POST /students",

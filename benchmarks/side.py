@@ -1,5 +1,6 @@
-"""One of the two databases that are compared: as much of everything for each student and course,
-ten or ten million of them.
+"""One of the two databases that `make bench-growth` compares.
+
+On both, a student has equally many courses and a course equally many students.
 """
 
 from __future__ import annotations
@@ -13,10 +14,10 @@ from benchmarks.inside import Answer, Service
 from benchmarks.stage import load
 
 EACH = 10  # courses of a student
-LINE = 20  # students in line
+WAITLISTED = 20  # students on the waitlist of the course `full`
 
-# Registration day is over: whatever has students and a low number is full. Only a list that skips
-# them shows whether it must.
+# The courses with low ids and students are full, as after a registration day. So the list of open
+# courses must skip many rows, which shows whether its cost grows.
 FILL = """
 UPDATE courses SET capacity = taken, seats_taken = taken
 FROM (
@@ -28,12 +29,12 @@ WHERE id = course_id
 
 
 class Side:
-    """The service on a database with `enrollments`, a tenth as many students and a hundredth as
-    many courses.
+    """The service on a database with `enrollments` enrollments.
 
-    Students take courses of the first half; the first four fifths of those are full. `full` is a
-    course with a line, `roomy` and `emptied` have seats for everybody. The students above
-    `standing` are there to be deleted.
+    The database has a tenth as many students and a hundredth as many courses. Students take courses
+    of the first half; the first four fifths of those are full. `full` is a course with a waitlist;
+    `roomy` and `emptied` have seats for everybody. Requests may delete students with ids above
+    `standing`.
     """
 
     def __init__(self, url: str, enrollments: int) -> None:
@@ -48,12 +49,12 @@ class Side:
         self.roomy, self.emptied = (
             self._course(name, capacity=1_000_000) for name in ("Roomy", "Emptied")
         )
-        line = {"student_ids": list(range(1, LINE + 2)), "waitlist": True}
-        self.ask("POST", f"/courses/{self.full}/students", line)
+        students = {"student_ids": list(range(1, WAITLISTED + 2)), "waitlist": True}
+        self.ask("POST", f"/courses/{self.full}/students", students)
         self._settle(url)
 
     def _settle(self, url: str) -> None:
-        """Leave nothing for the server to tidy up while it is measured."""
+        """Fill the courses, and let PostgreSQL vacuum now rather than during the measurement."""
         connection = psycopg2.connect(url)
         connection.autocommit = True
         cursor = connection.cursor()
@@ -68,19 +69,19 @@ class Side:
         )
 
     def ask(self, method: str, target: str, body: Any = None) -> Answer:
-        """One request that is no part of what is measured, and must be answered well."""
+        """The response to a request that is not measured. Raises AssertionError if it fails."""
         answer = self.service.ask(method, target, body)
         assert answer.status < 300, (method, target, answer)
         return answer
 
     def student(self) -> int:
-        """Some student."""
-        return self.random.randint(LINE + 2, self.standing)
+        """The id of a random student who is not deleted."""
+        return self.random.randint(WAITLISTED + 2, self.standing)
 
     def course(self) -> int:
-        """Some course that has students and no limit."""
+        """The id of a random course with students and without a capacity."""
         return self.random.randint(self.filled + 1, self.half)
 
     def limited(self) -> int:
-        """Some course that has students and is full."""
+        """The id of a random full course."""
         return self.random.randint(1, self.filled)

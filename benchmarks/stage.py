@@ -1,6 +1,4 @@
-"""What every benchmark stands on: a PostgreSQL of its own with the service's schema, and demo
-data in it.
-"""
+"""Shared by all benchmarks: a temporary PostgreSQL with the service's schema and demo data."""
 
 from __future__ import annotations
 
@@ -16,7 +14,7 @@ from devtools.postgres import Server
 
 
 def flask(url: str, *args: str) -> subprocess.CompletedProcess[str]:
-    """A command of the service on the database at `url`, done."""
+    """Run the command `flask ARGS` of the service on the database at `url`."""
     program = Path(sys.executable).parent / "flask"
     env = {**os.environ, "DATABASE_URL": url}
     return subprocess.run(
@@ -29,8 +27,8 @@ def flask(url: str, *args: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def prepare(url: str, *args: str) -> str:
-    """What a command printed last; ends the benchmark where it failed."""
+def run_command(url: str, *args: str) -> str:
+    """The last line that a command of the service printed. Raises SystemExit if it fails."""
     done = flask(url, *args)
     if done.returncode:
         sys.exit(f"flask {args[0]}: {done.stderr or done.stdout}")
@@ -38,9 +36,12 @@ def prepare(url: str, *args: str) -> str:
 
 
 def load(url: str, students: int, courses: int, each: int) -> None:
-    """The newest schema, and demo data in it."""
-    prepare(url, "db", "upgrade")
-    prepare(
+    """Migrate the database to the newest schema and load demo data.
+
+    `each` is the number of courses of a student.
+    """
+    run_command(url, "db", "upgrade")
+    run_command(
         url,
         "load-demo",
         "--students",
@@ -54,7 +55,7 @@ def load(url: str, students: int, courses: int, each: int) -> None:
 
 @contextmanager
 def postgres(*settings: str) -> Iterator[Server]:
-    """A PostgreSQL for the block, with `settings` as `name=value`."""
+    """A PostgreSQL that runs until the block ends. `settings` are written as `name=value`."""
     server = Server(*settings)
     try:
         yield server

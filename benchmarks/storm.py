@@ -1,7 +1,8 @@
-"""Registration day in one command: `make storm`. Students race for the seats of one course; then
-the books are audited.
+"""A registration day in one command: `make storm`.
 
-STUDENTS (10000), SEATS (500), CONNECTIONS (64) and PICTURE (storm.svg) come from the environment.
+Students race for the seats of one course; then the data is audited. Parameters, with their
+defaults, come from the environment: STUDENTS (10000), SEATS (500), CONNECTIONS (64), and PICTURE
+(storm.svg), the file of the chart.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ STUDENTS, SEATS, CONNECTIONS = (
     for name, default in (("STUDENTS", 10000), ("SEATS", 500), ("CONNECTIONS", 64))
 )
 PICTURE = Path(os.environ.get("PICTURE") or "storm.svg").resolve()
-DROPS = SEATS // 2  # seats given back on the way
+DROPS = SEATS // 2  # seats given back during the storm
 
 Request = tuple[Any, ...]
 
@@ -72,10 +73,10 @@ class Watch(threading.Thread):
 
 
 async def storm(port: int, course: int) -> Storm:
-    """Every student asks for a seat, and every second one would also wait for it.
+    """Every student asks for a seat, and every second student also agrees to wait for one.
 
-    After a third of them, students who have a seat begin to give it back, one by one among the
-    requests of the next sixth.
+    After a third of these requests, students who have a seat give it back. Their requests are
+    spread among the next sixth.
     """
 
     def enroll(student: int) -> Request:
@@ -118,7 +119,7 @@ def _kind(answer: Answer) -> str:
 
 
 def main() -> int:
-    """Hold the storm, report it and draw it; 1 if the books are wrong."""
+    """Run the storm, print its result and draw it; 1 if the data is wrong."""
     with postgres("shared_buffers=256MB") as server, tempfile.TemporaryDirectory() as folder:
         load(server.url, STUDENTS, courses=2, each=0)
         with Gunicorn({"DATABASE_URL": server.url}, log=Path(folder, "log")) as service:
@@ -136,7 +137,7 @@ def main() -> int:
 
 
 def report(url: str, done: Storm, watch: Watch) -> int:
-    """Print the outcome of the storm and draw it; 1 if the books are wrong."""
+    """Print the result of the storm and draw it; 1 if the data is wrong."""
     connection = psycopg2.connect(url)
     cursor = connection.cursor()
     cursor.execute(
@@ -147,7 +148,7 @@ def report(url: str, done: Storm, watch: Watch) -> int:
     cursor.execute(
         "SELECT extract(epoch FROM at)::float FROM enrollment_events WHERE why = 'promoted'"
     )
-    # the start of the storm on the clock of the record
+    # the start of the storm in the time of the database
     since = done.began + time.time() - time.perf_counter()
     promotions = [at - since for (at,) in cursor]
     connection.close()
@@ -159,10 +160,10 @@ def report(url: str, done: Storm, watch: Watch) -> int:
         f"{STUDENTS} students, {SEATS} seats, {CONNECTIONS} connections, {len(done.drops)} "
         "seats given back on the way"
     )
-    print(f"answers     {_statuses(done.enrolls)}, drops {_statuses(done.drops)}")
-    print(f"seconds     {done.seconds:.2f} ({len(answers) / done.seconds:.0f} answers/s)")
+    print(f"responses   {_statuses(done.enrolls)}, drops {_statuses(done.drops)}")
+    print(f"seconds     {done.seconds:.2f} ({len(answers) / done.seconds:.0f} responses/s)")
     print(
-        f"an answer   p50 {1000 * took[len(took) // 2]:.1f} ms, p99 "
+        f"response    p50 {1000 * took[len(took) // 2]:.1f} ms, p99 "
         f"{1000 * took[int(len(took) * 0.99)]:.1f} ms"
     )
     print(f"promotions  {len(promotions)}")

@@ -1,5 +1,6 @@
-"""The kinds of requests whose speed is told, on demo data: 1..STUDENTS take EACH of the first
-half of the courses.
+"""The kinds of requests that the benchmarks measure.
+
+They use demo data in which each student has EACH courses out of the first half of all courses.
 """
 
 from __future__ import annotations
@@ -9,14 +10,14 @@ from collections.abc import Iterator
 from itertools import count
 from typing import Any, NamedTuple
 
-EACH = 5
+EACH = 5  # courses of a student
 
 Asked = tuple[str, str, Any]  # method, address, body
 
 
 class World(NamedTuple):
-    """What there is: so many students and courses, a course that is full, and one with seats for
-    everybody.
+    """The demo data: the numbers of students and courses, and the ids of a full course and of one
+    with seats for everybody.
     """
 
     students: int
@@ -26,8 +27,8 @@ class World(NamedTuple):
 
 
 class Work(NamedTuple):
-    """A kind of request: the status it must have, what it writes, and over how many connections
-    it makes sense (0: all).
+    """A kind of request: its expected status, the enrollments that it makes, and the number of
+    connections to use (0: all).
     """
 
     status: int = 200
@@ -49,10 +50,11 @@ WORKS = {
 
 
 def requests(name: str, world: World) -> Iterator[Asked]:
-    """Requests without end; those that write each have something new to do, and no two kinds the
-    same.
+    """An endless series of requests of the kind `name`.
+
+    Each request that writes changes something new, and no two kinds change the same rows.
     """
-    free = world.courses // 2 + 1  # the first of the courses that nobody takes
+    free = world.courses // 2 + 1  # the id of the first course without students
     part = world.courses // 8
     pick = random.Random(1).randint
 
@@ -84,7 +86,7 @@ def requests(name: str, world: World) -> Iterator[Asked]:
             "bulk-1000": lambda n=n: (
                 "POST",
                 f"/courses/{free + part + n % part}/students",
-                {"student_ids": block(n, 1000)},
+                {"student_ids": block(n + n // part, 1000)},
             ),
             "bulk-100": lambda student=student: (
                 "POST",

@@ -1,4 +1,5 @@
--- The role of the service and its database, for compose.yaml: the image runs this with psql, as its superuser, on an empty volume.
+-- Creates the role of the service and its database for compose.yaml. The image of PostgreSQL runs
+-- this file with psql, as its superuser, when the volume is empty.
 -- The role owns its database and has no other right.
 \set ON_ERROR_STOP on
 \set password `cat "$SERVICE_PASSWORD_FILE"`

@@ -1,5 +1,6 @@
-"""Write the digest of each image beside its tag, in compose.yaml and the Dockerfile: `make pin`.
-docker asks the registries.
+"""Write the digest of each image after its tag in compose.yaml and the Dockerfile: `make pin`.
+
+Needs docker, which asks the registries.
 """
 
 from __future__ import annotations
@@ -17,8 +18,9 @@ IMAGE = re.compile(
 
 
 def digest(image: str) -> str:
-    """The digest that the registry has for `image`, of all platforms. Ends the process where it
-    has none.
+    """The digest of `image` for all platforms, as its registry reports it.
+
+    Raises SystemExit if docker fails or reports no digest.
     """
     command = [
         "docker",
@@ -32,21 +34,22 @@ def digest(image: str) -> str:
     try:
         found = subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
     except (OSError, subprocess.CalledProcessError) as error:
-        sys.exit(f"{image} has no digest to be had: {getattr(error, 'stderr', None) or error}")
+        sys.exit(f"Cannot read the digest of {image}: {getattr(error, 'stderr', None) or error}")
     if not re.fullmatch("sha256:[0-9a-f]{64}", found):
-        sys.exit(f"{image} has no digest to be had: docker says {found!r}")
+        sys.exit(f"Cannot read the digest of {image}: docker says {found!r}")
     return found
 
 
 def pinned(text: str, resolve: Callable[[str], str]) -> str:
-    """`text` with each image of a tag as `name:tag@digest`, the digest being what `resolve` says
-    now.
+    """`text` with each image written as `name:tag@digest`.
+
+    `resolve` returns the current digest of an image such as `nginx:1.30.4`.
     """
     return IMAGE.sub(lambda found: f"{found[1]}{found[2]}@{resolve(found[2])}", text)
 
 
 def main(resolve: Callable[[str], str] = digest) -> None:
-    """Rewrite both files, or neither."""
+    """Rewrite both files, or neither if a digest cannot be read."""
     texts = {
         path: pinned(path.read_text(), resolve)
         for path in (ROOT / "compose.yaml", ROOT / "Dockerfile")

@@ -1,8 +1,8 @@
-"""deploy/nginx.conf with its settings filled in: `python -m deploy.render >
-/etc/nginx/conf.d/course-management.conf`.
+"""Print deploy/nginx.conf with its settings inserted.
 
-The settings are those of deploy/nginx.env; the environment wins. Only names that the file has are
-filled in, so that nginx's own variables stay. The official image does the same with envsubst.
+Usage: `python -m deploy.render > /etc/nginx/conf.d/course-management.conf`. The settings come from
+deploy/nginx.env; environment variables override them. Only names in capitals are replaced, so
+nginx's own variables stay. The official image of nginx does the same with envsubst.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ HERE = Path(__file__).resolve().parent
 
 
 def defaults() -> dict[str, str]:
-    """The settings of deploy/nginx.env."""
+    """The settings of deploy/nginx.env, by name."""
     return {
         name: value or ""
         for name, value in dotenv_values(HERE / "nginx.env", interpolate=False).items()
@@ -26,7 +26,7 @@ def defaults() -> dict[str, str]:
 
 
 def render(settings: Mapping[str, str]) -> str:
-    """The configuration for nginx. Raises KeyError for a name that `settings` lacks."""
+    """The configuration for nginx. Raises KeyError if `settings` lacks a name that it needs."""
     return re.sub(
         r"\$\{([A-Z_]+)\}", lambda found: settings[found[1]], (HERE / "nginx.conf").read_text()
     )

@@ -1,1 +1,4 @@
-"""What tests, benchmarks and `make up` share: a PostgreSQL, a gunicorn, the production topology."""
+"""Shared by tests, benchmarks and `make up`: a PostgreSQL, a gunicorn, and the production topology.
+
+Imports `course_management.config` and `deploy`. Read topology.py first.
+"""

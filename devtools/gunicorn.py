@@ -1,6 +1,4 @@
-"""The service as it is served: gunicorn in a process of its own, and a client of it over one
-connection.
-"""
+"""The service under gunicorn in a process of its own, and a simple HTTP client for it."""
 
 from __future__ import annotations
 
@@ -23,7 +21,7 @@ ROOT = Path(__file__).parent.parent
 
 @dataclass(frozen=True)
 class Answer:
-    """What came back."""
+    """An HTTP response."""
 
     status: int
     headers: http.client.HTTPMessage
@@ -35,7 +33,11 @@ class Answer:
 
 
 class Gunicorn:
-    """`gunicorn wsgi:app` with the settings given, from entering the block to leaving it."""
+    """A context manager that runs `gunicorn wsgi:app` with the settings `env`.
+
+    gunicorn writes its output to the file `log`. Entering raises AssertionError with that output if
+    gunicorn does not respond within 30 seconds.
+    """
 
     def __init__(self, env: dict[str, str], log: Path) -> None:
         self.port = free_port()
@@ -72,7 +74,7 @@ class Gunicorn:
     def request(
         self, method: str, target: str, body: Any = None, headers: dict[str, str] | None = None
     ) -> Answer:
-        """One request over a connection of its own; `target` goes out as it stands."""
+        """The response to one request over a new connection. `target` is sent unchanged."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
         try:
             return send(connection, method, target, body, headers)
@@ -90,8 +92,8 @@ class Gunicorn:
 
 
 def crowd(port: int, requests: list[tuple[Any, ...]], connections: int) -> list[Answer]:
-    """Send the requests over so many connections at once; their answers in the order of the
-    requests.
+    """Send `requests` over `connections` connections at once, each request being the arguments of
+    `send`. Returns the responses in the order of the requests.
     """
     answers: list[Answer | None] = [None] * len(requests)
     todo = iter(range(len(requests)))
@@ -100,7 +102,7 @@ def crowd(port: int, requests: list[tuple[Any, ...]], connections: int) -> list[
     def work() -> None:
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=120)
         gate.wait()
-        for i in todo:  # a range iterator is safe to share: next() of it is one step
+        for i in todo:  # threads may share a range iterator: its next() is atomic
             answers[i] = send(connection, *requests[i])
         connection.close()
 
@@ -119,7 +121,7 @@ def send(
     body: Any = None,
     headers: dict[str, str] | None = None,
 ) -> Answer:
-    """One request over `connection`; a body that is not bytes goes out as JSON."""
+    """The response to one request over `connection`. A `body` that is not bytes is sent as JSON."""
     if body is not None and not isinstance(body, bytes):
         body, headers = (
             json.dumps(body).encode(),

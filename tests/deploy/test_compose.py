@@ -170,7 +170,7 @@ def test_pin_changes_nothing_where_a_registry_does_not_answer(monkeypatch, tmp_p
     (tmp_path / "docker").chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
     before = (ROOT / "compose.yaml").read_text()
-    with pytest.raises(SystemExit, match="has no digest to be had: no such host"):
+    with pytest.raises(SystemExit, match=r"Cannot read the digest of .*: no such host"):
         pin.main()
     assert (ROOT / "compose.yaml").read_text() == before
 
