@@ -18,17 +18,17 @@ AUDIENCE = "course-management"
 
 
 class Issuer:
-    """Serves until `stop`; `asked` lists the paths it was asked for."""
+    """Serves until `stop`; `asked` lists the requested paths."""
 
     def __init__(self) -> None:
         self.asked: list[str] = []
         self.keys: list[Key] = [RSAKey.generate_key(2048, {"kid": "first", "use": "sig"})]
-        self.elsewhere = ""  # where it sends who asks, in place of an answer
+        self.elsewhere = ""  # if set, requests are redirected to this address
         self.port = 0
         self.start()
 
     def start(self) -> None:
-        """Listen; on the port it had before, if it had one."""
+        """Start to listen, on the same port as before if it has listened before."""
         issuer = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -53,12 +53,12 @@ class Issuer:
         ).start()
 
     def stop(self) -> None:
-        """Be away."""
+        """Stop listening: the issuer is not reachable."""
         self.server.shutdown()
         self.server.server_close()
 
     def documents(self) -> dict[str, Any]:
-        """What it serves."""
+        """The documents that it serves, by path."""
         return {
             "/.well-known/openid-configuration": {
                 "issuer": self.url,
@@ -72,9 +72,7 @@ class Issuer:
     def token(
         self, key: Key | None = None, header: dict[str, Any] | None = None, **claims: Any
     ) -> str:
-        """A token that holds, but for what is given otherwise; a claim given as None is left
-        out.
-        """
+        """A valid token, except for the given claims; a claim that is None is left out."""
         key, now = key or self.keys[0], int(time.time())
         usual = {
             "iss": self.url,

@@ -1,4 +1,4 @@
-"""API keys, from the command that makes one to the worker that refuses it."""
+"""API keys, from the command that creates one to the worker that refuses it."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def rows(app):
 
 
 def eventually(ask, wanted, within):
-    """Ask until the answer is the one wanted; the seconds it took."""
+    """Send the request until the wanted response arrives; returns the seconds that this took."""
     began = time.monotonic()
     while (given := ask()) != wanted:
         assert time.monotonic() - began < within, given
@@ -108,7 +108,7 @@ def test_revoked_it_is_dead_within_a_second_in_every_worker(app, new_key, backen
         )
 
         def ask(token):
-            """What twenty connections in a row get: every worker has its turn."""
+            """The responses on twenty connections in a row, so that every worker gets some."""
             return {
                 service_.request("GET", "/courses", headers=bearer(token)).status for _ in range(20)
             }
@@ -144,7 +144,7 @@ def test_a_rotated_key_keeps_its_name_and_lives_as_long_again(app, guarded, new_
 def test_a_new_key_works_at_once_and_a_flood_of_bad_ones_costs_few_reads(
     guarded, new_key, statements
 ):
-    """With SOON as 0 every bad key is a statement: seen to fail so."""
+    """Fails with UNKNOWN_KEY_MAX_AGE_SECONDS = 0: every bad key then costs a statement."""
     client = guarded.test_client()
     began = time.monotonic()
     with statements(guarded) as sent:
@@ -175,8 +175,8 @@ def test_a_use_is_written_down_once_a_minute(app, guarded, new_key, statements, 
 
 
 def test_a_writer_in_the_way_keeps_nobody_waiting(new_database, make_app):
-    """SQLite has one writer: without the PRAGMA of `record_use` the read waits for it twenty
-    seconds, seen so.
+    """Fails without the PRAGMA in `record_use`: the request then waits twenty seconds for SQLite's
+    only writer.
     """
     app = make_app(new_database("sqlite"), auth="required")
     with app.app_context():
@@ -190,8 +190,8 @@ def test_a_writer_in_the_way_keeps_nobody_waiting(new_database, make_app):
 
 
 def test_without_its_database_nobody_is_called_unknown(make_app, monkeypatch):
-    """A 401 would have a client throw its key away. What was read less than a second ago still
-    counts.
+    """A 401 would make a client discard its key. Keys that were read within the last second stay
+    valid.
     """
     server = Server()
     try:

@@ -1,5 +1,5 @@
-"""Tokens of a real issuer over HTTP, with real keys: which are taken, whom they name, and what
-the issuer's outage does.
+"""Tokens of a real issuer over HTTP, with real keys: accepted and refused tokens, their principals,
+and outages of the issuer.
 """
 
 from __future__ import annotations
@@ -27,7 +27,9 @@ REGISTRAR = {"realm_access": {"roles": ["registrar", "unheard of", 7]}}
 
 @pytest.fixture
 def ask(guarded):
-    """Sends a token with GET /students, which a registrar may; the status, or the problem."""
+    """Sends GET /students, which registrars may read, with a token; returns the status or the
+    problem.
+    """
     client = guarded.test_client()
 
     def go(token, path="/students"):
@@ -97,9 +99,7 @@ def test_expired_beyond_the_skew_of_clocks(ask, issuer):
 
 
 def test_signatures_that_prove_nothing(ask, issuer):
-    """With all of ALGORITHMS allowed in place of the setting, the one not listed is taken: seen
-    to fail so.
-    """
+    """Fails if all of ALGORITHMS are accepted instead of the algorithms in the setting."""
     good = issuer.token(**REGISTRAR)
     header, payload, signature = good.split(".")
     claims = jwt.decode(good, issuer.keys[0]).claims
@@ -198,7 +198,7 @@ def test_a_token_names_its_student(app, make, make_app, issuer, by, claims, foun
 
 
 def test_a_token_is_looked_at_once(guarded, issuer, make, statements):
-    """Neither the database nor the issuer is asked again, of a good token or of a bad one."""
+    """A repeated token, good or bad, reaches neither the database nor the issuer."""
     student, client = make.student(external_id="100")["id"], guarded.test_client()
     good, bad = issuer.token(number="100"), issuer.token(number="100", aud="another")
     assert client.get(f"/students/{student}", headers=bearer(good)).status_code == 200
@@ -243,7 +243,7 @@ def test_only_so_many_tokens_are_remembered(monkeypatch):
 
 @pytest.fixture
 def own():
-    """An issuer of one's own."""
+    """An issuer for one test."""
     made = Issuer()
     yield made
     made.stop()
@@ -251,7 +251,7 @@ def own():
 
 @pytest.fixture
 def at_own(app, make_app, own):
-    """Asks a service that trusts the issuer `own`."""
+    """Sends requests to a service that trusts the issuer `own`."""
     url = app.config["SQLALCHEMY_DATABASE_URI"].render_as_string(hide_password=False)
     oidc_ = Oidc(own.url, AUDIENCE, ("RS256", "ES256"), "roles", (("r", ("students:read",)),))
     client = make_app(url, auth="required", oidc=oidc_).test_client()
@@ -298,9 +298,7 @@ def test_a_key_taken_away_is_refused(at_own, own, monkeypatch):
 
 
 def test_the_issuer_is_away(at_own, own, monkeypatch):
-    """Tokens go on being taken by the keys last had; where none were had, the answer is 503 and
-    not 401.
-    """
+    """The last fetched keys stay in use. Without any keys the response is 503 and not 401."""
     monkeypatch.setattr(issuer_module, "RETRY_SECONDS", 0.0)
     own.stop()
     assert at_own(own.token(roles=["r"])) == (503, "service-unavailable")
@@ -316,7 +314,7 @@ def test_the_issuer_is_away(at_own, own, monkeypatch):
 
 
 def test_an_issuer_that_leads_elsewhere_is_not_followed(at_own, own):
-    """With urllib's own way with redirects the keys are fetched from elsewhere: seen to fail so."""
+    """Fails with urllib's default handling of redirects: the keys then come from elsewhere."""
     elsewhere = Issuer()
     elsewhere.keys, elsewhere.documents = own.keys, own.documents
     own.elsewhere = elsewhere.url

@@ -1,5 +1,5 @@
-"""Which of an issuer's tokens speak for their bearer here, and as whom: not a logout token, nor
-one issued to another client.
+"""Accepted kinds of an issuer's tokens, and their students. Logout tokens and ID tokens of other
+clients are refused.
 """
 
 from __future__ import annotations
@@ -52,8 +52,8 @@ GOOGLE = {"azp": AUDIENCE, "at_hash": "x", "nonce": "n", "email_verified": True}
 def test_access_tokens_whoever_asked_for_them_and_id_tokens_of_the_audience_are_taken(
     guarded, issuer, header, claims
 ):
-    """A rule that wants `azp` to be the audience of every token refuses those of Keycloak and
-    Entra: seen to fail so.
+    """Fails if `azp` must be the audience of every token: this refuses access tokens of Keycloak
+    and Entra.
     """
     token = issuer.token(header=header, **(ROLES | claims))
     assert guarded.test_client().get("/students", headers=bearer(token)).status_code == 200
@@ -98,7 +98,7 @@ def test_other_kinds_and_id_tokens_of_other_clients_are_refused(
     guarded, issuer, header, claims, says
 ):
     given = ROLES | claims
-    # the issuer leaves out what is None
+    # the issuer leaves out claims that are None
     nulls = {name: "null" for name, value in given.items() if value is None}
     answer = guarded.test_client().get(
         "/students", headers=bearer(issuer.token(header=header, **(given | nulls)))
@@ -121,7 +121,9 @@ def test_other_kinds_and_id_tokens_of_other_clients_are_refused(
     ],
 )
 def test_a_person_is_recognised_by_ascii_alone(app, make, make_app, issuer, stored, claimed, found):
-    """By the folded key of the address, five of them are let in as the other: seen to fail so."""
+    """Fails if addresses are compared by their case-folded keys: five tokens then sign in as
+    another student.
+    """
     student = make.student(email=stored)["id"]
     url = app.config["SQLALCHEMY_DATABASE_URI"].render_as_string(hide_password=False)
     guarded = make_app(

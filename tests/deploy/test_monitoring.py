@@ -1,4 +1,6 @@
-"""The alert rules and the dashboard: sound, about figures that exist, and each alert explained."""
+"""The alert rules and the dashboard are valid, use metrics that exist, and each alert is
+documented.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,7 @@ TARGETS = [target["expr"] for panel in DASHBOARD["panels"] for target in panel["
 
 @pytest.fixture
 def names(app, client, make):
-    """The name of every metric; those of a histogram's series too."""
+    """The names of all metrics, including the series of histograms."""
     make.course()
     app.test_cli_runner().invoke(args=["audit"])
     found = re.findall(
@@ -39,7 +41,7 @@ def named(text):
 
 @pytest.mark.debian
 def test_the_rules_are_sound_and_fire_when_they_should():
-    """Without its `for`, or with another threshold, an alert fails its test: seen to fail so."""
+    """Fails if an alert loses its `for` or gets another threshold."""
     promtool("check", "rules", str(ALERTS))
     promtool("test", "rules", str(ALERTS.with_name("alerts_test.yml")))
 
@@ -64,7 +66,7 @@ def test_every_figure_is_explained(names):
 
 @pytest.mark.debian
 def test_the_dashboard_is_one_that_grafana_takes(tmp_path):
-    """Its queries are judged by promtool, as rules, with values for Grafana's variables."""
+    """promtool checks the queries as rules, with values for Grafana's variables."""
     panels = DASHBOARD["panels"]
     assert len({panel["id"] for panel in panels}) == len(panels)
     assert {panel["type"] for panel in panels} == {"stat", "timeseries"}

@@ -1,6 +1,4 @@
-"""The auditor finds each thing that can be wrong, when the rows are falsified behind the
-service's back.
-"""
+"""The audit finds every kind of violation after the rows were changed directly in the database."""
 
 from __future__ import annotations
 
@@ -20,8 +18,8 @@ def audit(app):
 
 @pytest.fixture
 def school(client, make):
-    """A course of two seats with two in line, and one without limit; four students, the first of
-    them in both.
+    """A course with two seats and two waitlisted students, and a course without capacity. The first
+    of the four students takes both.
     """
     students = [make.student()["id"] for _ in range(4)]
     course, other = make.course(capacity=2, waitlist_capacity=5)["id"], make.course()["id"]
@@ -161,9 +159,7 @@ def test_only_the_last_verdicts_are_kept(app):
 
 
 def test_a_database_for_reading_only_is_audited_all_the_same(app, school, backend, make_app):
-    """A standby, or a file opened for reading: seen to end with an error where that is not told
-    apart.
-    """
+    """On a standby or a read-only file the audit succeeds and does not store its result."""
     url = app.config["SQLALCHEMY_DATABASE_URI"]
     if backend == "sqlite":
         reading = f"sqlite:///file:{url.database}?mode=ro&uri=true"

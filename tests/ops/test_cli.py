@@ -1,4 +1,4 @@
-"""The commands."""
+"""The commands for operators."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def test_load_demo_on_an_empty_database(backend, new_database, make_app):
         client.get("/courses/1").json["name"]
         == client.get("/courses/" + client.get("/courses/1").json["name"].upper()).json["name"]
     )
-    # Whoever comes next gets the next id, and a second load goes on from there.
+    # The next row gets the next id, and a second load continues after it.
     assert client.post("/students", json={"name": "Ada"}).json["id"] == 231
     assert client.post("/courses", json={"name": "Logic", "level": "x"}).json["id"] == 41
     assert run(app, "load-demo", "--students", "5", "--courses", "4", "--each", "2").exit_code == 0

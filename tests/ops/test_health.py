@@ -1,4 +1,4 @@
-"""Live and ready, and what happens while the database is away."""
+"""Health checks, also while the database is not reachable."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def test_a_newer_schema_is_ready_while_it_has_what_this_release_needs(own):
 
 
 def test_a_newer_schema_is_read_once(own, statements):
-    """Seen to fail: each request read the whole of it, 93 ms of PostgreSQL, and anybody may ask."""
+    """Fails if each request reads the whole schema, which takes 93 ms on PostgreSQL."""
     client = own.test_client()
     run(own, "UPDATE alembic_version SET version_num = '9999'")
     for revision, status in (("9999", 200), ("9999b", 503)):
@@ -103,11 +103,11 @@ def test_a_newer_schema_is_read_once(own, statements):
         assert client.get("/health").status_code == status
         with statements(own) as sent:
             assert {client.get("/health").status_code for _ in range(5)} == {status}
-        assert len(sent) == 10  # whether the database is there, and its revision
+        assert len(sent) == 10  # one checks the database, one reads its revision
 
 
 def test_a_schema_that_lacks_something_is_read_again_after_a_while(own, monkeypatch):
-    """An operator may mend it by hand; at a revision that has all, nothing goes."""
+    """An operator may restore a missing column by hand."""
     client = own.test_client()
     run(
         own,
@@ -161,7 +161,7 @@ def test_postgresql_goes_away_and_comes_back(tmp_path, make_app):
                 assert (health.status, health.json["checks"]["database"]["ok"]) == (503, False)
                 assert ask(path="/health/live").status == 200
                 server.start()
-                # Every thread of every worker holds connections that died: none of them shows.
+                # Every thread of every worker has a dead connection; no client notices.
                 for _ in range(40):
                     assert ask().status == 200
                 assert (
@@ -173,7 +173,7 @@ def test_postgresql_goes_away_and_comes_back(tmp_path, make_app):
 
 
 def test_the_pool_of_a_restarted_server_heals_without_an_error(make_app):
-    """Without the retry in `transaction.read` the first answer is a 503: seen to fail so."""
+    """Fails without the retry in `transaction.read`: the first response is then a 503."""
     server = Server()
     try:
         app = make_app(server.url)

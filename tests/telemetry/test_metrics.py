@@ -1,6 +1,4 @@
-"""What /metrics says after known traffic: in one process, across workers, and after one was
-killed.
-"""
+"""/metrics after known traffic: in one process, across workers, and after a worker was killed."""
 
 from __future__ import annotations
 
@@ -28,7 +26,7 @@ PREFIX = "course_management_"
 
 
 def figures(text):
-    """Every sample by its name, without the prefix, and its labels."""
+    """Every sample of the text `exposition`, by its name without the prefix and its labels."""
     samples = (
         sample for family in text_string_to_metric_families(text) for sample in family.samples
     )
@@ -39,13 +37,13 @@ def figures(text):
 
 
 def total(found, name, *labels):
-    """The sum over the samples of that name that have these labels."""
+    """The sum of the samples with this name and these labels."""
     return sum(value for key, value in found.items() if key[0] == name and set(labels) <= set(key))
 
 
 @pytest.fixture
 def more(client):
-    """How much a figure of this process has risen in the test."""
+    """The increase of a metric of this process since the test began."""
     before = figures(client.get("/metrics").text)
     return lambda name, *labels: (
         total(figures(client.get("/metrics").text), name, *labels) - total(before, name, *labels)
@@ -92,9 +90,7 @@ def test_requests_by_route_method_and_status(client, make, more):
 
 
 def test_nonsense_adds_no_series(client):
-    """With the path or the method as they come for a label there are a thousand series more:
-    seen to fail so.
-    """
+    """If the path or the method of a request is a label as it is, this adds a thousand series."""
     client.open("/nowhere", method="BREW")
     before = len(figures(client.get("/metrics").text))
     for i in range(1000):
@@ -123,7 +119,7 @@ def test_refusals_by_code(client, make, more):
 
 
 def test_every_code_is_there_before_its_first_time(client):
-    """A series that begins at 1 shows Prometheus no rise."""
+    """Prometheus sees no increase in a series that begins at 1."""
     found = figures(client.get("/metrics").text)
     assert {
         ("refusals_total", f"code={code}")
@@ -145,7 +141,7 @@ def test_seats_lines_and_promotions(client, make, more):
 
 
 def test_what_is_rolled_back_is_not_counted(app, client, make, more, monkeypatch):
-    """Counted where it is noted rather than where it is committed, it would be: seen to fail so."""
+    """Fails if events are counted by `note` instead of after the commit."""
     from course_management.enrollments import views
 
     student, course = make.student()["id"], make.course()["id"]
@@ -180,7 +176,7 @@ def test_statements_and_connections(client, make, more, backend):
 
 
 def test_the_line_is_counted_by_its_index(app, backend):
-    """100,000 courses without a line cost a scrape nothing."""
+    """100,000 courses without a waitlist do not slow down a scrape."""
     from course_management.ops.metrics_view import _WAITING
 
     with app.app_context(), transaction(writing=True) as session:
@@ -253,7 +249,7 @@ def test_without_a_database_it_answers_all_the_same(make_app):
 
 @pytest.fixture
 def service(app, tmp_path):
-    """Three workers of their own on the database of `app`."""
+    """A server with three workers on the database of `app`."""
     url = app.config["SQLALCHEMY_DATABASE_URI"].render_as_string(hide_password=False)
     with Gunicorn(
         {"DATABASE_URL": url, "WEB_CONCURRENCY": "3", "THREADS": "2"}, log=tmp_path / "log"
@@ -274,9 +270,7 @@ def asked(service, count):
 
 
 def test_any_worker_tells_of_all_and_a_dead_one_is_not_forgotten(service):
-    """With counts in each process alone, or with a dead one's files removed, the sums are short:
-    seen to fail so.
-    """
+    """Fails if each process has its own counts, or if the files of a dead process are removed."""
     of_courses = ("http_requests_total", "method=GET", "route=/courses", "status=200")
     asked(service, 120)
     assert {total(scraped(service), *of_courses) for _ in range(10)} == {120}
@@ -330,7 +324,7 @@ def held(app, backend, service):
     def hold():
         with ThreadPoolExecutor(1) as pool:
             with app.app_context(), transaction(writing=True) as session:
-                if backend == "postgresql":  # SQLite has but one writer
+                if backend == "postgresql":  # SQLite has only one writer
                     session.execute(sa.text("LOCK TABLE courses IN SHARE MODE"))
                 waiting = pool.submit(
                     service.request, "POST", "/courses", {"name": "Logic", "level": "x"}
@@ -353,7 +347,7 @@ def test_who_is_being_served_is_in_flight(service, held):
 
 
 def test_what_a_killed_worker_had_under_way_is_forgotten(service, held):
-    """Without `child_exit` it would be in flight for ever: seen to fail so."""
+    """Fails without `child_exit`: the request would be in flight for ever."""
     with held() as waiting:
         old = service.workers()
         for pid in old:

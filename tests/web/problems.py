@@ -1,4 +1,4 @@
-"""What a test says of a refusal."""
+"""Checks of problem documents for all tests."""
 
 from __future__ import annotations
 

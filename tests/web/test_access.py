@@ -1,5 +1,5 @@
-"""Who may do what: every route against every kind of caller, by the table of docs/access.md; and
-what a refusal gives away.
+"""Authorization: every route with every kind of principal, compared with docs/access.md, and
+refusals that reveal nothing.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ BAD = (
 
 @pytest.fixture
 def two(make):
-    """Two students, and a course with one seat and a line: their ids."""
+    """The ids of two students and of a course with one seat and a waitlist."""
     return (
         make.student(external_id="100")["id"],
         make.student(external_id="200")["id"],
@@ -46,7 +46,7 @@ def two(make):
 
 @pytest.fixture
 def callers(app, two, new_key, issuer) -> dict[str, dict[str, str]]:
-    """The headers of each kind of caller."""
+    """The headers of each kind of principal."""
     tokens = {scope: new_key(scope, name=scope) for scope in SCOPES}
     revoked, expired = (new_key("admin", name=name) for name in ("revoked", "expired"))
     app.test_cli_runner().invoke(args=["api-keys", "revoke", revoked[3:15]])
@@ -69,13 +69,15 @@ def callers(app, two, new_key, issuer) -> dict[str, dict[str, str]]:
 
 
 def table() -> dict[tuple[str, str], set[str]]:
-    """The table of docs/access.md: who is let in, by method and route."""
+    """The table of docs/access.md: the admitted kinds of principals, by method and route."""
     rows = re.findall(r"^\| `([A-Z]+) (/\S*)` \| (.+) \|$", TABLE.read_text(), flags=re.MULTILINE)
     return {(method, route): set(re.findall("[a-z][a-z: ]+", who)) for method, route, who in rows}
 
 
 def addresses(app, student_id):
-    """Every method and route of the URL map, with an address of it: the student is `allow_self`."""
+    """Every method and route of the URL map, with an address that names the principal's own
+    student.
+    """
     values = {
         "student_id": student_id,
         "course_id": 1,
@@ -90,9 +92,7 @@ def addresses(app, student_id):
 
 
 def test_every_route_lets_in_whom_the_table_says(guarded, callers, two):
-    """Another scope in a view, `allow_self` left out of one or given to one too many: each was
-    seen to fail here.
-    """
+    """Fails if a view has another scope, or if `allow_self` is missing or added."""
     client, wanted, met = guarded.test_client(), table(), set()
     for method, route, address in addresses(guarded, two[0]):
         allowed = wanted[(method, route)]
@@ -100,7 +100,7 @@ def test_every_route_lets_in_whom_the_table_says(guarded, callers, two):
         everybody = allowed == {"everybody"}
         assert everybody or allowed <= {*SCOPES, "own student", "any student"}
         for kind, headers in callers.items():
-            # so that what the next ones ask for stays
+            # a stale If-Match, so that the rows stay for the next principals
             stale = {"If-Match": '"0"'} if method == "DELETE" else {}
             answer = client.open(address, method=method, headers=headers | stale)
             if (
@@ -168,12 +168,10 @@ def test_what_a_refusal_says(guarded, callers):
 def test_another_student_is_refused_alike_whether_it_exists_or_not(
     guarded, callers, two, statements
 ):
-    """By the answer, and by what it costs: no statement, no body read. A look at the student
-    first was seen to fail here.
-    """
+    """A refusal reads no row and no body. Fails if the student is looked up first."""
     client, (own, other, course) = guarded.test_client(), two
     headers = callers["own student"]
-    # the caller is known from now on
+    # the principal is remembered from now on
     assert client.get(f"/students/{own}", headers=headers).status_code == 200
     for method, path in (
         ("GET", "/students/{}"),
@@ -216,9 +214,7 @@ def test_a_student_enrolls_drops_and_reads_its_own(guarded, callers, two, client
 
 
 def test_a_history_does_not_tell_a_student_who_else_had_a_hand_in_it(guarded, callers, two):
-    """Without `seen_by` the promotion shows the subject of the student who dropped: seen to fail
-    so.
-    """
+    """Fails without `seen_by`: the promotion then shows the subject of the student who dropped."""
     client, (own, other, course) = guarded.test_client(), two
     enroll = {"course_ids": [course], "waitlist": True}
     client.post(f"/students/{other}/enroll", json=enroll, headers=callers["other student"])
@@ -292,8 +288,8 @@ def test_a_refusal_is_logged_without_the_secret(guarded, callers):
 
 
 def test_an_idempotency_key_belongs_to_its_caller(guarded, callers, new_key, client):
-    """Without the caller's name in the stored key the second caller is given the first one's
-    answer: seen to fail so.
+    """Fails if keys are stored without the principal's name: the second principal then gets the
+    first one's response.
     """
     guest = guarded.test_client()
     body, key = {"name": "Ada"}, {"Idempotency-Key": "k"}

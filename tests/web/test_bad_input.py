@@ -1,4 +1,4 @@
-"""Every bad input gets a clear answer, and changes nothing."""
+"""Every bad input gets a clear response and changes nothing."""
 
 from __future__ import annotations
 
@@ -78,13 +78,13 @@ def test_a_body_over_1_mib(client):
 
 
 def chunks(gunicorn, *parts):
-    """A POST of /courses in chunks, as they are; the status of its answer."""
+    """Send POST /courses with these raw chunks; returns the status of the response."""
     with socket.create_connection(("127.0.0.1", gunicorn.port), timeout=30) as wire:
         wire.sendall(
             b"POST /courses HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
             b"Transfer-Encoding: chunked\r\n\r\n"
         )
-        with suppress(OSError):  # it may refuse before it has heard everything
+        with suppress(OSError):  # the server may refuse before it has read everything
             for part in parts:
                 wire.sendall(part)
         return int(wire.recv(65536).split(b" ", 2)[1])
@@ -115,7 +115,7 @@ def test_a_body_that_breaks_off(app, gunicorn, client):
 
 
 def test_a_body_that_says_it_is_too_large_is_not_waited_for(app, gunicorn):
-    """Seen to fail where it is read first: 400 after ten seconds."""
+    """Fails if the body is read before its type is checked: 400 after ten seconds."""
     with socket.create_connection(("127.0.0.1", gunicorn.port), timeout=5) as wire:
         wire.sendall(
             b"POST /courses HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"

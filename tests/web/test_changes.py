@@ -1,5 +1,5 @@
-"""What a GET answered is sent back with PUT or PATCH: fields that the service makes are ignored,
-another id is refused.
+"""Sending back the response of a GET with PUT or PATCH: read-only fields are ignored, and another
+id is refused.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from tests.web.problems import problem
 
 @pytest.fixture
 def paths(client, make):
-    """The addresses of a student, a course by its id and by its name, and of a limited course
-    with somebody on its waitlist.
+    """The addresses of a student, of a course by id and by name, and of a course with a capacity
+    and a student on its waitlist.
     """
     course, limited = (
         make.course(name="Logic", external_id="c"),

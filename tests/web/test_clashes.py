@@ -1,5 +1,5 @@
-"""A 409 for what is unique lists everything that is taken, and by whom where the caller may read
-that.
+"""A 409 for values that must be unique lists every taken value, and its owner if the principal may
+read it.
 """
 
 from __future__ import annotations
@@ -43,7 +43,9 @@ def courses(client, make):
 
 @pytest.fixture(params=[students, courses])
 def clash(request, client, make):
-    """The list's path, a row of ours, a body with two clashes, and what the answer must list."""
+    """The path of a list, the body of an existing row, a body with two clashes, and the expected
+    errors.
+    """
     return request.param(client, make)
 
 
@@ -102,7 +104,7 @@ def test_the_holder_is_named_only_to_whom_may_read_it(guarded, clash):
 def test_a_rival_that_is_gone_again_is_still_named_by_the_constraint(
     app, client, make, monkeypatch, kind, path
 ):
-    """The rival goes between the refusal and the look-up."""
+    """The other row is deleted between the refusal and the search for clashes."""
     make.student(external_id="7")
     make.course(external_id="7")
 

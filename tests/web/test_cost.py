@@ -1,4 +1,4 @@
-"""What a refused request costs: whatever it holds, no more than LIMIT of the interpreter's time."""
+"""The cost of refused requests: at most LIMIT seconds of the interpreter's time for any content."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ MARKS = "a" + "\u0300" * (MAX_BODY_BYTES // 5) + "\u0316" * (MAX_BODY_BYTES // 5
 
 
 def filled(before: str | bytes, unit: str | bytes, after: str | bytes) -> bytes:
-    """As many of `unit` between the others as a body of 1 MiB holds."""
+    """`unit` between the other texts, repeated until the body has 1 MiB."""
     first, one, last = (
         part if isinstance(part, bytes) else part.encode() for part in (before, unit, after)
     )
@@ -31,7 +31,7 @@ def filled(before: str | bytes, unit: str | bytes, after: str | bytes) -> bytes:
 
 
 def members(member: str) -> bytes:
-    """An object of 1 MiB whose members all have other names."""
+    """An object of 1 MiB whose members all have different names."""
 
     def parts() -> Iterator[str]:
         size = 2
@@ -46,7 +46,7 @@ def members(member: str) -> bytes:
 
 
 def a(field: str, unit: str | bytes, after: str = "") -> bytes:
-    """An object whose `field` is as long as a body can be."""
+    """An object whose `field` fills the largest body."""
     return filled(f'{{"{field}":"', unit, f'{after}"}}')
 
 
@@ -93,7 +93,7 @@ BODIES = {
 
 
 def cost(ask):
-    """Seconds of this thread, the best of five, and the answer."""
+    """The time of this thread in seconds (best of five), and the response."""
     best = float("inf")
     for _ in range(5):
         began = time.thread_time()
@@ -104,9 +104,7 @@ def cost(ask):
 
 @pytest.mark.parametrize("kind", BODIES)
 def test_a_refused_body_costs_little(client, kind):
-    """Many of them were seen to fail here: 31 s for marks out of order, 0.8 s for unknown fields
-    and for lists in lists.
-    """
+    """Without the limits, unordered marks took 31 s, and unknown fields and nested lists 0.8 s."""
     path, body = BODIES[kind]
     assert len(body) <= MAX_BODY_BYTES
     seconds, answer = cost(lambda: client.post(path, data=body, content_type="application/json"))
@@ -179,7 +177,7 @@ def test_a_header_that_is_refused_costs_little(guarded, new_key, name, value):
 
 
 def head(lines: Iterator[str]) -> list[bytes]:
-    """A head of 800 KiB in the pieces in which a socket gives it."""
+    """A head of 800 KiB, received in the pieces in which a socket delivers it."""
     sent = f"GET / HTTP/1.1\r\nHost: x\r\n{''.join(lines)}\r\n".encode()
     return [sent[i : i + 4096] for i in range(0, len(sent), 4096)]
 
@@ -193,9 +191,7 @@ def head(lines: Iterator[str]) -> list[bytes]:
     ],
 )
 def test_a_head_of_many_headers_costs_little(lines):
-    """With the bound that gunicorn has by itself, 800 KiB are looked through from the start two
-    hundred times.
-    """
+    """Fails with gunicorn's own limit: it searches the 800 KiB from the start two hundred times."""
     pieces = head(lines)
     settings = Config()
 
@@ -207,7 +203,7 @@ def test_a_head_of_many_headers_costs_little(lines):
 
 
 def test_a_body_of_many_chunks_costs_little():
-    """Without the bound a mebibyte of chunks of one byte takes 0.4 s: seen to fail so."""
+    """Fails without the limit: 1 MiB in chunks of one byte takes 0.4 s."""
     sent = b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n" + b"1\r\n[\r\n" * (
         MAX_BODY_BYTES // 6
     )
@@ -222,7 +218,7 @@ def test_a_body_of_many_chunks_costs_little():
 
 
 def test_who_asks_is_decided_before_the_address_is_looked_at(guarded, new_key, monkeypatch):
-    """With a converter that normalises, an address costs milliseconds before the 401."""
+    """Fails if the converter normalises: an address then costs milliseconds before the 401."""
     stranger, client = bearer(new_key("students:read")), guarded.test_client()
 
     def never(value):
@@ -238,7 +234,9 @@ def test_who_asks_is_decided_before_the_address_is_looked_at(guarded, new_key, m
 
 @pytest.mark.parametrize(("mark", "most"), [("\u0316", 30), ("\u0344", 15)])
 def test_too_many_marks_in_a_row_are_refused_with_the_way_out(client, mark, most):
-    """30 of them, as they are after normalisation; a name with as many is found at its address."""
+    """30 marks are allowed, counted after normalisation. A course with such a name is found at its
+    address.
+    """
     course = client.post("/courses", json={"name": "Q" + mark * most, "level": "x"})
     assert course.status_code == 201
     assert client.get("/courses/" + quote(course.json["name"])).json["id"] == course.json["id"]

@@ -1,6 +1,4 @@
-"""Headers that protect: which pages may read an answer, what a page may load, what a server
-tells of itself.
-"""
+"""Security headers: CORS, Content-Security-Policy, Cache-Control and others."""
 
 from __future__ import annotations
 
@@ -32,7 +30,7 @@ def test_a_listed_origin_asks_and_is_answered(cors, origin):
         asked.headers["Access-Control-Allow-Headers"].split(", ")
     )
     answer = cors.get("/courses", headers={"Origin": origin})
-    assert problem(answer) == (401, "not-authenticated")  # a page may read a refusal too
+    assert problem(answer) == (401, "not-authenticated")  # pages may read refusals, too
     assert answer.headers["Access-Control-Allow-Origin"] == origin
     assert {"ETag", "Link", "Location"} <= set(
         answer.headers["Access-Control-Expose-Headers"].split(", ")
@@ -91,7 +89,7 @@ def test_a_server_does_not_say_what_it_is(gunicorn):
 
 @pytest.mark.parametrize("auth", ["open", "required"])
 def test_every_answer_says_who_may_keep_it(app, make_app, auth):
-    """Seen to fail: with AUTH=open, and for what is public, nothing was said."""
+    """Fails if Cache-Control is missing with AUTH=open or on public routes."""
     url = app.config["SQLALCHEMY_DATABASE_URI"].render_as_string(hide_password=False)
     client = make_app(url, auth=auth).test_client()
     said = {
@@ -111,8 +109,8 @@ def test_no_body_has_no_type(client, make):
 
 
 def test_the_address_of_the_next_page_is_one(client, make):
-    """RFC 8288 section 3 has a URI-Reference between < and >, and RFC 3986 has neither in one.
-    Seen to fail: both stood in it.
+    """Link contains a URI-Reference between < and > (RFC 8288, section 3), which cannot contain
+    these characters (RFC 3986).
     """
     course = make.course(name='a<b>"c d%|é')["id"]
     students = [make.student()["id"] for _ in range(2)]

@@ -1,6 +1,4 @@
-"""Open by default is for this machine: a page whose name leads here by DNS rebinding is not
-answered.
-"""
+"""Without AUTH the service is open to this machine only: DNS rebinding is refused."""
 
 from __future__ import annotations
 
@@ -52,9 +50,7 @@ def test_the_names_of_this_machine_are_answered(client, host):
 
 @pytest.mark.parametrize("host", OTHERS)
 def test_other_names_are_not(client, make, host):
-    """Without the check every name is answered, and a page of evil.example reads and writes:
-    seen to fail so.
-    """
+    """Fails without the check: a page of evil.example can then read and write."""
     make.student(name="Ada")
     for method, path in (
         ("GET", "/students"),
@@ -86,7 +82,7 @@ def test_other_names_are_not(client, make, host):
     ],
 )
 def test_the_name_in_an_absolute_target_counts(client, target, host, status):
-    """RFC 9112 section 3.2.2: then Host says nothing."""
+    """The host of an absolute target replaces Host (RFC 9112, section 3.2.2)."""
     assert (
         client.get("/", headers={"Host": host}, environ_overrides={"RAW_URI": target}).status_code
         == status
@@ -102,7 +98,7 @@ def test_where_auth_is_set_every_name_is_answered(app, make_app, auth):
 
 
 def test_over_the_wire(new_database, tmp_path):
-    """HTTP/1.0 needs no Host, and what is no HTTP is refused as ever."""
+    """HTTP/1.0 needs no Host. Requests that are not HTTP are refused with 400."""
     with Gunicorn({"DATABASE_URL": new_database("sqlite"), "AUTH": ""}, tmp_path / "log") as server:
 
         def status(head):

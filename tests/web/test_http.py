@@ -1,6 +1,4 @@
-"""What HTTP's clients expect: tags and preconditions, HEAD and OPTIONS, request ids, and lines
-in the log.
-"""
+"""HTTP features: tags and preconditions, HEAD and OPTIONS, request ids, and log lines."""
 
 from __future__ import annotations
 
@@ -14,7 +12,7 @@ from tests.web.problems import problem
 
 @pytest.fixture(params=["course", "student"])
 def thing(request, make):
-    """A single resource: its address, what it is, and a change."""
+    """A single resource: its address, its fields, and a change."""
     made = getattr(make, request.param)()
     return f"/{request.param}s/{made['id']}", made
 

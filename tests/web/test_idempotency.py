@@ -1,4 +1,4 @@
-"""Idempotency-Key: the same request again has no second effect and the same answer."""
+"""Idempotency-Key: a repeated request has no second effect and gets the same response."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ def test_a_command_removes_the_old_ones(app, client):
 
 
 def test_at_the_same_moment_one_takes_effect(client, gunicorn):
-    """Without the claim (let `claim` return None) several students are created: seen to fail so."""
+    """Fails if `claim` always returns None: several students are then created."""
     answers = []
 
     def go():

@@ -1,5 +1,5 @@
-"""Idempotency-Key on PUT, PATCH and DELETE; and that what was stored for a POST by an older
-release is still replayed.
+"""Idempotency-Key for PUT, PATCH and DELETE. Responses that older releases stored for POST are
+still replayed.
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ def ids(client, make):
     ],
 )
 def test_every_write_takes_a_key(client, ids, method, path, body):
-    """The same request again has no second effect, and gets the answer of the first even where
-    it could not be done again.
+    """A repeated request has no second effect and gets the first response, even if it could not
+    succeed again.
     """
     body = body and {k: [ids["d"]] if isinstance(v, list) else v for k, v in body.items()}
     headers = {"Idempotency-Key": "k"} | (
@@ -98,7 +98,9 @@ def test_what_is_no_key_is_refused_on_every_write(client, ids, method):
 def test_what_an_older_release_stored_for_a_post_is_replayed(app, client):
     body = {"name": "Logic", "level": "x"}
     text = orjson.dumps(body, option=orjson.OPT_SORT_KEYS)
-    print_ = hashlib.sha256(b"\0".join((b"/courses", b"", text))).hexdigest()  # as it always was
+    print_ = hashlib.sha256(
+        b"\0".join((b"/courses", b"", text))
+    ).hexdigest()  # as in older releases
     headers = {"Idempotency-Key": "k"}
     first = client.post("/courses", json=body, headers=headers)
     with app.app_context(), transaction(writing=False) as session:

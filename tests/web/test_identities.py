@@ -1,6 +1,4 @@
-"""Who may say who a student is: the attribute that sign-ins are recognised by takes a scope of
-its own.
-"""
+"""Changing the attribute by which sign-ins recognise a student needs a scope of its own."""
 
 from __future__ import annotations
 
@@ -16,8 +14,8 @@ ATTRIBUTES = [("external_id", "number", "e-1", "e-2"), ("email", "email", "ada@x
 
 @pytest.fixture(params=ATTRIBUTES, ids=["external_id", "email"])
 def recognised(request, app, make_app, issuer):
-    """The attribute that sign-ins are recognised by, a value, another value, and a client of a
-    service that goes by it.
+    """The attribute by which sign-ins recognise a student, two values, and a client of a service
+    that uses it.
     """
     attribute, claim, one, other = request.param
     url = app.config["SQLALCHEMY_DATABASE_URI"].render_as_string(hide_password=False)
@@ -29,13 +27,13 @@ def recognised(request, app, make_app, issuer):
 
 @pytest.fixture
 def clerk(new_key):
-    """May write students, and not say who they are."""
+    """A key that may write students but not change that attribute."""
     return bearer(new_key("students:write", name="clerk"))
 
 
 @pytest.fixture
 def registrar(new_key):
-    """May say who they are too."""
+    """A key that may also change that attribute."""
     return bearer(new_key("students:write", "identities:write", name="registrar"))
 
 
@@ -49,9 +47,7 @@ def refused(answer):
 
 
 def test_becoming_somebody_takes_its_own_scope(recognised, clerk, registrar, new_key, lines):
-    """Without the check the clerk makes itself a student with the registrar's number: seen to
-    fail so.
-    """
+    """Fails without the check: the clerk can create a student with the registrar's number."""
     attribute, one, other, client = recognised
     assert refused(client.post("/students", json={"name": "Eve", attribute: one}, headers=clerk))
     assert [line["code"] for line in lines() if line["event"] == "access refused"] == [
@@ -130,7 +126,7 @@ def test_open_asks_nobody(app, make_app, issuer):
 def test_the_check_asks_the_database_nothing(recognised, app, client, registrar, make, statements):
     attribute, one, other, guarded = recognised
     student = make.student(**{attribute: one})["id"]
-    guarded.get("/students", headers=registrar)  # the key is known from now on
+    guarded.get("/students", headers=registrar)  # the key is remembered from now on
     with statements() as without:
         client.patch(f"/students/{student}", json={attribute: other})
     with statements(guarded.application) as sent:

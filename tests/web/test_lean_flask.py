@@ -1,4 +1,4 @@
-"""What the framework leaves out cannot be used unnoticed."""
+"""LeanFlask refuses features of Flask that it leaves out."""
 
 from __future__ import annotations
 

@@ -41,7 +41,7 @@ def operations(document: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, A
 
 
 def resolve(document: dict[str, Any], thing: dict[str, Any]) -> dict[str, Any]:
-    """What a `$ref` names, or the thing itself."""
+    """The target of a `$ref`, or the thing itself."""
     if "$ref" not in thing:
         return thing
     found: Any = document
@@ -279,7 +279,7 @@ def test_the_pattern_of_an_email_accepts_what_the_service_accepts(client, docume
 
 
 def example(document: dict[str, Any], schema: dict[str, Any]) -> Any:
-    """What /docs makes of a schema: the example of each field."""
+    """The example of each field that /docs shows for a schema."""
     schema = resolve(document, schema)
     return {name: inner["example"] for name, inner in schema["properties"].items()}
 

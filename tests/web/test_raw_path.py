@@ -1,4 +1,4 @@
-"""Every name that POST accepts is an address, over the real server."""
+"""Every course name that POST accepts works as an address, over the real server."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from devtools.gunicorn import send
 
-# What shows nothing although it is a letter, a mark or a symbol: Hangul fillers, variation
-# selectors, the blank Braille pattern …
+# Letters, marks and symbols that are invisible: Hangul fillers, variation selectors, the blank
+# Braille pattern …
 INVISIBLE = {*"\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0"} | {
     chr(c) for c in (*range(0x180B, 0x1810), *range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0))
 }
@@ -85,8 +85,8 @@ def test_what_post_accepts_can_be_fetched_by_its_name(app, wire, name):
         assert send(wire, "GET", f"/courses/{quote(course['name'], safe='')}").json == course
         assert send(wire, "DELETE", f"/courses/{quote(course['name'], safe='')}").status == 204
     elif answer.status == 422:
-        # Only for a reason that was promised: blank, control characters, or one of the few that no
-        # address can hold.
+        # Refused only for a documented reason: blank, control characters, or one of the few names
+        # that no address can contain.
         cleaned = unicodedata.normalize("NFC", name.strip())
         unseen = all(
             unicodedata.category(c) in ("Cf", "Zs", "Zl", "Zp") or c in INVISIBLE for c in cleaned
@@ -97,7 +97,7 @@ def test_what_post_accepts_can_be_fetched_by_its_name(app, wire, name):
 
 
 def raw(port, target):
-    """One request whose target goes out byte for byte."""
+    """Send one request with exactly this target."""
     with socket.create_connection(("127.0.0.1", port), timeout=10) as wire:
         wire.sendall(b"GET " + target + b" HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
         answer = b""

@@ -1,6 +1,4 @@
-"""What the log tells whoever is on call: the trace of the caller, slow requests, slow
-statements.
-"""
+"""Log lines for operators: the client's trace, slow requests, slow statements."""
 
 from __future__ import annotations
 
@@ -53,7 +51,7 @@ def test_the_trace_of_the_caller_is_in_every_line(client, lines, sent):
     ],
 )
 def test_what_is_no_trace_is_ignored(client, lines, sent):
-    """W3C Trace Context, section 3.2.2; the request is served all the same."""
+    """A malformed traceparent is ignored (W3C Trace Context, section 3.2.2)."""
     assert client.get("/courses", headers={"traceparent": sent}).status_code == 200
     (request,) = lines()
     assert not {"trace_id", "span_id"} & set(request)
@@ -61,7 +59,7 @@ def test_what_is_no_trace_is_ignored(client, lines, sent):
 
 @pytest.fixture
 def slow(app, make_app):
-    """A client of an app on the same database, which finds everything slow or nothing, as told."""
+    """A client of an app on the same database whose limits make everything slow, or nothing."""
 
     def make(**settings):
         url = app.config["SQLALCHEMY_DATABASE_URI"].render_as_string(hide_password=False)
@@ -92,11 +90,11 @@ def test_a_fast_statement_is_not(slow, lines):
 
 
 def test_who_waits_for_a_lock_is_slow(slow, app, lines, backend):
-    """A real wait: the statement that could not have its lock, and the request it was part of."""
+    """A real wait for a lock: both the statement and its request are logged as slow."""
     client = slow(slow_statement_ms=100, slow_request_ms=100)
     with ThreadPoolExecutor(1) as pool:
         with app.app_context(), transaction(writing=True) as session:
-            if backend == "postgresql":  # SQLite has but one writer
+            if backend == "postgresql":  # SQLite has only one writer
                 session.execute(sa.text("LOCK TABLE courses IN SHARE MODE"))
             answer = pool.submit(
                 client.post,
@@ -104,7 +102,7 @@ def test_who_waits_for_a_lock_is_slow(slow, app, lines, backend):
                 json={"name": "Logic", "level": "x"},
                 headers={"X-Request-ID": "r2"},
             )
-            time.sleep(0.3)  # what is waited for is time itself
+            time.sleep(0.3)  # the test measures time
         assert answer.result().status_code == 201
     slow_lines = [line for line in lines() if line["event"].startswith("slow")]
     statement, request = slow_lines
