@@ -9,7 +9,7 @@ from flask import Flask
 from sqlalchemy import event
 from sqlalchemy.engine import URL
 
-from course_management.db import commits, connections, prepared_statements
+from course_management.db import commits, connections, prepared_statements, watchdog
 from course_management.db.base import db, migrate
 from course_management.db.batching import Connection as BatchingConnection
 
@@ -77,6 +77,7 @@ def init_app(app: Flask, migrations: Path, *, batching: bool, prepare: bool) -> 
 def _on_connect(dbapi: Any, record: Any) -> None:
     cursor = dbapi.cursor()
     if hasattr(dbapi, "server_version"):
+        watchdog.ensure_running()
         cursor.execute(
             f"SET TIME ZONE 'UTC'; SET lock_timeout = {LOCK_TIMEOUT_MS}; SET statement_timeout = "
             f"{STATEMENT_TIMEOUT_MS};"
