@@ -109,7 +109,7 @@ class SeatLedger:
     courses: dict[int, Seats]
     _rows: list[dict[str, Any]] = field(default_factory=list)
     _events: list[dict[str, Any]] = field(default_factory=list)
-    _notes: dict[Event, list[Pair]] = field(default_factory=dict)
+    _notes: dict[str, list[Pair]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._before = {
@@ -222,7 +222,7 @@ class SeatLedger:
             students, courses = (list(dict.fromkeys(pair[i] for pair in pairs)) for i in (0, 1))
             logs.note(
                 session,
-                event,
+                Event(event),
                 student_ids=students[:MAX_IDS_PER_EVENT],
                 course_ids=courses[:MAX_IDS_PER_EVENT],
                 count=len(pairs),
@@ -245,7 +245,7 @@ class SeatLedger:
             }
         )
         word = "promoted" if why == "promoted" else after or "dropped"
-        self._notes.setdefault(Event(f"student {word}"), []).append(pair)
+        self._notes.setdefault(f"student {word}", []).append(pair)
 
 
 def lock_students(session: Session, ids: Sequence[int], *, in_body: bool = False) -> None:
