@@ -24,7 +24,7 @@ _LONGEST_SOCKET = 107  # bytes of a path: what Linux takes
 
 
 class BadSetting(SystemExit):
-    """A setting that cannot be used: ends the process with one line that says how to mend it."""
+    """A setting that cannot be used: ends the process with one line that says how to fix it."""
 
 
 class Given(dict[str, str]):

@@ -29,6 +29,10 @@ def test_the_environment_has_one_reader():
     assert lines(r"os\.environ|getenv|dotenv", but="config.py") == []
 
 
+def test_the_api_prefix_is_defined_once():
+    assert lines("/api/v1", but="core/api.py") == []
+
+
 def test_nothing_makes_tables_but_migrations():
     assert lines("create_all") == []
 

@@ -69,7 +69,7 @@ class SeatLedger:
         }
         self._rows: list[dict[str, Any]] = []
         self._events: list[dict[str, Any]] = []
-        self._notes: dict[Event, list[Pair]] = {}
+        self._notes: dict[str, list[Pair]] = {}
 
     def allocate(self, wanted: Iterable[Pair], *, waitlist: bool) -> Allocation:
         """Give every pair a seat or, with `waitlist`, a waitlist position.
@@ -178,7 +178,7 @@ class SeatLedger:
             student_ids, course_ids = (list(dict.fromkeys(p[i] for p in pairs)) for i in (0, 1))
             logs.note(
                 self.session,
-                event,
+                Event(event),
                 student_ids=student_ids[:MAX_IDS_PER_EVENT],
                 course_ids=course_ids[:MAX_IDS_PER_EVENT],
                 count=len(pairs),
@@ -202,7 +202,7 @@ class SeatLedger:
             }
         )
         word = "promoted" if why == "promoted" else to_state or "dropped"
-        self._notes.setdefault(Event(f"student {word}"), []).append(pair)
+        self._notes.setdefault(f"student {word}", []).append(pair)
 
 
 def _one_or_many(rows: list[dict[str, Any]]) -> dict[str, Any] | list[dict[str, Any]]:

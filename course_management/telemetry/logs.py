@@ -87,10 +87,11 @@ class JsonHandler(logging.Handler):
 
 
 def discreet(record: logging.LogRecord) -> bool:
-    """A logging filter for gunicorn: whether to write `record`, without what a client sent.
+    """A logging filter for gunicorn: whether to log `record`.
 
     gunicorn's messages about requests that it refuses repeat parts of the request, which can
-    contain names and e-mail addresses. The service logs such a refusal itself.
+    contain names and e-mail addresses. The filter removes these parts, or the whole message. The
+    service logs such a refusal itself.
     """
     if str(record.msg).startswith("Error handling request"):
         record.msg, record.args = "Error handling request", ()

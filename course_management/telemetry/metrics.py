@@ -31,7 +31,7 @@ STATEMENT_KINDS = {  # by the first six letters of a statement
     for word in ("select", "insert", "update", "delete", "execute", "begin", "commit")
 }
 
-# prometheus_client offers these metrics only where it does not use files.
+# prometheus_client has these metrics only in the mode without files.
 disable_created_metrics()  # type: ignore[no-untyped-call]  # the function has no annotations
 
 

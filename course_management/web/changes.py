@@ -10,7 +10,7 @@ from typing import Any, TypeVar, cast
 from marshmallow import fields, pre_load
 
 from course_management.core.errors import Invalid
-from course_management.web.fields import Id, StrictSchema
+from course_management.web.fields import Id, Moment, StrictSchema
 
 
 class ChangeSchema(StrictSchema):
@@ -21,12 +21,13 @@ class ChangeSchema(StrictSchema):
 
     id = Id(
         metadata={
-            "description": "Optional. If it is sent, it must be the id of the addressed resource."
+            "description": "Optional. If it is sent, it must be the id of the addressed resource.",
+            "example": 1,
         }
     )
-    created_at = fields.DateTime(dump_only=True)
-    updated_at = fields.DateTime(dump_only=True)
-    version = fields.Integer(dump_only=True)
+    created_at = Moment(dump_only=True)
+    updated_at = Moment(dump_only=True)
+    version = Id(dump_only=True, metadata={"example": 1})
 
     def on_bind_field(self, field_name: str, field_obj: fields.Field[Any]) -> None:
         """Require nothing."""

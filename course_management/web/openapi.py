@@ -211,7 +211,7 @@ def _operation(rule: Rule, method: str, endpoint: Endpoint, about: str) -> dict[
     if endpoint.scope != PUBLIC:
         own = ", or a token of the student themselves" if endpoint.allow_self else ""
         operation["description"] = (
-            f"Needs the scope `{endpoint.scope}`{own}, where the service runs with `AUTH=required`."
+            f"Needs the scope `{endpoint.scope}`{own}, if the service runs with `AUTH=required`."
         )
     if endpoint.body:
         types = ["application/json"] + ["application/merge-patch+json"] * (method == "PATCH")

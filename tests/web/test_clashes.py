@@ -7,7 +7,7 @@ from __future__ import annotations
 import pytest
 import sqlalchemy as sa
 
-from course_management.core.principal import Principal
+from course_management.core.principal import IDENTITIES, Principal
 from course_management.courses.models import Course
 from course_management.db.transaction import transaction
 from course_management.students.models import Student
@@ -92,8 +92,8 @@ def test_the_holder_is_named_only_to_whom_may_read_it(guarded, clash):
         ({f"{feature}:write", f"{feature}:read"}, True),
         ({f"{feature}:write"}, False),
     ):
-        caller = Principal("key:sync", frozenset(scopes))
-        answer = client.post(path, json=both, environ_base={PRINCIPAL_KEY: caller})
+        principal = Principal("key:sync", frozenset({*scopes, IDENTITIES}))
+        answer = client.post(path, json=both, environ_base={PRINCIPAL_KEY: principal})
         wanted = (
             listed if shown else [{k: v for k, v in one.items() if k != "id"} for one in listed]
         )
