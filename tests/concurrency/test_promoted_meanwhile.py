@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from course_management.db.transaction import transaction
 from course_management.enrollments import service
-from course_management.enrollments.ledger import lock_students
+from course_management.enrollments.locks import lock_students
 from devtools.waiting import eventually
 from tests.databases import waiting_for_locks
 

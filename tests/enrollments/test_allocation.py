@@ -42,7 +42,9 @@ def allocate(courses, wanted, *, waitlist=False, existing=None):
     result = allocation.allocate(
         {course.id: course for course in courses}, existing or {}, wanted, waitlist=waitlist
     )
-    return Outcome(result.added, result.kept, result.joined, result.in_line)
+    return Outcome(
+        result.added, result.already_enrolled, result.newly_waitlisted, result.waitlisted
+    )
 
 
 def refusals(error, courses, wanted, *, waitlist=False, existing=None):
