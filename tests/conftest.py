@@ -118,6 +118,15 @@ def migrated(
 
 
 @pytest.fixture
+def postgres_app(new_database: Callable[[str], str], make_app: Callable[..., Flask]) -> Flask:
+    """The app on a migrated PostgreSQL database that no other test uses."""
+    app = make_app(new_database("postgresql"))
+    with app.app_context():
+        upgrade()
+    return app
+
+
+@pytest.fixture
 def app(migrated: Flask) -> Iterator[Flask]:
     """The app; what the test leaves in its tables is removed."""
     yield migrated

@@ -7,13 +7,13 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 import urllib.request
 from pathlib import Path
 
 import pytest
 
 from devtools.postgres import free_port
+from devtools.waiting import wait_until
 
 ROOT = Path(__file__).parent.parent
 
@@ -36,21 +36,22 @@ def stop(process):
     return process.communicate(timeout=30)
 
 
+def is_up(process, port):
+    """Whether the service answers; an assertion fails where its process has ended."""
+    assert process.poll() is None
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/health") as answer:
+            return answer.status == 200
+    except OSError:
+        return False
+
+
 def test_it_comes_up_and_says_where(tmp_path):
     port = str(free_port())
     database = f"sqlite:///{tmp_path / 'new' / 'school.db'}"
-    began = time.monotonic()
     process = make_run(PORT=port, DATABASE_URL=database)
     try:
-        while True:
-            try:
-                with urllib.request.urlopen(f"http://127.0.0.1:{port}/health") as answer:
-                    assert answer.status == 200
-                break
-            except OSError:
-                assert process.poll() is None
-                time.sleep(0.02)
-        took = time.monotonic() - began
+        took = wait_until(lambda: is_up(process, port))
     finally:
         out, err = stop(process)
     assert f"http://127.0.0.1:{port} (docs: http://127.0.0.1:{port}/docs)" in err

@@ -15,6 +15,7 @@ from course_management.db.base import db
 from course_management.db.transaction import transaction
 from devtools.gunicorn import Gunicorn
 from devtools.postgres import Server
+from devtools.waiting import eventually
 from tests.conftest import bearer
 from tests.web.problems import problem
 
@@ -26,15 +27,6 @@ def run(app, *args):
 def rows(app):
     with app.app_context(), transaction(writing=False) as session:
         return [dict(row) for row in session.execute(sa.select(ApiKey.__table__)).mappings()]
-
-
-def eventually(ask, wanted, within):
-    """Send the request until the wanted response arrives; returns the seconds that this took."""
-    began = time.monotonic()
-    while (given := ask()) != wanted:
-        assert time.monotonic() - began < within, given
-        time.sleep(0.01)
-    return time.monotonic() - began
 
 
 def test_a_key_is_shown_once_and_only_its_hash_is_kept(app, guarded):
@@ -114,7 +106,7 @@ def test_revoked_it_is_dead_within_a_second_in_every_worker(app, new_key, backen
             }
 
         for token in (first, second):
-            eventually(lambda token=token: ask(token), {200}, within=2)
+            eventually(lambda token=token: ask(token), {200}, seconds=2)
         run(app, "revoke", first[3:15])
         rotated = run(app, "rotate", second[3:15]).stdout.strip()
         began = time.monotonic()
@@ -155,7 +147,7 @@ def test_a_new_key_works_at_once_and_a_flood_of_bad_ones_costs_few_reads(
     assert len(reads) <= 2 + (time.monotonic() - began) / key_cache.UNKNOWN_KEY_MAX_AGE_SECONDS
     token = new_key("students:read")
     took = eventually(
-        lambda: client.get("/students", headers=bearer(token)).status_code, 200, within=2
+        lambda: client.get("/students", headers=bearer(token)).status_code, 200, seconds=2
     )
     assert took < key_cache.KEYS_MAX_AGE_SECONDS
 

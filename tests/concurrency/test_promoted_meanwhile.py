@@ -8,27 +8,12 @@ import threading
 
 import pytest
 import sqlalchemy as sa
-from flask_migrate import upgrade
 
-from course_management.db.base import db
 from course_management.db.transaction import transaction
 from course_management.enrollments import service
 from course_management.enrollments.locks import lock_students
 from devtools.waiting import eventually
-
-WAITING = (
-    "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND "
-    "wait_event_type = 'Lock'"
-)
-
-
-@pytest.fixture
-def own(new_database, make_app):
-    """The app on a PostgreSQL of its own."""
-    app = make_app(new_database("postgresql"))
-    with app.app_context():
-        upgrade()
-    return app
+from tests.databases import waiting_for_locks
 
 
 @pytest.mark.parametrize(
@@ -60,11 +45,11 @@ def own(new_database, make_app):
         ),
     ],
 )
-def test_one_who_was_promoted_meanwhile_is_told_so(own, method, path, body, answer):
+def test_one_who_was_promoted_meanwhile_is_told_so(postgres_app, method, path, body, answer):
     """Fails, the student being told to be on the waitlist, where the states are read by the
     statement that waits for the lock.
     """
-    client = own.test_client()
+    client = postgres_app.test_client()
     course = client.post(
         "/courses", json={"name": "Logic", "level": "x", "capacity": 1, "waitlist_capacity": 9}
     ).json["id"]
@@ -83,20 +68,18 @@ def test_one_who_was_promoted_meanwhile_is_told_so(own, method, path, body, answ
             path.format(course=course, student=student),
             {name: filled(value) for name, value in body.items()},
         )
-        answers.append(getattr(own.test_client(), method)(to, json={**what, "waitlist": True}))
-
-    def waiting():
-        with db.engine.connect() as connection:
-            return connection.execute(sa.text(WAITING)).scalar()
+        answers.append(
+            getattr(postgres_app.test_client(), method)(to, json={**what, "waitlist": True})
+        )
 
     answers, asking = [], threading.Thread(target=ask)
-    with own.app_context():
+    with postgres_app.app_context():
         with transaction(writing=True) as session:
             lock_students(session, [seated])
             service.drop(session, seated, course)
             session.execute(sa.text("SELECT 1"))  # sends what waits for the commit
             asking.start()
-            eventually(waiting, 1)
+            eventually(lambda: waiting_for_locks(postgres_app), 1)
         asking.join()
     assert answers[0].status_code == 200
     assert {name: answers[0].json[name] for name in answer} == {

@@ -24,6 +24,7 @@ from course_management.db.transaction import transaction
 from course_management.enrollments.models import EnrollmentEvent
 from course_management.students.models import Student
 from devtools.gunicorn import crowd
+from tests.databases import audit
 
 
 @pytest.fixture
@@ -34,11 +35,6 @@ def students(app):
         session.add_all(made)
         session.flush()
         return [student.id for student in made]
-
-
-def audit(app):
-    result = app.test_cli_runner().invoke(args=["audit"])
-    assert result.exit_code == 0, result.output
 
 
 def moves(app):

@@ -7,39 +7,21 @@ from __future__ import annotations
 import threading
 from contextlib import suppress
 
-import psycopg2
 import pytest
 import sqlalchemy as sa
-from flask_migrate import upgrade
 
 from course_management.db.base import db
 from course_management.db.connections import use_connection
 from devtools.gunicorn import Gunicorn
 from devtools.waiting import wait_until
+from tests.databases import audit, connect, libpq_url
 
 WIDER = "ALTER TABLE courses ALTER waitlist_capacity TYPE bigint, ALTER waitlisted TYPE bigint"
 NARROW = WIDER.replace("bigint", "integer")
 
 
-@pytest.fixture
-def own(new_database, make_app):
-    """The app on a PostgreSQL database of its own."""
-    app = make_app(new_database("postgresql"))
-    with app.app_context():
-        upgrade()
-    return app
-
-
-def address(app):
-    return (
-        app.config["SQLALCHEMY_DATABASE_URI"]
-        .set(drivername="postgresql")
-        .render_as_string(hide_password=False)
-    )
-
-
 def alter(app, *statements):
-    connection = psycopg2.connect(address(app))
+    connection = connect(app)
     connection.autocommit = True
     for statement in statements:
         connection.cursor().execute(statement)
@@ -60,9 +42,9 @@ def enroll(client, student, course):
     return client.post(f"/students/{student}/enroll", json={"course_ids": [course]}).status_code
 
 
-def test_a_column_changes_its_type_under_a_running_service(own, tmp_path):
+def test_a_column_changes_its_type_under_a_running_service(postgres_app, tmp_path):
     """Seen to fail: 500, 0A000, on every request of each connection, for ever."""
-    course, students = people(own.test_client(), 400)
+    course, students = people(postgres_app.test_client(), 400)
     done, told, lock = threading.Event(), [], threading.Lock()
     todo = iter(students)
 
@@ -78,7 +60,7 @@ def test_a_column_changes_its_type_under_a_running_service(own, tmp_path):
             answers.append(service.request("POST", "/students/1/enroll", body))
             told.extend(answer.status for answer in answers)
 
-    with Gunicorn({"DATABASE_URL": address(own)}, log=tmp_path / "log") as service:
+    with Gunicorn({"DATABASE_URL": libpq_url(postgres_app)}, log=tmp_path / "log") as service:
         threads = [threading.Thread(target=ask, args=(service,)) for _ in range(6)]
         for thread in threads:
             thread.start()
@@ -86,7 +68,7 @@ def test_a_column_changes_its_type_under_a_running_service(own, tmp_path):
             for statement in (WIDER, NARROW, WIDER):
                 seen = len(told)
                 wait_until(lambda seen=seen: len(told) > seen + 60)
-                alter(own, statement)
+                alter(postgres_app, statement)
             seen = len(told)
             wait_until(lambda: len(told) > seen + 60)
         finally:
@@ -94,24 +76,24 @@ def test_a_column_changes_its_type_under_a_running_service(own, tmp_path):
             for thread in threads:
                 thread.join()
     assert {status for status in told if status >= 300} == set()
-    assert own.test_cli_runner().invoke(args=["audit"]).exit_code == 0
+    audit(postgres_app)
 
 
-def test_every_stale_connection_of_the_pool_is_dropped_at_once(own):
+def test_every_stale_connection_of_the_pool_is_dropped_at_once(postgres_app):
     """A request is repeated once: where only its own connection was dropped, the pool gave it
     another stale one, and a 503.
     """
-    client = own.test_client()
+    client = postgres_app.test_client()
     course, students = people(client, 4)
-    with own.app_context():
+    with postgres_app.app_context():
         db.engine.dispose()
     together = threading.Barrier(3)
 
     def prepare_and_give_back(student):
-        assert enroll(own.test_client(), student, course) == 201
+        assert enroll(postgres_app.test_client(), student, course) == 201
         together.wait()
         with (
-            own.app_context(),
+            postgres_app.app_context(),
             suppress(sa.exc.ProgrammingError),
             use_connection() as connection,
         ):
@@ -124,12 +106,12 @@ def test_every_stale_connection_of_the_pool_is_dropped_at_once(own):
         thread.start()
     for thread in threads:
         thread.join()
-    with own.app_context():
+    with postgres_app.app_context():
         assert db.engine.pool.checkedin() == 3
-    alter(own, WIDER)
+    alter(postgres_app, WIDER)
     told = []
     asking = threading.Thread(
-        target=lambda: told.extend(enroll(own.test_client(), s, course) for s in students)
+        target=lambda: told.extend(enroll(postgres_app.test_client(), s, course) for s in students)
     )
     asking.start()
     asking.join()
@@ -137,16 +119,16 @@ def test_every_stale_connection_of_the_pool_is_dropped_at_once(own):
 
 
 @pytest.mark.parametrize("forget", ["DEALLOCATE ALL", "DEALLOCATE insert_student_courses"])
-def test_a_session_that_forgot_its_statements(own, forget):
+def test_a_session_that_forgot_its_statements(postgres_app, forget):
     """At the first statement, and at the one that goes out with COMMIT. Seen to fail: 500,
     26000.
     """
-    client = own.test_client()
+    client = postgres_app.test_client()
     course, students = people(client, 2)
     assert enroll(client, students[0], course) == 201
-    with own.app_context(), use_connection() as connection:
+    with postgres_app.app_context(), use_connection() as connection:
         connection.exec_driver_sql(forget)
     assert enroll(client, students[1], course) == 201
     assert client.get(f"/courses/{course}").json["seats_taken"] == 2
-    with own.app_context():
+    with postgres_app.app_context():
         assert db.engine.pool.checkedout() == 1

@@ -16,6 +16,7 @@ import psycopg2
 
 from devtools.gunicorn import Answer, crowd, send
 from devtools.topology import Topology
+from devtools.waiting import pause, wait_until
 
 STUDENTS, SEATS = 100, 30
 PATIENCE = 60  # seconds until a student is answered, whatever happens meanwhile
@@ -71,11 +72,14 @@ class Storm:
 
     def wait_for(self, more: int) -> None:
         """Return when so many more students have been answered."""
-        wanted, deadline = len(self.final) + more, time.monotonic() + PATIENCE
-        while len(self.final) < wanted:
-            assert time.monotonic() < deadline, f"{wanted - len(self.final)} not answered"
-            assert any(thread.is_alive() for thread in self.threads), "the storm is over"
-            time.sleep(0.01)
+        wanted = len(self.final) + more
+
+        def answered() -> bool:
+            over = not any(thread.is_alive() for thread in self.threads)
+            assert len(self.final) >= wanted or not over, "the storm is over"
+            return len(self.final) >= wanted
+
+        wait_until(answered, PATIENCE, lambda: f"{wanted - len(self.final)} not answered")
 
     def statuses(self) -> set[int]:
         """Each status that was answered and sent again."""
@@ -127,7 +131,7 @@ class Storm:
                 connection.close()
                 if sent > deadline:
                     raise
-            time.sleep(AGAIN)
+            pause(AGAIN)
 
     def _compare(self) -> None:
         """Each answer against the rows and the record: nobody was told what is not so, nothing

@@ -11,6 +11,7 @@ from contextlib import ExitStack, closing
 import psycopg2
 import pytest
 
+from devtools.waiting import pause
 from tests.deploy.client import Load
 from tests.drills import size
 from tests.drills.storm import Storm
@@ -133,7 +134,7 @@ def test_slow_clients(up, record_property):
                     wire.send((head[at : at + 1], body[half + at : half + at + 1], b"")[i % 3])
                 except ConnectionError:
                     continue  # nginx has waited long enough
-            time.sleep(1)
+            pause(1)  # the clients are this slow
     record_property("slow", len(slow))
     record_property("seconds", seconds)
     record_property("others", unharmed(others))
@@ -164,9 +165,7 @@ def test_idle_connections(up, record_property):
             idle[-1].sendall(LIVE)
             assert idle[-1].recv(4096).startswith(b"HTTP/1.1 200")
         with Load(up, clients=4) as others:
-            seen = time.monotonic()
-            while time.monotonic() < seen + size(1, 20):
-                time.sleep(0.1)
+            pause(size(1, 20))  # so long they are idle
         for wire in idle:
             wire.sendall(LIVE)
         awake = sum(said.startswith(b"HTTP/1.1 200") for said in read_all(idle[:1000], 5).values())
