@@ -15,7 +15,7 @@ from course_management.core.principal import SCOPES
 from course_management.web import openapi_problems
 from course_management.web.problems import catalogue
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parent.parent.parent
 OPERATION_ID = re.compile(
     "^(get|list|create|update|patch|replace|delete|enroll|drop|check)([A-Z][a-z]+)+$"
 )
