@@ -8,7 +8,7 @@ from marshmallow import fields, post_load, validate
 
 from course_management.courses.schemas import CourseOut, CourseQuery
 from course_management.enrollments.models import ENROLLED, STATES
-from course_management.enrollments.service import EnrollmentRequest, RosterRequest
+from course_management.enrollments.requests import EnrollmentRequest, RosterRequest
 from course_management.students.schemas import StudentOut, StudentQuery
 from course_management.web.fields import (
     Answer,

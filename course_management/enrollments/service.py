@@ -4,8 +4,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -29,62 +29,15 @@ from course_management.enrollments.locks import (
     require_all,
 )
 from course_management.enrollments.models import CourseHasStudents, EnrollmentNotFound
+from course_management.enrollments.requests import (
+    CourseResult,
+    EnrollmentRequest,
+    RosterRequest,
+    StudentResult,
+)
 from course_management.students.models import Student
 from course_management.telemetry.events import Event
 from course_management.telemetry.logs import note
-
-
-@dataclass(frozen=True, slots=True)
-class EnrollmentRequest:
-    """A student asks for seats in these courses; with `waitlist`, for a waitlist position where no
-    seat is free.
-
-    `capped_course_ids` are the courses that the precheck found to have a capacity. Knowing them
-    saves a statement.
-    """
-
-    course_ids: Sequence[int]
-    waitlist: bool = False
-    capped_course_ids: Collection[int] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class RosterRequest:
-    """Seats for these students in one course, in this order; with `waitlist`, waitlist positions
-    where no seat is free. `course_id` and `is_capped` are what the precheck found.
-    """
-
-    student_ids: Sequence[int]
-    waitlist: bool = False
-    course_id: int | None = None
-    is_capped: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class StudentResult:
-    """What a request changed for a student: ids of courses, in the order of the request.
-
-    `waitlisted` is None unless the request asked for the waitlist. `changed` says whether the
-    student got anything new.
-    """
-
-    student_id: int
-    added: list[int]
-    kept: list[int]
-    removed: list[int]
-    waitlisted: list[int] | None
-    changed: bool
-
-
-@dataclass(frozen=True, slots=True)
-class CourseResult:
-    """What a request changed for a course: ids of students, in the order of the request."""
-
-    course_id: int
-    added: list[int]
-    kept: list[int]
-    waitlisted: list[int] | None
-    changed: bool
 
 
 def precheck(
@@ -149,14 +102,9 @@ def enroll_many(session: Session, course: int | str, request: RosterRequest) -> 
     pairs = [(student_id, course_id) for student_id in request.student_ids]
     allocation = ledger.allocate(pairs, waitlist=request.waitlist)
     ledger.write()
-    waitlisted = [student_id for student_id, _ in allocation.waitlisted]
-    return CourseResult(
-        course_id,
-        added=[student_id for student_id, _ in allocation.added],
-        kept=[student_id for student_id, _ in allocation.already_enrolled],
-        waitlisted=waitlisted if request.waitlist else None,
-        changed=allocation.changed,
-    )
+    added, kept, waitlisted = _ids(allocation, 0)
+    shown = waitlisted if request.waitlist else None
+    return CourseResult(course_id, added, kept, shown, allocation.changed)
 
 
 def drop_many(session: Session, course: int | str, request: RosterRequest) -> int:
@@ -282,17 +230,22 @@ def _set_courses(
     if removed:
         ledger.remove([student_id], removed, "dropped")
     pairs = [(student_id, course_id) for course_id in request.course_ids]
-    allocation: Allocation = ledger.allocate(pairs, waitlist=request.waitlist)
+    allocation = ledger.allocate(pairs, waitlist=request.waitlist)
     ledger.write()
-    waitlisted = [course_id for _, course_id in allocation.waitlisted]
-    return StudentResult(
-        student_id,
-        added=[course_id for _, course_id in allocation.added],
-        kept=[course_id for _, course_id in allocation.already_enrolled],
-        removed=removed,
-        waitlisted=waitlisted if request.waitlist else None,
-        changed=allocation.changed,
+    added, kept, waitlisted = _ids(allocation, 1)
+    shown = waitlisted if request.waitlist else None
+    return StudentResult(student_id, added, kept, removed, shown, allocation.changed)
+
+
+def _ids(allocation: Allocation, position: int) -> tuple[list[int], list[int], list[int]]:
+    """The ids of the students (position 0 of a pair) or of the courses (1) with a new seat, with a
+    seat they had before, and on the waitlist.
+    """
+    added, kept, waitlisted = (
+        [pair[position] for pair in pairs]
+        for pairs in (allocation.added, allocation.already_enrolled, allocation.waitlisted)
     )
+    return added, kept, waitlisted
 
 
 def _other_courses(session: Session, student_id: int, but: Sequence[int]) -> list[int]:

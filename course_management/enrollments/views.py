@@ -14,7 +14,7 @@ from course_management.courses.models import CourseFull, CourseNotFound, NoRoom,
 from course_management.enrollments import queries, schemas, service
 from course_management.enrollments.locks import lock_students
 from course_management.enrollments.models import EnrollmentNotFound
-from course_management.enrollments.service import EnrollmentRequest, RosterRequest
+from course_management.enrollments.requests import EnrollmentRequest, RosterRequest
 from course_management.students.models import StudentNotFound
 from course_management.web import access, etags
 from course_management.web.endpoint import reading, writing

@@ -9,7 +9,7 @@ from course_management.courses.models import CourseNotFound
 from course_management.db.transaction import transaction
 from course_management.enrollments import queries, service
 from course_management.enrollments.models import CourseHasStudents, EnrollmentNotFound
-from course_management.enrollments.service import EnrollmentRequest
+from course_management.enrollments.requests import EnrollmentRequest
 from course_management.students import service as students
 from course_management.students.models import StudentNotFound
 
