@@ -4,7 +4,8 @@ whole response of a GET.
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, TypeVar, cast
 
 from marshmallow import fields, pre_load
 
@@ -43,16 +44,12 @@ class ChangeSchema(StrictSchema):
         }
 
 
-def without_id(row_id: int, changes: dict[str, Any]) -> dict[str, Any]:
-    """`changes` without its `id`. Raises Invalid if that id is not `row_id`, the addressed id."""
+Changes = TypeVar("Changes", bound=Mapping[str, Any])
+
+
+def without_id(row_id: int, changes: Changes) -> Changes:
+    """`changes` without their `id`. Raises Invalid if that id is not `row_id`, the addressed id."""
     if changes.get("id", row_id) != row_id:
-        raise Invalid(
-            [
-                {
-                    "pointer": "/id",
-                    "detail": f"Must be {row_id}, the id of the addressed resource, or be left "
-                    "out.",
-                }
-            ]
-        )
-    return {name: value for name, value in changes.items() if name != "id"}
+        detail = f"Must be {row_id}, the id of the addressed resource, or be left out."
+        raise Invalid([{"pointer": "/id", "detail": detail}])
+    return cast(Changes, {name: value for name, value in changes.items() if name != "id"})

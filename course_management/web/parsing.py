@@ -18,6 +18,7 @@ from werkzeug.exceptions import (
     RequestEntityTooLarge,
     UnsupportedMediaType,
 )
+from werkzeug.http import parse_list_header
 
 from course_management.core.errors import Invalid, Malformed
 from course_management.web.request_context import BODY_KEY, current
@@ -135,6 +136,18 @@ def _query(schema: Schema | None, text: bytes) -> dict[str, Any]:
 def query_pairs(text: bytes) -> list[tuple[str, str]]:
     """The names and values of a query string, decoded as werkzeug's `request.args` does."""
     return parse_qsl(text.decode(), keep_blank_values=True, errors="werkzeug.url_quote")
+
+
+def prefers_count() -> bool:
+    """Whether the request prefers `count=exact` (RFC 7240).
+
+    Names ignore case. If a preference is sent twice, the first one counts (section 2).
+    """
+    for preference in parse_list_header(current().environ.get("HTTP_PREFER", "")):
+        name, _, value = preference.partition(";")[0].partition("=")
+        if name.strip().lower() == "count":
+            return value.strip(' "').lower() == "exact"
+    return False
 
 
 def _flat(messages: Any, path: str = "") -> list[tuple[str, str]]:

@@ -11,7 +11,6 @@ from wsgiref.types import StartResponse, WSGIEnvironment
 import orjson
 from flask import Response
 from marshmallow import Schema
-from werkzeug.http import parse_list_header
 
 from course_management.core.api import API_PREFIX
 from course_management.db.keyset import Page
@@ -30,15 +29,24 @@ def _without_cursor(text: bytes) -> str:
 
 
 @cache
-def _names(schema: type[Schema]) -> tuple[str, ...]:
-    return tuple(schema().fields)
+def _names(schema: type[Schema]) -> tuple[tuple[str, bool], ...]:
+    """The fields of a schema, each with whether it is left out where it is None."""
+    fields = schema().fields.items()
+    return tuple((name, bool(field.metadata.get("sometimes"))) for name, field in fields)
 
 
 def render(schema: type[Schema], thing: Any) -> dict[str, Any]:
-    """The fields that `schema` declares, read from `thing` (a mapping, a row or a model)."""
+    """The fields that `schema` declares, read from `thing` (a mapping, a row, a model or a result).
+
+    A field whose metadata say `sometimes` is left out where it is None.
+    """
     if isinstance(thing, Mapping):
-        return {name: thing[name] for name in _names(schema) if name in thing}
-    return {name: getattr(thing, name) for name in _names(schema)}
+        return {name: thing[name] for name, _ in _names(schema) if name in thing}
+    return {
+        name: value
+        for name, sometimes in _names(schema)
+        if (value := getattr(thing, name)) is not None or not sometimes
+    }
 
 
 def json_response(
@@ -78,18 +86,6 @@ def list_response(found: Page) -> Response:
         answer.headers["Total-Count"] = str(found.total)
         answer.headers["Preference-Applied"] = "count=exact"
     return answer
-
-
-def prefers_count() -> bool:
-    """Whether the request prefers `count=exact` (RFC 7240).
-
-    Names ignore case. If a preference is sent twice, the first one counts (section 2).
-    """
-    for preference in parse_list_header(current().environ.get("HTTP_PREFER", "")):
-        name, _, value = preference.partition(";")[0].partition("=")
-        if name.strip().lower() == "count":
-            return value.strip(' "').lower() == "exact"
-    return False
 
 
 class _Whole(Response):
