@@ -48,7 +48,7 @@ Changes = TypeVar("Changes", bound=Mapping[str, Any])
 
 
 def without_id(row_id: int, changes: Changes) -> Changes:
-    """The `changes` without their `id`. Raises Invalid where it is not the id of the row."""
+    """`changes` without their `id`. Raises Invalid if that id is not `row_id`, the addressed id."""
     if changes.get("id", row_id) != row_id:
         detail = f"Must be {row_id}, the id of the addressed resource, or be left out."
         raise Invalid([{"pointer": "/id", "detail": detail}])

@@ -85,10 +85,10 @@ def fingerprint() -> str:
     ).hexdigest()
 
 
-def claim(session: Session, key: str, print_: str) -> Response | None:
+def claim(session: Session, key: str, request_fingerprint: str) -> Response | None:
     """Claim a key for this request; returns the stored response if the request was made before.
 
-    Returns None if the key is new or older than LIFETIME: this request then owns it. `print_` is
+    Returns None if the key is new or older than LIFETIME: this request then owns it. `request_fingerprint` is
     the request's `fingerprint`. Raises KeyReused if the key belongs to another request.
     """
     insert: Any = {"postgresql": postgresql.insert, "sqlite": sqlite.insert}[
@@ -97,7 +97,7 @@ def claim(session: Session, key: str, print_: str) -> Response | None:
     moment = now()
     values = {
         "key": key,
-        "fingerprint": print_,
+        "fingerprint": request_fingerprint,
         "created_at": moment,
         "status": None,
         "headers": None,
@@ -114,7 +114,7 @@ def claim(session: Session, key: str, print_: str) -> Response | None:
     stored = session.execute(
         sa.select(IdempotencyKey.__table__).where(IdempotencyKey.key == key)
     ).one()
-    if stored.fingerprint != print_:
+    if stored.fingerprint != request_fingerprint:
         raise KeyReused
     return Response(
         stored.body, stored.status, {**orjson.loads(stored.headers), "Idempotent-Replayed": "true"}
