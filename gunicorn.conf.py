@@ -5,7 +5,6 @@ https://docs.gunicorn.org/en/stable/settings.html.
 """
 
 import os
-import select
 
 from course_management.config import Config
 from course_management.server.hooks import (  # noqa: F401 - gunicorn reads these names
@@ -25,8 +24,7 @@ settings = Config.from_env()
 bind = bind_address(settings.host, settings.port)
 umask = 0o007  # nginx reaches the unix socket through the socket's group
 workers = settings.workers
-# macOS has no epoll
-worker_class = "course_management.server.worker.Worker" if hasattr(select, "epoll") else "gthread"
+worker_class = "course_management.server.worker.Worker" if settings.worker == "epoll" else "gthread"
 threads = settings.threads
 keepalive = settings.keepalive  # seconds
 graceful_timeout = settings.graceful_timeout  # seconds

@@ -19,7 +19,7 @@ from course_management import create_app
 from course_management.config import Config, database_url
 from course_management.db import batching
 from course_management.db.base import db
-from course_management.db.thread_connection import thread_connection
+from course_management.db.connections import use_connection
 from course_management.telemetry import logs
 
 Sent = tuple[str, Any]  # the text of a statement, and its values
@@ -99,7 +99,7 @@ class Service:
     @contextmanager
     def cursor(self) -> Iterator[Any]:
         """A cursor on the connection that requests are served with."""
-        with self.app.app_context(), thread_connection() as connection:
+        with self.app.app_context(), use_connection() as connection:
             yield connection.connection.cursor()
 
     def listen(self) -> None:

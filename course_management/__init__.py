@@ -15,10 +15,18 @@ from course_management.ops import cli, health, metrics_view
 from course_management.students import queries as students
 from course_management.students.views import bp as students_bp
 from course_management.telemetry import logs, metrics
-from course_management.web import access, cors, hosts, openapi, problems, raw_path, request_context
+from course_management.web import (
+    access,
+    cors,
+    hosts,
+    openapi,
+    problems,
+    raw_path,
+    rendering,
+    request_context,
+)
 from course_management.web.lean_flask import LeanFlask
 from course_management.web.parsing import MAX_BODY_BYTES
-from course_management.web.rendering import API_PREFIX
 
 
 def create_app(config: Config | None = None) -> Flask:
@@ -26,29 +34,32 @@ def create_app(config: Config | None = None) -> Flask:
     Touches no database.
     """
     config = config or Config.from_env()
-    app = LeanFlask(__name__, static_folder=None)
+    app = (LeanFlask if config.flask == "lean" else Flask)(__name__, static_folder=None)
     app.config.update(
         SQLALCHEMY_DATABASE_URI=config.database_url,
-        SQLALCHEMY_ENGINE_OPTIONS=engine.engine_options(config.database_url, config.threads),
+        SQLALCHEMY_ENGINE_OPTIONS=engine.engine_options(
+            config.database_url, config.threads, batching=config.batching
+        ),
         MAX_CONTENT_LENGTH=MAX_BODY_BYTES + 1,
         COURSE_LEVELS=config.course_levels,
         AUTH=config.auth,
         IDENTITY=_identity(config),
     )
     logs.configure(config.log_level)
-    engine.init_app(app, migrations=ROOT / "migrations", prepare=config.prepare)
+    engine.init_app(app, ROOT / "migrations", batching=config.batching, prepare=config.prepare)
     with app.app_context():
         statement_timing.init_engine(base.db.engine, config.slow_statement_ms)
     metrics.metrics().threads.set(min(config.threads, BASE_THREADS))
     metrics.metrics().pool_size.set(config.threads)
     raw_path.init_app(app)
     request_context.init_app(app, config.slow_request_ms, proxy=config.proxy)
+    rendering.init_app(app)
     problems.init_app(app)
     if not config.auth:
         hosts.init_app(app)
 
     for blueprint in (students_bp, courses_bp, enrollments_bp, health.bp, openapi.bp, problems.bp):
-        app.register_blueprint(blueprint, url_prefix=API_PREFIX)
+        app.register_blueprint(blueprint, url_prefix=rendering.API_PREFIX)
         app.register_blueprint(blueprint, name=f"{blueprint.name}_at_root")
     app.add_url_rule("/", "home", access.needs(access.PUBLIC)(lambda: redirect("/docs")))
     app.add_url_rule(request_context.METRICS, "metrics", access.needs(ADMIN)(metrics_view.metrics))
@@ -56,7 +67,8 @@ def create_app(config: Config | None = None) -> Flask:
     access.init_app(app, _authenticate(config) if config.auth == access.REQUIRED else None)
     cors.init_app(app, config.cors_origins)
     cli.init_app(app)
-    app.refuse_what_is_left_out()
+    if isinstance(app, LeanFlask):
+        app.refuse_unsupported()
     return app
 
 

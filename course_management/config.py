@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import os
 import re
+import select
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -76,6 +77,9 @@ DEFAULT_WORKERS = min(
     ),
 )
 
+# The worker of server/worker.py needs Linux's epoll.
+WORKERS = ("epoll", "gthread") if hasattr(select, "epoll") else ("gthread",)
+
 # Threads of a worker that serve; more than two wait for each other rather than for the database.
 # The others step in for those that are held up.
 BASE_THREADS = 2
@@ -96,7 +100,10 @@ class Config:
     cors_origins: tuple[str, ...] = ()
     keepalive: int = 75
     graceful_timeout: int = 30
+    worker: str = WORKERS[0]
+    batching: bool = True
     prepare: bool = True
+    flask: str = "lean"
     log_level: str = "INFO"
     slow_request_ms: int = 1000
     slow_statement_ms: int = 500
@@ -122,10 +129,7 @@ class Config:
             database_url=database_url(given.get("DATABASE_URL", DEFAULT_DATABASE)),
             host=host,
             port=_integer(given, "PORT", 8000, 1, 65535),
-            proxy=_one_of(
-                given, "PROXY", "on" if host.startswith("unix:") else "off", ("on", "off")
-            )
-            == "on",
+            proxy=_is_on(given, "PROXY", default="on" if host.startswith("unix:") else "off"),
             workers=_integer(given, "WEB_CONCURRENCY", DEFAULT_WORKERS, 1, 256),
             threads=_integer(given, "THREADS", 4, 1, 256),
             auth=auth,
@@ -133,7 +137,10 @@ class Config:
             cors_origins=_origins(given),
             keepalive=_integer(given, "KEEPALIVE", 75, 1, 3600),
             graceful_timeout=_integer(given, "GRACEFUL_TIMEOUT", 30, 1, 3600),
-            prepare=_one_of(given, "PREPARE", "on", ("on", "off")) == "on",
+            worker=_one_of(given, "WORKER", WORKERS[0], WORKERS),
+            batching=_is_on(given, "BATCHING", default="on"),
+            prepare=_is_on(given, "PREPARE", default="on"),
+            flask=_one_of(given, "FLASK", "lean", ("lean", "stock")),
             log_level=_one_of(given, "LOG_LEVEL", "INFO", ("DEBUG", "INFO", "WARNING", "ERROR")),
             slow_request_ms=_integer(given, "SLOW_REQUEST_MS", 1000, 0, 3_600_000),
             slow_statement_ms=_integer(given, "SLOW_STATEMENT_MS", 500, 0, 3_600_000),
@@ -208,6 +215,10 @@ def _one_of(given: Mapping[str, str], name: str, default: str, choices: tuple[st
     if value.lower() not in (choice.lower() for choice in (default, *choices)):
         raise BadSetting(f"{name} must be one of {', '.join(choices)}, not {value!r}.")
     return next(choice for choice in (default, *choices) if choice.lower() == value.lower())
+
+
+def _is_on(given: Mapping[str, str], name: str, *, default: str) -> bool:
+    return _one_of(given, name, default, ("on", "off")) == "on"
 
 
 def _words(given: Mapping[str, str], name: str, default: str = "") -> tuple[str, ...]:

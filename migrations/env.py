@@ -12,7 +12,7 @@ from flask import current_app
 from sqlalchemy.exc import DBAPIError, OperationalError
 
 from course_management.db.base import Base, db
-from course_management.db.thread_connection import begin
+from course_management.db.connections import begin
 
 LOCK = 5_046_821_733  # the advisory lock of upgrades: any number, the same in every release
 ATTEMPTS = 5
@@ -70,8 +70,7 @@ def upgrade() -> None:
             # what refers to it.
             connection.connection.cursor().execute("PRAGMA foreign_keys=OFF")
         try:
-            with connection.begin():
-                begin(connection)
+            with begin(connection):
                 run(connection)
         finally:
             connection.invalidate()  # its settings are not those of the pool

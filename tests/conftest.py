@@ -26,9 +26,21 @@ from course_management.db.transaction import transaction
 from course_management.telemetry import logs
 from devtools.gunicorn import Gunicorn
 from devtools.postgres import Server
+from devtools.stock import is_stock, selected_fields, selected_settings
 from tests.auth.issuer import AUDIENCE, Issuer
 
 BACKENDS = ("sqlite", "postgresql")
+
+# Every server and command that a test starts inherits them.
+os.environ.update(selected_settings())
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """On the stock configuration, leave out the tests of the fast parts."""
+    if is_stock():
+        left_out = [item for item in items if item.get_closest_marker("fast_parts")]
+        items[:] = [item for item in items if item not in set(left_out)]
+        config.hook.pytest_deselected(items=left_out)
 
 
 @pytest.fixture(scope="session")
@@ -76,7 +88,8 @@ def make_app() -> Iterator[Callable[..., Flask]]:
     apps: list[Flask] = []
 
     def make(url: str, **settings: Any) -> Flask:
-        app = create_app(Config(database_url=database_url(url), **settings))
+        given = selected_fields() | settings
+        app = create_app(Config(database_url=database_url(url), **given))
         logs.configure("INFO", io.StringIO())
         apps.append(app)
         return app

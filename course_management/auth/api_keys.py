@@ -23,7 +23,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 from course_management.core.errors import Conflict, NotFound
 from course_management.core.principal import SCOPES, Principal, granted
 from course_management.db.base import KeyText, Model, UTCDateTime, now
-from course_management.db.engine import SQLITE_WAIT
+from course_management.db.engine import SQLITE_LOCK_TIMEOUT_SECONDS
 from course_management.telemetry.logs import note
 
 
@@ -148,7 +148,9 @@ def record_use(connection: Connection, key_id: str) -> None:
         connection.execute(_USED, {"key_id": key_id, "moment": now()})
     finally:
         if on_sqlite:
-            connection.exec_driver_sql(f"PRAGMA busy_timeout = {SQLITE_WAIT * 1000:.0f}")
+            connection.exec_driver_sql(
+                f"PRAGMA busy_timeout = {SQLITE_LOCK_TIMEOUT_SECONDS * 1000:.0f}"
+            )
 
 
 def _get(session: Session, key_id: str) -> ApiKey:

@@ -1,9 +1,10 @@
-"""A connection of psycopg2 on which what can wait goes out together with what follows.
+"""Fast part: a psycopg2 connection that sends several statements in one message.
 
-A message to the server and its answer cost both sides as much as a small statement. psycopg2 sends
-BEGIN and COMMIT in messages of their own; here BEGIN goes with the first statement, and the last
-writes of a transaction with COMMIT: enrolling takes two messages instead of four, and a fifth less
-of everybody's time.
+A message to the server and its response cost both sides as much as a small statement. psycopg2
+sends BEGIN and COMMIT in messages of their own. This connection sends BEGIN with the first
+statement, and the last writes of a transaction with COMMIT: enrolling takes two messages instead
+of four, and a fifth less time. `BATCHING=off` uses psycopg2's own connections instead
+(docs/decisions/0006-prepared-statements.md).
 """
 
 from __future__ import annotations
@@ -11,63 +12,61 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from psycopg2 import Error, OperationalError, ProgrammingError, errors, extensions
+from psycopg2 import ProgrammingError, errors, extensions
 
-# unknown: the connection is gone
+from course_management.db.commits import require_confirmation
+
+# libpq reports UNKNOWN for a connection that is lost.
 _NOT_BEGUN = (extensions.TRANSACTION_STATUS_IDLE, extensions.TRANSACTION_STATUS_UNKNOWN)
 
 
-class NotConfirmed(OperationalError):  # type: ignore[misc]  # psycopg2 has no types
-    """PostgreSQL has committed, but the wait for a synchronous standby was cancelled: a failover
-    may undo it.
-    """
-
-
 class Connection(extensions.connection):  # type: ignore[misc]  # psycopg2 has no types
-    """Always in psycopg2's autocommit: transactions begin where `begin_deferred` says so, and
-    end by commit or rollback.
+    """A connection that is always in psycopg2's autocommit mode. `begin_deferred` begins a
+    transaction; `commit` or `rollback` ends it.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.cursor_factory = Cursor
-        self._waiting: list[bytes] = []
+        self._pending: list[bytes] = []
 
     def begin_deferred(self, mode: str = "") -> None:
         """Begin a transaction of this mode (SQL's transaction_mode) with the next statement."""
-        self._waiting = [f"BEGIN {mode}".encode()]
+        self._pending = [f"BEGIN {mode}".encode()]
 
     def defer(self, text: str, values: Sequence[Any]) -> None:
-        """Execute a statement of a transaction with the next one or with the commit, which then
-        raises what this one would.
+        """Send a statement together with the next one or with COMMIT, which then raises its error.
+
+        Raises psycopg2.ProgrammingError outside a transaction.
         """
-        if not (self._waiting or self._has_begun()):
-            raise ProgrammingError("Only a transaction has a commit to wait for.")
+        if not (self._pending or self._has_begun()):
+            raise ProgrammingError("A statement can be deferred only in a transaction.")
         with super().cursor() as cursor:
-            self._waiting.append(cursor.mogrify(text, values))
+            self._pending.append(cursor.mogrify(text, values))
 
     def pop_pending(self) -> list[bytes]:
-        """What waits, which whoever asks must send."""
-        waiting, self._waiting = self._waiting, []
-        return waiting
+        """Return the statements not sent yet, and forget them: the caller must send them."""
+        pending, self._pending = self._pending, []
+        return pending
 
     def commit(self) -> None:
-        """Commit what was begun, with what waits; where only BEGIN waits, nothing has happened.
+        """Send the pending statements and COMMIT. If only BEGIN is pending, send nothing.
 
-        Raises what the statements that wait raise; InFailedSqlTransaction where one had failed
-        before, which PostgreSQL answers with ROLLBACK and no error; NotConfirmed. Whoever called
-        rolls back.
+        Raises the errors of the pending statements, InFailedSqlTransaction if a statement failed
+        before (PostgreSQL answers such a COMMIT with ROLLBACK and no error), and NotConfirmed.
+        After an error the caller must roll back.
         """
-        if len(self._waiting) == 1 and self._waiting[0].startswith(b"BEGIN"):
-            self._waiting = []
-        elif self._waiting or self.get_transaction_status() != extensions.TRANSACTION_STATUS_IDLE:
+        if len(self._pending) == 1 and self._pending[0].startswith(b"BEGIN"):
+            self._pending = []
+        elif self._pending or self.get_transaction_status() != extensions.TRANSACTION_STATUS_IDLE:
             self._send_commit()
 
     def rollback(self) -> None:
-        """Undo what was begun, where the server knows of it."""
-        self._waiting = []
+        """Forget the pending statements, and roll back what the server has begun."""
+        self._pending = []
         if self._has_begun():
-            self._send("ROLLBACK")
+            with self.cursor() as cursor:
+                cursor.execute("ROLLBACK")
 
     def _has_begun(self) -> bool:
         return self.get_transaction_status() not in _NOT_BEGUN
@@ -80,47 +79,31 @@ class Connection(extensions.connection):  # type: ignore[misc]  # psycopg2 has n
                 raise errors.InFailedSqlTransaction(
                     f"COMMIT was answered with {cursor.statusmessage}."
                 )
-        if self.notices and self._has_standbys():
-            raise NotConfirmed(*self.notices[-1:])
-
-    def _has_standbys(self) -> bool:
-        """Whether a commit waits for standbys at all, asked after a warning.
-
-        A cancelled wait is a warning without a code of its own, in the server's language, and a
-        trigger may raise one too: only where nothing is waited for can they be told apart.
-        """
-        try:
-            with self.cursor() as cursor:
-                cursor.execute("SHOW synchronous_standby_names")
-                return bool(cursor.fetchone()[0])
-        except Error:
-            return True
-
-    def _send(self, text: str) -> None:
-        with self.cursor() as cursor:
-            cursor.execute(text)
+        require_confirmation(self)
 
 
 class Cursor(extensions.cursor):  # type: ignore[misc]  # psycopg2 has no types
-    """Sends what waits on its connection before what it is given, in the same message."""
+    """A cursor that sends the pending statements of its connection before its own, in the same
+    message.
+    """
 
     connection: Connection
 
     def execute(self, query: Any, vars: Any = None) -> None:  # noqa: A002 - psycopg2's name
-        waiting = self.connection.pop_pending()
-        if waiting:
-            # psycopg2's name
-            query, vars = b"; ".join((*waiting, self.mogrify(query, vars))), None  # noqa: A001
-        super().execute(query, vars)
+        if pending := self.connection.pop_pending():
+            message = b"; ".join((*pending, self.mogrify(query, vars)))
+            super().execute(message, None)
+        else:
+            super().execute(query, vars)
 
     def executemany(self, query: Any, vars_list: Any) -> None:
-        self._send_waiting()
+        self._send_pending()
         super().executemany(query, vars_list)
 
     def copy_expert(self, *args: Any, **kwargs: Any) -> None:
-        self._send_waiting()
+        self._send_pending()
         super().copy_expert(*args, **kwargs)
 
-    def _send_waiting(self) -> None:
-        if waiting := self.connection.pop_pending():
-            super().execute(b"; ".join(waiting))
+    def _send_pending(self) -> None:
+        if pending := self.connection.pop_pending():
+            super().execute(b"; ".join(pending))

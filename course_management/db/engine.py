@@ -1,4 +1,4 @@
-"""How the engine is made and how each of its connections is set up."""
+"""The engine: its options, and how each of its connections is set up."""
 
 from __future__ import annotations
 
@@ -7,28 +7,25 @@ from typing import Any
 
 from flask import Flask
 from sqlalchemy import event
-from sqlalchemy.engine import URL, Engine
+from sqlalchemy.engine import URL
 
-from course_management.db import batching, prepared_statements
-from course_management.db.base import (
-    db,
-    migrate,
-)
+from course_management.db import commits, connections, prepared_statements, watchdog
+from course_management.db.base import db, migrate
+from course_management.db.batching import Connection as BatchingConnection
 
-LOCK_WAIT = 5000  # milliseconds a statement waits for a lock on PostgreSQL
+# Milliseconds that a statement waits for a lock on PostgreSQL.
+LOCK_TIMEOUT_MS = 5000
 
+# Milliseconds that a statement of a request may take on PostgreSQL, waiting included.
+STATEMENT_TIMEOUT_MS = 8000
 
-# milliseconds a statement of a request may take on PostgreSQL, its waiting included
-STATEMENT_WAIT = 8000
+# Seconds that a writer waits for its turn on SQLite, whose lock is not fair: some writers wait
+# much longer than others.
+SQLITE_LOCK_TIMEOUT_SECONDS = 20.0
 
-
-# seconds a writer waits for its turn: SQLite's queue is not fair, and the unlucky wait long
-SQLITE_WAIT = 20.0
-
-
-# How the kernel finds out that the other side is gone without a word (seconds; tcp_user_timeout in
-# milliseconds).
-DEAD_PEER = {
+# How the kernel detects a server that is gone and did not close its connections (seconds;
+# tcp_user_timeout in milliseconds).
+_KEEPALIVE = {
     "keepalives_idle": 30,
     "keepalives_interval": 5,
     "keepalives_count": 3,
@@ -36,9 +33,12 @@ DEAD_PEER = {
 }
 
 
-def engine_options(url: URL, pool_size: int) -> dict[str, Any]:
-    """How Flask-SQLAlchemy makes the engine: autocommit by default, so that a read costs no
-    BEGIN and no ROLLBACK.
+def engine_options(url: URL, pool_size: int, *, batching: bool) -> dict[str, Any]:
+    """Return the options with which Flask-SQLAlchemy creates the engine for `url`, with at most
+    `pool_size` connections.
+
+    The engine is in autocommit mode, so that a read costs no BEGIN and no ROLLBACK. With
+    `batching` the connections are those of `batching.py`.
     """
     options: dict[str, Any] = {
         "isolation_level": "AUTOCOMMIT",
@@ -50,40 +50,42 @@ def engine_options(url: URL, pool_size: int) -> dict[str, Any]:
         options["connect_args"] = {
             "connect_timeout": 5,
             "application_name": "course-management",
-            **DEAD_PEER,
+            **_KEEPALIVE,
         }
-        options["connect_args"]["connection_factory"] = batching.Connection
+        if batching:
+            options["connect_args"]["connection_factory"] = BatchingConnection
     else:
-        options["connect_args"] = {"timeout": SQLITE_WAIT}
+        options["connect_args"] = {"timeout": SQLITE_LOCK_TIMEOUT_SECONDS}
     return options
 
 
-def prepare_engine(engine: Engine) -> None:
-    """Have every connection of `engine` set up."""
+def init_app(app: Flask, migrations: Path, *, batching: bool, prepare: bool) -> None:
+    """Connect `app` with its database and with the folder of its migrations."""
+    db.init_app(app)
+    migrate.init_app(app, db, directory=str(migrations))
+    with app.app_context():
+        engine = db.engine
     event.listen(engine, "connect", _on_connect)
+    connections.init_app(app, engine, batching=batching)
+    if engine.dialect.name == "postgresql":
+        if not batching:
+            commits.check_commits(engine)
+        if prepare:
+            prepared_statements.init_engine(engine)
 
 
 def _on_connect(dbapi: Any, record: Any) -> None:
     cursor = dbapi.cursor()
     if hasattr(dbapi, "server_version"):
+        watchdog.ensure_running()
         cursor.execute(
-            f"SET TIME ZONE 'UTC'; SET lock_timeout = {LOCK_WAIT}; SET statement_timeout = "
-            f"{STATEMENT_WAIT};"
-            # What a trigger of the operator's says is no concern of whoever enrolls; warnings are
-            # looked at (db/batching.py).
+            f"SET TIME ZONE 'UTC'; SET lock_timeout = {LOCK_TIMEOUT_MS}; SET statement_timeout = "
+            f"{STATEMENT_TIMEOUT_MS};"
+            # Notices of an operator's triggers are not for our clients. Warnings are read after a
+            # commit (db/commits.py).
             " SET random_page_cost = 1.1; SET client_min_messages = warning"
         )
     else:
         for pragma in ("journal_mode=WAL", "foreign_keys=ON", "synchronous=FULL"):
             cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
-
-
-def init_app(app: Flask, migrations: Path, *, prepare: bool) -> None:
-    """Connect `app` with its database and the folder of its migrations."""
-    db.init_app(app)
-    migrate.init_app(app, db, directory=str(migrations))
-    with app.app_context():
-        prepare_engine(db.engine)
-        if prepare and db.engine.dialect.name == "postgresql":
-            prepared_statements.init_engine(db.engine)

@@ -1,11 +1,10 @@
-"""Statements that PostgreSQL plans once a connection instead of once a request, and takes several
-at a time.
+"""Fast part: statements that PostgreSQL plans once per connection, several of them per message.
 
-psycopg2 prepares nothing, and planning a join costs PostgreSQL five times what running it does. A
-named statement is sent as PREPARE when a connection first meets it, then as EXECUTE, with one plan
-for all values: so it is for statements that go by keys. It needs a session that stays: behind
-PgBouncer's transaction pooling the setting PREPARE must be off. There, and on SQLite, the same
-statements go out one by one as they are.
+psycopg2 prepares nothing, and planning a join costs PostgreSQL five times as much as running it.
+Here a named statement is sent as PREPARE when a connection first needs it, then as EXECUTE, with
+one plan for all values: so it suits statements that select by keys. It needs a session that lasts.
+`PREPARE=off` is for PgBouncer's transaction pooling; there and on SQLite the same statements are
+sent one by one as they are (docs/decisions/0006-prepared-statements.md).
 """
 
 from __future__ import annotations
@@ -20,17 +19,20 @@ from sqlalchemy import event
 from sqlalchemy.dialects.postgresql.psycopg2 import PGDialect_psycopg2
 from sqlalchemy.engine import Connection, Engine, ExceptionContext
 
-_KNOWN = "prepared"  # key of a connection's info: the names of the statements it has prepared
-# The result type of a statement has changed ("cached plan must not change result type"), or the
-# session has lost the statement.
+from course_management.db.batching import Connection as BatchingConnection
+
+# Key of a connection's info: the names of the statements that it has prepared.
+_PREPARED = "prepared"
+# SQLSTATE: the result type of a statement has changed ("cached plan must not change result type"),
+# or the session has lost the statement.
 STALE = frozenset({"0A000", "26000"})
 _PARAMETER = re.compile(r"%\((\w+)\)s")
-# SQLAlchemy gives no types here
+# SQLAlchemy has no types for it.
 _DIALECT: Any = PGDialect_psycopg2()  # type: ignore[no-untyped-call]
 
 
 class Statement:
-    """A statement with a name of its own."""
+    """A statement that is prepared under the given name."""
 
     columns: list[str] | None = None
 
@@ -43,12 +45,12 @@ class Statement:
 
     @cached_property
     def parameters(self) -> list[str]:
-        """The names of its parameters, in the order of `execute`."""
+        """The names of its parameters, in the order of `execute_sql`."""
         return list(dict.fromkeys(_PARAMETER.findall(self._text)))
 
     @cached_property
     def prepare_sql(self) -> str:
-        """The PREPARE of it."""
+        """The text of its PREPARE."""
         text = _PARAMETER.sub(
             lambda match: f"${self.parameters.index(match[1]) + 1}", self._text
         ).replace("%%", "%")
@@ -56,15 +58,13 @@ class Statement:
 
     @cached_property
     def execute_sql(self) -> str:
-        """The EXECUTE of it."""
+        """The text of its EXECUTE, with psycopg2's placeholders."""
         values = ", ".join(["%s"] * len(self.parameters))
         return f"EXECUTE {self.name}({values})" if values else f"EXECUTE {self.name}"
 
 
 class Insert(Statement):
-    """An INSERT of all columns of `table` that the database does not number itself, for one row
-    or for many.
-    """
+    """An INSERT of one row or of many, in all columns of `table` but its identity."""
 
     def __init__(self, table: sa.Table) -> None:
         super().__init__(f"insert_{table.name}", sa.insert(table).inline())
@@ -73,32 +73,32 @@ class Insert(Statement):
             column.name for column in table.columns if column.identity is None
         ]
 
-    def many(self, alike: frozenset[str]) -> Statement:
-        """The INSERT of many rows: a list for each column, one value for those in which the rows
-        are `alike`.
+    def many(self, constant_columns: frozenset[str]) -> Statement:
+        """Return the INSERT of many rows. Its parameters are one value for each of the
+        `constant_columns`, in which all rows have the same value, and a list for each other column.
 
-        A third of the cost of as many lists of VALUES, and half of it again where only the ids
+        It costs a third of an INSERT with as many lists of VALUES, and half of that if only the ids
         differ.
         """
-        if alike not in self._many:
+        if constant_columns not in self._many:
             table: sa.Table = self.core.table
             types = {name: table.c[name].type.compile(_DIALECT) for name in self.columns}
             lists = {
                 name: f"CAST(:{name} AS {types[name]}[])"
                 for name in self.columns
-                if name not in alike
+                if name not in constant_columns
             }
             values = ", ".join(
-                f"CAST(:{name} AS {types[name]})" if name in alike else f"many.{name}"
+                f"CAST(:{name} AS {types[name]})" if name in constant_columns else f"many.{name}"
                 for name in self.columns
             )
             text = (
                 f"INSERT INTO {table.name} ({', '.join(self.columns)}) SELECT {values}"
                 f" FROM unnest({', '.join(lists.values())}) AS many({', '.join(lists)})"
             )
-            shape = "".join("01"[name in alike] for name in self.columns)
-            self._many[alike] = Statement(f"{self.name}_many_{shape}", sa.text(text))
-        return self._many[alike]
+            shape = "".join("01"[name in constant_columns] for name in self.columns)
+            self._many[constant_columns] = Statement(f"{self.name}_many_{shape}", sa.text(text))
+        return self._many[constant_columns]
 
 
 Call = tuple[Statement, Mapping[str, Any] | Sequence[Mapping[str, Any]]]
@@ -111,97 +111,97 @@ def init_engine(engine: Engine) -> None:
 
 
 def _drop_stale(context: ExceptionContext) -> None:
-    """Have SQLAlchemy drop a connection whose statements are dead, and all that the pool has:
-    theirs died together.
+    """Have SQLAlchemy drop a connection whose prepared statements are no longer valid, and all
+    connections of the pool: theirs became invalid at the same moment.
     """
     if getattr(context.original_exception, "pgcode", None) in STALE:
         context.is_disconnect = True
 
 
 def _on_connect(dbapi: Any, record: Any) -> None:
-    record.info[_KNOWN] = set()
+    record.info[_PREPARED] = set()
     with dbapi.cursor() as cursor:
-        # Left to itself PostgreSQL distrusts a plan for a list of unknown length, and plans each
-        # time after all.
+        # By default PostgreSQL plans a statement with a list parameter anew each time, because it
+        # does not know the length of the list.
         cursor.execute("SET plan_cache_mode = force_generic_plan")
 
 
 def send(connection: Connection, *calls: Call) -> Sequence[Any]:
-    """Execute statements in turn, each with its values, an INSERT perhaps with several rows;
-    returns the rows of the last.
+    """Execute statements in turn, each with its values (an INSERT also with several rows), and
+    return the rows of the last.
 
-    What can be prepared goes out in one message: a message costs both sides as much as a small
-    statement. Raises sqlalchemy.exc.DBAPIError.
+    Prepared statements go out in one message, which costs both sides as much as a small statement.
+    Raises sqlalchemy.exc.DBAPIError.
     """
-    known = connection.info.get(_KNOWN)
-    if known is None:
+    prepared = connection.info.get(_PREPARED)
+    if prepared is None:
         for statement, values in calls:
             result: sa.CursorResult[Any] = connection.execute(statement.core, values)
         return result.all() if result.returns_rows else []
-    return _execute(connection, *_message(connection, known, calls))
+    return _execute(connection, *_message(connection, prepared, calls))
 
 
 def defer(connection: Connection, *calls: Call) -> None:
-    """Execute statements like `send`, but where that saves a message only with the next statement,
-    or with the commit.
+    """Execute statements as `send` does, or together with the next statement or the commit if
+    that saves a message.
 
-    For the last writes of a transaction, whose rows nobody reads: what they raise, the commit may
-    raise instead.
+    Only for the last writes of a transaction, whose results nobody reads. The commit may raise
+    their errors.
     """
-    known = connection.info.get(_KNOWN)
     if not calls:
         return
-    if known is None:
-        send(connection, *calls)
+    prepared = connection.info.get(_PREPARED)
+    dbapi: Any = connection.connection.dbapi_connection
+    if prepared is not None and isinstance(dbapi, BatchingConnection):
+        dbapi.defer(*_message(connection, prepared, calls))
     else:
-        dbapi: Any = connection.connection.dbapi_connection
-        dbapi.defer(*_message(connection, known, calls))
+        send(connection, *calls)
 
 
 def _message(
-    connection: Connection, known: set[str], calls: Sequence[Call]
+    connection: Connection, prepared: set[str], calls: Sequence[Call]
 ) -> tuple[str, list[Any]]:
-    """The calls as one text and its values; what is not `known` to the connection is prepared
-    first.
+    """Return the calls as one text and its values. Statements that are not `prepared` on the
+    connection are prepared first.
     """
     texts: list[str] = []
     given: list[Any] = []
     for statement, values in map(_as_one, calls):
-        if statement.name not in known:
+        if statement.name not in prepared:
             connection.exec_driver_sql(statement.prepare_sql)
-            known.add(statement.name)
+            prepared.add(statement.name)
         texts.append(statement.execute_sql)
         given += [values[name] for name in statement.parameters]
     return "; ".join(texts), given
 
 
 def _as_one(call: Call) -> tuple[Statement, Mapping[str, Any]]:
-    """The call with one value for each parameter: of several rows, a list for each column in
-    which they differ.
+    """Return the call with one value for each parameter: for several rows, a list for each column
+    in which they differ.
     """
     statement, values = call
     if isinstance(values, Mapping):
         return statement, values
     assert isinstance(statement, Insert)
     columns = {name: [row[name] for row in values] for name in statement.columns}
-    alike = {
+    constants = {
         name: given[0] for name, given in columns.items() if given.count(given[0]) == len(given)
     }
-    return statement.many(frozenset(alike)), columns | alike
+    return statement.many(frozenset(constants)), columns | constants
 
 
 def _execute(connection: Connection, text: str, given: list[Any]) -> Sequence[Any]:
-    """The driver's own cursor: a result of SQLAlchemy's costs twice what psycopg2 does (110 us
+    """Execute with the driver's own cursor: a result of SQLAlchemy costs twice as much (110 us
     against 57).
     """
     cursor: Any = connection.connection.cursor()
     dbapi: Any = connection.dialect.loaded_dbapi
     try:
-        # where db/statement_timing.py takes its time
+        # db/statement_timing.py measures the time there.
         connection.dialect.do_execute(cursor, text, given)
         rows: Sequence[Any] = cursor.fetchall() if cursor.description else []
     except dbapi.Error as error:
-        # raises, as for SQLAlchemy's own statements
+        # Always raises, as for the statements that SQLAlchemy sends itself.
         connection._handle_dbapi_exception(error, text, None, cursor, None)
     finally:
         cursor.close()

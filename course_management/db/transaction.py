@@ -13,16 +13,16 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from course_management.core.errors import CommitUncertain
-from course_management.db import batching
-from course_management.db.integrity import reason, sqlstate
-from course_management.db.prepared_statements import STALE
-from course_management.db.thread_connection import (
+from course_management.db.commits import NotConfirmed
+from course_management.db.connections import (
     SNAPSHOT,
     WRITING,
     begin,
     disable_statement_timeout,
-    thread_connection,
+    use_connection,
 )
+from course_management.db.integrity import reason, sqlstate
+from course_management.db.prepared_statements import STALE
 from course_management.telemetry import logs, metrics
 
 T = TypeVar("T")
@@ -64,7 +64,7 @@ def transaction(
     `unhurried` one, which nobody waits for, may take its time.
     """
     with (
-        thread_connection() as connection,
+        use_connection() as connection,
         _begun(connection, WRITING if writing else SNAPSHOT if snapshot else None) as session,
     ):
         if unhurried:
@@ -76,18 +76,16 @@ def transaction(
 @contextmanager
 def _begun(connection: Connection, mode: str | None) -> Iterator[Session]:
     """A session on `connection`, in a transaction of this mode, if any."""
-    began = connection.begin()
-    if mode is not None:
-        begin(connection, mode)
+    begun = connection.begin() if mode is None else begin(connection, mode)
     with _Session(connection) as session:
         try:
             yield session
             session.flush()
         except BaseException:
-            if began.is_active:  # a flush that failed has rolled back already
-                began.rollback()
+            if begun.is_active:  # A flush that failed has rolled back already.
+                begun.rollback()
             raise
-        _commit(began)
+        _commit(begun)
 
 
 def _commit(begun: RootTransaction) -> None:
@@ -97,7 +95,7 @@ def _commit(begun: RootTransaction) -> None:
         metrics.time_statement("COMMIT", time.perf_counter() - began)
     except DBAPIError as error:
         broke_off = error.connection_invalidated and sqlstate(error) not in STALE
-        if broke_off or isinstance(error.orig, batching.NotConfirmed):
+        if broke_off or isinstance(error.orig, NotConfirmed):
             begun.connection.invalidate(error)
             logs.log.warning("commit uncertain", extra={"reason": reason(error)})
             raise CommitUncertain from error
@@ -114,7 +112,7 @@ def write(
     """
 
     def once() -> T:
-        with thread_connection() as connection:
+        with use_connection() as connection:
             known = _alone(connection, first) if first else {}
             with _begun(connection, WRITING) as session:
                 result = work(session, **known)
@@ -131,7 +129,7 @@ def read(work: Callable[[Connection], T]) -> T:
     """
 
     def once() -> T:
-        with thread_connection() as connection:
+        with use_connection() as connection:
             return _alone(connection, work)
 
     return _repeated(once)

@@ -11,7 +11,7 @@ import os
 import threading
 import time
 
-from course_management.db.thread_connection import abort_stuck_connections
+from course_management.db.connections import abort_stuck_connections
 from course_management.telemetry.logs import log
 
 # A request may use its connection for this many seconds: longer than a statement may take, and

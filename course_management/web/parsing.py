@@ -72,20 +72,13 @@ def body(schema: Schema) -> dict[str, Any]:
 
 
 def _read(request: Request) -> bytes:
-    """The whole body, in chunks or not. Raises RequestEntityTooLarge over MOST bytes, Malformed
+    """The whole body, in chunks or not. Raises RequestEntityTooLarge over MAX_BODY_BYTES, Malformed
     where it breaks off.
     """
     if (request.content_length or 0) > MAX_BODY_BYTES:
         raise RequestEntityTooLarge
     try:
-        # werkzeug's own stream bounds what it reads, and ends where the body does; gunicorn's ends
-        # there too, at half the cost.
-        stream = (
-            request.environ["wsgi.input"]
-            if "wsgi.input_terminated" in request.environ
-            else request.stream
-        )
-        data: bytes = stream.read(MAX_BODY_BYTES + 1)
+        data: bytes = request.stream.read(MAX_BODY_BYTES + 1)
     except HTTPException:
         raise
     # whatever the server could not read of it: a broken chunk, a connection that ended

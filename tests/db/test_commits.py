@@ -12,7 +12,7 @@ from flask_migrate import upgrade
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from course_management.db.base import db
-from course_management.db.thread_connection import thread_connection
+from course_management.db.connections import use_connection
 from course_management.db.transaction import transaction
 from devtools.postgres import Server
 from tests.deploy.client import poll
@@ -153,7 +153,7 @@ def test_a_write_that_waits_is_not_lost_with_its_connection(own, before):
     """libpq says UNKNOWN of a connection that is gone. With one write waiting, `commit` returned
     as if it were done.
     """
-    with own.app_context(), thread_connection() as connection:
+    with own.app_context(), use_connection() as connection:
         connection.exec_driver_sql("CREATE TABLE IF NOT EXISTS tries_of_commit (n integer)")
         dbapi = connection.connection.dbapi_connection
         dbapi.begin_deferred()

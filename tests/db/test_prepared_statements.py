@@ -7,7 +7,7 @@ import pytest
 import sqlalchemy as sa
 from flask_migrate import upgrade
 
-from course_management.db.thread_connection import thread_connection
+from course_management.db.connections import use_connection
 
 
 @pytest.mark.parametrize(("prepare", "count"), [(True, 1), (False, 0)])
@@ -27,7 +27,7 @@ def test_a_statement_is_prepared_once_unless_the_setting_is_off(
         for ids in (courses[:1], courses[1:], courses):
             answer = client.post(f"/students/{student}/enroll", json={"course_ids": ids})
             assert answer.status_code == {"Ada": 201 if ids != courses else 200, "Bo": 409}[name]
-    with app.app_context(), thread_connection() as connection:
+    with app.app_context(), use_connection() as connection:
         locks = connection.execute(
             sa.text(
                 "SELECT count(*) FROM pg_prepared_statements WHERE statement ILIKE '%from "
@@ -49,7 +49,7 @@ def test_a_new_connection_prepares_anew(new_database, make_app):
             client.post(f"/students/{student}/enroll", json={"course_ids": [course]}).status_code
             == status
         )
-        with app.app_context(), thread_connection() as connection:
+        with app.app_context(), use_connection() as connection:
             connection.invalidate()
 
 
@@ -57,7 +57,7 @@ def test_nothing_waits_for_a_commit_outside_a_transaction(new_database, make_app
     app = make_app(new_database("postgresql"))
     with (
         app.app_context(),
-        thread_connection() as connection,
+        use_connection() as connection,
         pytest.raises(psycopg2.ProgrammingError),
     ):
         connection.connection.dbapi_connection.defer("SELECT 1", [])

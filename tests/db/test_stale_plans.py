@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from flask_migrate import upgrade
 
 from course_management.db.base import db
-from course_management.db.thread_connection import thread_connection
+from course_management.db.connections import use_connection
 from devtools.gunicorn import Gunicorn
 from tests.deploy.client import poll
 
@@ -113,7 +113,7 @@ def test_every_stale_connection_of_the_pool_is_dropped_at_once(own):
         with (
             own.app_context(),
             suppress(sa.exc.ProgrammingError),
-            thread_connection() as connection,
+            use_connection() as connection,
         ):
             connection.exec_driver_sql("nonsense")
 
@@ -144,7 +144,7 @@ def test_a_session_that_forgot_its_statements(own, forget):
     client = own.test_client()
     course, students = people(client, 2)
     assert enroll(client, students[0], course) == 201
-    with own.app_context(), thread_connection() as connection:
+    with own.app_context(), use_connection() as connection:
         connection.exec_driver_sql(forget)
     assert enroll(client, students[1], course) == 201
     assert client.get(f"/courses/{course}").json["seats_taken"] == 2

@@ -13,7 +13,7 @@ import pytest
 import sqlalchemy as sa
 from flask_migrate import upgrade
 
-from course_management.db import engine, thread_connection
+from course_management.db import connections, engine
 from course_management.db.base import db
 from course_management.db.transaction import transaction
 from tests.web.problems import problem
@@ -87,7 +87,7 @@ def test_a_real_deadlock_reaches_no_client(own):
 
 
 def test_a_lock_that_is_not_let_go_is_a_503(new_database, make_app, monkeypatch):
-    monkeypatch.setattr(engine, "LOCK_WAIT", 200)
+    monkeypatch.setattr(engine, "LOCK_TIMEOUT_MS", 200)
     app = make_app(new_database("postgresql"))
     with app.app_context():
         upgrade()
@@ -139,7 +139,7 @@ def test_edits_that_swap_names_reach_no_client_as_a_deadlock(own):
 
 
 def test_a_locked_file_is_waited_for_and_then_a_503(new_database, make_app, monkeypatch):
-    monkeypatch.setattr(engine, "SQLITE_WAIT", 1.0)
+    monkeypatch.setattr(engine, "SQLITE_LOCK_TIMEOUT_SECONDS", 1.0)
     app = make_app(new_database("sqlite"))
     with app.app_context():
         upgrade()
@@ -160,7 +160,7 @@ def test_a_statement_may_take_long_only_where_nobody_waits(new_database, make_ap
     """Without `unhurried` the command is refused too, and without `SET LOCAL statement_timeout`
     the upgrade.
     """
-    monkeypatch.setattr(engine, "STATEMENT_WAIT", 200)
+    monkeypatch.setattr(engine, "STATEMENT_TIMEOUT_MS", 200)
     app = make_app(new_database("postgresql"))
     holder = psycopg2.connect(
         app.config["SQLALCHEMY_DATABASE_URI"]
@@ -215,23 +215,23 @@ def test_a_commit_that_breaks_off_is_a_503_and_the_next_request_is_served(own):
     client = own.test_client()
     assert problem(client.post("/courses", json={"name": "Logic", "level": "x"})) == (
         503,
-        "service-unavailable",
+        "commit-uncertain",
     )
     assert client.get("/courses").json == []
 
 
 def test_a_connection_that_says_nothing_is_broken_off(own):
-    """Seen to fail, by waiting the whole second and more, without `_in_hand`."""
+    """Seen to fail, by waiting the whole second and more, without `_in_use`."""
     began = time.monotonic()
-    breaking = threading.Timer(0.3, thread_connection.abort_stuck_connections, (0.2,))
+    breaking = threading.Timer(0.3, connections.abort_stuck_connections, (0.2,))
     breaking.start()
     with (
         own.app_context(),
         pytest.raises(sa.exc.OperationalError),
-        thread_connection.thread_connection() as connection,
+        connections.use_connection() as connection,
     ):
         connection.execute(sa.text("SELECT pg_sleep(6)"))
     assert time.monotonic() - began < 5
     assert own.test_client().get("/courses").status_code == 200
-    thread_connection.abort_stuck_connections(0)  # in nobody's hand
+    connections.abort_stuck_connections(0)  # none is in use
     assert own.test_client().get("/courses").status_code == 200

@@ -12,7 +12,7 @@ from gunicorn.config import Config
 from gunicorn.http import message
 from gunicorn.http.unreader import IterUnreader
 
-from course_management.db import thread_connection
+from course_management.db import connections
 from course_management.server.inbox import HEAD, IDLE, LITTLE, Connection, beyond
 from course_management.server.worker import Worker
 
@@ -161,8 +161,8 @@ def test_a_database_connection_closed_just_now_breaks_nothing(monkeypatch):
         def fileno(self):
             raise psycopg2.InterfaceError("connection already closed")
 
-    monkeypatch.setattr(thread_connection, "_in_hand", {1: (0.0, Closing())})
-    assert thread_connection.abort_stuck_connections(1) == 0
+    monkeypatch.setattr(connections, "_in_use", {1: (0.0, Closing())})
+    assert connections.abort_stuck_connections(1) == 0
 
 
 def test_a_number_that_another_has_now_is_not_broken(monkeypatch):
@@ -176,8 +176,8 @@ def test_a_number_that_another_has_now_is_not_broken(monkeypatch):
             self.closed = 1
             return ours.fileno()
 
-    monkeypatch.setattr(thread_connection, "_in_hand", {1: (0.0, Closed())})
+    monkeypatch.setattr(connections, "_in_use", {1: (0.0, Closed())})
     with ours, theirs:
-        assert thread_connection.abort_stuck_connections(1) == 0
+        assert connections.abort_stuck_connections(1) == 0
         ours.sendall(b"x")
         assert theirs.recv(1) == b"x"

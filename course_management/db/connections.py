@@ -1,0 +1,120 @@
+"""The connections that requests use: check one out, begin a transaction on it, abort stuck ones.
+
+Every caller uses these functions and does not know which implementation is active: with
+`BATCHING=on` each thread keeps a connection (`thread_connection.py`) that sends several statements
+in one message (`batching.py`); with `BATCHING=off` each transaction uses a connection of the
+engine's pool (`pool_connections.py`) and a transaction of psycopg2's own.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
+
+from flask import Flask, current_app
+from sqlalchemy.engine import Connection, Engine, RootTransaction
+from sqlalchemy.exc import DBAPIError
+
+from course_management.db.batching import Connection as BatchingConnection
+from course_management.db.pool_connections import PoolConnections
+from course_management.db.thread_connection import ThreadConnections
+
+# Modes of a transaction, as SQL's transaction_mode spells them.
+WRITING = ""
+# All statements see the rows that were committed when the first of them began.
+SNAPSHOT = "ISOLATION LEVEL REPEATABLE READ READ ONLY"
+
+# The same modes as SQLAlchemy's execution options, for psycopg2's own transactions: in its
+# autocommit mode, which is the default of our engine, commit() would do nothing.
+_PSYCOPG2_OPTIONS: dict[str, dict[str, Any]] = {
+    WRITING: {"isolation_level": "READ COMMITTED"},
+    SNAPSHOT: {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True},
+}
+
+_EXTENSION = "course_management.db.connections"
+
+# The driver's connections in use, each with the time since when (seconds of `time.monotonic`).
+_in_use: dict[int, tuple[float, Any]] = {}
+
+
+def init_app(app: Flask, engine: Engine, *, batching: bool) -> None:
+    """Have `app` take its connections from `engine`."""
+    app.extensions[_EXTENSION] = (ThreadConnections if batching else PoolConnections)(engine)
+
+
+@contextmanager
+def use_connection() -> Iterator[Connection]:
+    """A connection for the block, which must end the transactions that it begins.
+
+    After an error of the database the connection is rolled back on the server, whatever state
+    SQLAlchemy assumes, and returned to the pool; if that fails, it is dropped. Raises
+    sqlalchemy.exc.DBAPIError if the database is not reachable.
+    """
+    connections: PoolConnections = current_app.extensions[_EXTENSION]
+    connection = connections.check_out()
+    _in_use[id(connection)] = time.monotonic(), connection.connection.dbapi_connection
+    sound = True
+    try:
+        yield connection
+    except BaseException as error:
+        sound = isinstance(error, Exception) and not isinstance(error, DBAPIError)
+        raise
+    finally:
+        _in_use.pop(id(connection), None)
+        connections.check_in(connection, sound=sound)
+
+
+def begin(connection: Connection, mode: str = WRITING) -> RootTransaction:
+    """Begin a transaction of this mode on `connection`, in SQLAlchemy and on the server.
+
+    Without it every statement is a transaction of its own, on the server if not in SQLAlchemy.
+    """
+    if connection.dialect.name == "sqlite":
+        begun = connection.begin()
+        # A writer takes the lock at once: a transaction that began as a reader cannot wait for it.
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if mode == WRITING else "BEGIN")
+        return begun
+    dbapi: Any = connection.connection.dbapi_connection
+    if not isinstance(dbapi, BatchingConnection):
+        # They are reset when the connection returns to the pool.
+        connection.execution_options(**_PSYCOPG2_OPTIONS[mode])
+        return connection.begin()
+    begun = connection.begin()
+    dbapi.begin_deferred(mode)
+    return begun
+
+
+def disable_statement_timeout(connection: Connection) -> None:
+    """Let the statements of the transaction on `connection` take as long as they need.
+
+    The watchdog does not abort the connection either.
+    """
+    _in_use.pop(id(connection), None)
+    if connection.dialect.name == "postgresql":
+        connection.exec_driver_sql("SET LOCAL statement_timeout = 0")
+
+
+def abort_stuck_connections(seconds: float) -> int:
+    """Close the sockets of the PostgreSQL connections that have been in use for longer than
+    `seconds`; the threads that wait for a response on them get an error. Returns how many.
+
+    PostgreSQL itself ends statements that take too long. This is for a server that no longer
+    responds while its kernel still accepts bytes.
+    """
+    since, aborted = time.monotonic() - seconds, 0
+    for began, dbapi in list(_in_use.values()):
+        if began < since and hasattr(dbapi, "server_version") and not dbapi.closed:
+            # Another thread may close it at any moment: then its file descriptor is gone, or
+            # belongs to another connection.
+            with (
+                suppress(OSError, dbapi.InterfaceError),
+                socket.socket(fileno=os.dup(dbapi.fileno())) as duplicate,
+            ):
+                if not dbapi.closed:
+                    duplicate.shutdown(socket.SHUT_RDWR)
+                    aborted += 1
+    return aborted

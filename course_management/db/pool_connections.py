@@ -1,0 +1,39 @@
+"""Connections from the engine's pool: how SQLAlchemy itself manages them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlalchemy.engine import Connection, Engine
+
+
+@dataclass(frozen=True)
+class PoolConnections:
+    """A connection of the pool for each transaction."""
+
+    engine: Engine
+
+    def check_out(self) -> Connection:
+        """Return a connection. Raises sqlalchemy.exc.DBAPIError if the database is not reachable,
+        and sqlalchemy.exc.TimeoutError if all connections of the pool are in use.
+        """
+        return self.engine.connect()
+
+    def check_in(self, connection: Connection, *, sound: bool) -> None:
+        """Return the connection to the pool; roll it back first if it is not known to be
+        `sound`.
+        """
+        if not sound and not connection.invalidated:
+            _roll_back(connection)
+        connection.close()
+
+
+def _roll_back(connection: Connection) -> None:
+    """End the transaction that may still be open on the server: after a COMMIT that failed,
+    SQLAlchemy considers it ended. Drop the connection if that fails.
+    """
+    try:
+        # The pool does the same with a connection that it gets back.
+        connection.dialect.do_rollback(connection.connection)
+    except connection.dialect.loaded_dbapi.Error as error:
+        connection.invalidate(error)
