@@ -64,7 +64,7 @@ def use_connection() -> Iterator[Connection]:
         sound = isinstance(error, Exception) and not isinstance(error, DBAPIError)
         raise
     finally:
-        del _in_use[id(connection)]
+        _in_use.pop(id(connection), None)
         connections.check_in(connection, sound=sound)
 
 
@@ -89,7 +89,11 @@ def begin(connection: Connection, mode: str = WRITING) -> RootTransaction:
 
 
 def disable_statement_timeout(connection: Connection) -> None:
-    """Let the statements of the transaction on `connection` take as long as they need."""
+    """Let the statements of the transaction on `connection` take as long as they need.
+
+    The watchdog does not abort the connection either.
+    """
+    _in_use.pop(id(connection), None)
     if connection.dialect.name == "postgresql":
         connection.exec_driver_sql("SET LOCAL statement_timeout = 0")
 
