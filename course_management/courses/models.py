@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypedDict
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column, validates
@@ -240,6 +241,16 @@ class Course(Versioned, Model):
 
 
 # the columns' names
+class CourseChanges(TypedDict, total=False):
+    """The fields of a course that a request sets."""
+
+    name: str
+    level: str
+    external_id: str | None
+    capacity: int | None
+    waitlist_capacity: int | None
+
+
 def tag(id: int, version: int, seats_taken: int | None, waitlisted: int) -> str:  # noqa: A002
     """What identifies a state of a course (`ETag`): its version, then the counts it shows, if it
     has a capacity.

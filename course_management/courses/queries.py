@@ -3,43 +3,32 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import Any, cast
 
 import sqlalchemy as sa
 
 from course_management.core import text
-from course_management.courses.models import CourseNotFound, tag
-from course_management.courses.service import (
-    _table,
-)
-from course_management.db.base import Reader
+from course_management.courses.models import Course, CourseNotFound, tag
+from course_management.db.base import Reader, connection_of
 from course_management.db.keyset import Condition, Listing, Page
+from course_management.db.prepared_statements import Statement, send
 
-SHOWN = (
-    "id",
-    "name",
-    "level",
-    "external_id",
-    "capacity",
-    "seats_taken",
-    "waitlist_capacity",
-    "waitlisted",
-)
-
+_table = cast(sa.Table, Course.__table__)
 
 COLUMNS: dict[str, sa.ColumnElement[Any]] = {
-    name: _table.c[name] for name in (*SHOWN, "created_at", "updated_at", "version")
+    name: _table.c[name]
+    for name in (
+        *("id", "name", "level", "external_id"),
+        *("capacity", "seats_taken", "waitlist_capacity", "waitlisted"),
+        *("created_at", "updated_at", "version"),
+    )
 }
-
-
 SORTS: dict[str, sa.ColumnElement[Any]] = {
     "id": _table.c.id,
     "name": _table.c.name_key,
     "level": _table.c.level,
     "created_at": _table.c.created_at,
 }
-
-
 FILTERS: dict[str, Condition] = {
     "id": lambda value: _table.c.id == value,
     "name": lambda value: _table.c.name_key == value,
@@ -48,14 +37,8 @@ FILTERS: dict[str, Condition] = {
     "q": lambda value: _table.c.name_key.contains(value, escape="/"),
     "open": lambda value: _table.c.is_open == value,
 }
-
-
 KEYS = frozenset({"id", "name", "external_id"})
-
-
 PARTS: dict[str, sa.ColumnElement[Any]] = {"level": _table.c.level, "open": _table.c.is_open}
-
-
 LISTING = Listing("courses", COLUMNS, _table, SORTS, FILTERS, KEYS, PARTS)
 
 
@@ -66,22 +49,49 @@ def folded(query: dict[str, Any]) -> dict[str, Any]:
     return query | ({"q": re.sub("([/%_])", r"/\1", text.key(query["q"]))} if "q" in query else {})
 
 
-def get_course_id(reader: Reader, course: int | str) -> int:
-    """The id of the course that an address names; not looked up where it is one. Raises
-    CourseNotFound.
-    """
-    return course if isinstance(course, int) else int(show_course(reader, course)["id"])
+_KEYS = {
+    int: _table.c.id == sa.bindparam("id"),
+    str: _table.c.name_key == sa.bindparam("name_key"),
+}
+_SHOW = {
+    kind: Statement(f"show_course_by_{kind.__name__}", sa.select(*COLUMNS.values()).where(key))
+    for kind, key in _KEYS.items()
+}
+_FIND = {
+    kind: Statement(f"find_course_by_{kind.__name__}", sa.select(_table.c.id).where(key))
+    for kind, key in _KEYS.items()
+}
 
 
 def show_course(reader: Reader, course: int | str) -> dict[str, Any]:
-    """The course, by its id or its name, as it is shown, with its `etag`. Raises CourseNotFound."""
-    key = {"id": course} if isinstance(course, int) else {"name": text.key(course)}
-    found = LISTING.one(reader, **key)
-    if found is None:
+    """The fields of a course, given by its id or its name, as clients see them, with the `etag`.
+
+    Raises CourseNotFound.
+    """
+    row = _row(reader, _SHOW, course)
+    found = dict(zip(COLUMNS, row, strict=True))
+    state = (found[name] for name in ("id", "version", "seats_taken", "waitlisted"))
+    return found | {"etag": tag(*state)}
+
+
+def get_course_id(reader: Reader, course: int | str) -> int:
+    """The id of a course. An id is returned as it is; a name is looked up. Raises CourseNotFound
+    for an unknown name.
+    """
+    return course if isinstance(course, int) else int(_row(reader, _FIND, course)[0])
+
+
+def require_course(reader: Reader, course_id: int) -> None:
+    """Raise CourseNotFound where the course does not exist."""
+    _row(reader, _FIND, course_id)
+
+
+def _row(reader: Reader, statements: dict[type, Statement], course: int | str) -> Any:
+    values = {"id": course} if isinstance(course, int) else {"name_key": text.key(course)}
+    rows = send(connection_of(reader), (statements[type(course)], values))
+    if not rows:
         raise CourseNotFound
-    return found | {
-        "etag": tag(*(found[name] for name in ("id", "version", "seats_taken", "waitlisted")))
-    }
+    return rows[0]
 
 
 def list_courses(reader: Reader, **query: Any) -> Page:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import cast
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -11,21 +11,35 @@ from sqlalchemy.orm import Session, aliased
 from course_management.core import text
 from course_management.core.errors import Taken
 from course_management.courses.gate import close_gate
-from course_management.courses.models import Course, CourseNotFound
+from course_management.courses.models import Course, CourseChanges, CourseNotFound
 from course_management.db import integrity
 from course_management.telemetry.logs import note
 
 _table = cast(sa.Table, Course.__table__)
 
 
-def create_course(session: Session, *, waitlist_capacity: int | None = 0, **given: Any) -> Course:
-    """A new course of the `name` and `level` given, and of `external_id` and `capacity` (seats)
-    where they are.
+def create_course(
+    session: Session,
+    *,
+    name: str,
+    level: str,
+    external_id: str | None = None,
+    capacity: int | None = None,
+    waitlist_capacity: int | None = 0,
+) -> Course:
+    """Create a course. `capacity` is its number of seats and `waitlist_capacity` its number of
+    waitlist positions; None is no limit.
 
     Raises CourseNameTaken or ExternalIdTaken (by the table's constraints).
     """
-    seats_taken = None if given.get("capacity") is None else 0
-    course = Course(waitlist_capacity=waitlist_capacity, seats_taken=seats_taken, **given)
+    course = Course(
+        name=name,
+        level=level,
+        external_id=external_id,
+        capacity=capacity,
+        seats_taken=None if capacity is None else 0,
+        waitlist_capacity=waitlist_capacity,
+    )
     session.add(course)
     session.flush()
     note(session, "course created", course_id=course.id)
@@ -33,64 +47,44 @@ def create_course(session: Session, *, waitlist_capacity: int | None = 0, **give
 
 
 def find_clashes(
-    connection: Connection, course: int | str = 0, **given: Any
+    connection: Connection, *, request: CourseChanges, course: int | str = 0
 ) -> list[tuple[type[Taken], int]]:
-    """What of `given` belongs to other courses than this one, and to which."""
-    own = (
+    """The values of `request` that belong to other courses than `course`, each as its error and the
+    id of the other course.
+    """
+    is_this = (
         _table.c.id == course if isinstance(course, int) else _table.c.name_key == text.key(course)
     )
     values = {
-        "name_key": given.get("name") and text.key(given["name"]),
-        "external_id": given.get("external_id"),
+        "name_key": text.key(request["name"]) if "name" in request else None,
+        "external_id": request.get("external_id"),
     }
-    return integrity.find_taken(connection, _table, values, own)
+    return integrity.find_taken(connection, _table, values, is_this)
 
 
-def get_course_by_id(session: Session, course_id: int, *, for_update: bool = False) -> Course:
-    """The course; where it is to be changed, locked until the transaction ends. Raises
-    CourseNotFound.
+def lock_course(session: Session, course: int | str) -> Course:
+    """The course, given by its id or its name, locked against everybody until the transaction ends.
+
+    The gate of the course is closed first, so that later enrollments wait behind the edit, then its
+    row is locked. Raises CourseNotFound.
     """
-    return (
-        _locked(session, "id", course_id) if for_update else _found(session.get(Course, course_id))
-    )
-
-
-def get_course_by_name(session: Session, name: str, *, for_update: bool = False) -> Course:
-    """The course with this name, ignoring case; locked likewise. Raises CourseNotFound."""
-    if for_update:
-        return _locked(session, "name_key", text.key(name))
-    return _found(
-        session.scalars(sa.select(Course).where(Course.name_key == text.key(name))).one_or_none()
-    )
-
-
-def _locked(session: Session, by: str, value: int | str) -> Course:
-    """The course with this key, locked against everybody: first its gate, so that those who
-    enroll queue behind, then its row.
-    """
+    column, value = ("id", course) if isinstance(course, int) else ("name_key", text.key(course))
     other = aliased(Course)
-    behind = sa.select(close_gate(other.id)).where(getattr(other, by) == value).scalar_subquery()
+    behind = sa.select(close_gate(other.id)).where(getattr(other, column) == value)
     wanted = (
-        sa.select(Course).where(Course.id == behind, getattr(Course, by) == value).with_for_update()
+        sa.select(Course)
+        .where(Course.id == behind.scalar_subquery(), getattr(Course, column) == value)
+        .with_for_update()
+        .execution_options(populate_existing=True)
     )
-    return _found(session.scalars(wanted.execution_options(populate_existing=True)).one_or_none())
-
-
-def _found(course: Course | None) -> Course:
-    if course is None:
+    found = session.scalars(wanted).one_or_none()
+    if found is None:
         raise CourseNotFound
-    return course
+    return found
 
 
-def get_course(session: Session, course: int | str, *, for_update: bool = False) -> Course:
-    """The course by its id or its name, as an address names it. Raises CourseNotFound."""
-    if isinstance(course, int):
-        return get_course_by_id(session, course, for_update=for_update)
-    return get_course_by_name(session, course, for_update=for_update)
-
-
-def update_course(session: Session, course: Course, **changes: Any) -> Course:
-    """Set what `changes` names. Raises CourseNameTaken or ExternalIdTaken (by the table's
+def update_course(session: Session, course: Course, changes: CourseChanges) -> Course:
+    """Set the fields of `changes`. Raises CourseNameTaken or ExternalIdTaken (by the table's
     constraints).
     """
     for name, value in changes.items():

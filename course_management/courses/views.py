@@ -14,6 +14,7 @@ from course_management.core.errors import ExternalIdTaken, Stale
 from course_management.courses import queries, service
 from course_management.courses.models import (
     CapacityBelowEnrolled,
+    CourseChanges,
     CourseNameTaken,
     CourseNotFound,
     WaitlistCapacityBelowWaitlisted,
@@ -42,15 +43,15 @@ TOO_SMALL = (CapacityBelowEnrolled, WaitlistCapacityBelowWaitlisted)
     clashes=service.find_clashes,
     etag=True,
 )
-def create_course(session: Session, **given: Any) -> Response:
+def create_course(session: Session, request: dict[str, Any]) -> Response:
     """Create a course."""
-    course = service.create_course(session, **given)
+    course = service.create_course(session, **request)
     return json_response(CourseOut, course, 201, location=f"/courses/{course.id}")
 
 
 @bp.get("/courses", endpoint="listCourses")
 @reading(scope="courses:read", query=CourseQuery(), answer=CourseOut, is_list=True)
-def list_courses(connection: Connection, **query: Any) -> Response:
+def list_courses(connection: Connection, query: dict[str, Any]) -> Response:
     """List the courses."""
     return list_response(queries.list_courses(connection, **query))
 
@@ -72,13 +73,13 @@ def get_course(connection: Connection, course: int | str) -> Response:
     clashes=service.find_clashes,
     etag=True,
 )
-def update_course(session: Session, course: int | str, **changes: Any) -> Response:
-    """Change a course: what the body does not name stays, null clears."""
-    found = service.get_course(session, course, for_update=True)
-    changes = without_id(found.id, changes)
+def update_course(session: Session, course: int | str, request: CourseChanges) -> Response:
+    """Change a course. A field that the body does not name stays as it is; null clears it."""
+    found = service.lock_course(session, course)
+    changes = without_id(found.id, request)
     etags.require(found)
-    enrollments.resize(session, found, **changes)
-    return json_response(CourseOut, service.update_course(session, found, **changes))
+    enrollments.resize(session, found, changes)
+    return json_response(CourseOut, service.update_course(session, found, changes))
 
 
 @bp.delete("/courses/<course:course>", endpoint="deleteCourse")
@@ -90,7 +91,7 @@ def update_course(session: Session, course: int | str, **changes: Any) -> Respon
 )
 def delete_course(session: Session, course: int | str) -> Response:
     """Delete a course that nobody takes."""
-    found = service.get_course(session, course, for_update=True)
+    found = service.lock_course(session, course)
     etags.require(found)
     enrollments.delete_course(session, found)
     return no_content()

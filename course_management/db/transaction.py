@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
@@ -26,6 +26,7 @@ from course_management.db.thread_connection import (
 from course_management.telemetry import logs, metrics
 
 T = TypeVar("T")
+F = TypeVar("F")  # the result of a precheck
 
 MAX_ATTEMPTS = 5
 # seconds after which nothing is begun anew: whoever asks has waited long enough
@@ -105,19 +106,20 @@ def _commit(begun: RootTransaction) -> None:
 
 
 def write(
-    work: Callable[..., T], first: Callable[[Connection], Mapping[str, Any]] | None = None
+    work: Callable[[Session, F | None], T], precheck: Callable[[Connection], F] | None = None
 ) -> T:
-    """What `work` returns from inside a transaction, begun anew where only bad luck made it fail.
-    Raises what `work` raises.
+    """Call `work` in a transaction and return its result; commit when it returns, roll back when it
+    raises. Repeats the transaction where only bad luck made it fail (`_repeated`).
 
-    What `first` reads before the transaction begins, `work` gets by name.
+    `precheck` is called with the connection before the transaction begins. `work` gets its result,
+    or None. Raises what `work` and `precheck` raise.
     """
 
     def once() -> T:
         with thread_connection() as connection:
-            known = _alone(connection, first) if first else {}
+            found = _alone(connection, precheck) if precheck else None
             with _begun(connection, WRITING) as session:
-                result = work(session, **known)
+                result = work(session, found)
         logs.flush_notes(session)
         return result
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any, cast
 
 import sqlalchemy as sa
@@ -11,8 +12,9 @@ from course_management.courses import queries as courses
 from course_management.courses.models import Course
 from course_management.db.base import Reader, among, connection_of
 from course_management.db.keyset import Condition, Listing, Page
-from course_management.enrollments.ledger import table
-from course_management.enrollments.models import WAITLISTED, EnrollmentEvent
+from course_management.db.prepared_statements import Statement, send
+from course_management.enrollments.ledger import IS_WAITLISTED, table
+from course_management.enrollments.models import WAITLISTED, EnrollmentEvent, EnrollmentNotFound
 from course_management.students import queries as students
 from course_management.students.models import Student
 
@@ -82,11 +84,63 @@ _POSITIONS = {
 }
 
 
+_ONE = Statement(
+    "enrollment",
+    sa.select(table.c.enrolled_at, table.c.state, table.c.ticket).where(
+        table.c.student_id == sa.bindparam("student_id"),
+        table.c.course_id == sa.bindparam("course_id"),
+    ),
+)
+_POSITION = Statement(
+    "position",
+    sa.select(sa.func.count()).where(
+        table.c.course_id == sa.bindparam("course_id"),
+        IS_WAITLISTED,
+        table.c.ticket <= sa.bindparam("ticket"),
+    ),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Enrollment:
+    """One student takes one course, or waits for it at `position` on its waitlist."""
+
+    student_id: int
+    course_id: int
+    enrolled_at: datetime | None
+    state: str
+    ticket: int | None
+    position: int | None
+
+    @property
+    def etag(self) -> str:
+        since = (
+            f"{self.enrolled_at.timestamp():.6f}".replace(".", "")
+            if self.enrolled_at
+            else f"line-{self.ticket}"
+        )
+        return since if self.position is None else f"{since}.{self.position}"
+
+
+def get_enrollment(reader: Reader, student_id: int, course_id: int) -> Enrollment:
+    """The one enrollment. Raises EnrollmentNotFound, StudentNotFound or CourseNotFound."""
+    connection = connection_of(reader)
+    rows = send(connection, (_ONE, {"student_id": student_id, "course_id": course_id}))
+    if not rows:
+        students.require_student(reader, student_id)
+        courses.require_course(reader, course_id)
+        raise EnrollmentNotFound
+    (enrolled_at, state, ticket), position = rows[0], None
+    if state == WAITLISTED:
+        position = send(connection, (_POSITION, {"course_id": course_id, "ticket": ticket}))[0][0]
+    return Enrollment(student_id, course_id, enrolled_at, state, ticket, position)
+
+
 def list_courses_of(reader: Reader, student_id: int, **query: Any) -> Page:
     """A page of the courses a student takes or waits for. Raises StudentNotFound."""
     page = COURSES_OF_STUDENT.page(reader, **courses.folded(query), student_id=student_id)
     if not page.items:  # asked last: a list with something in it has proved that its student exists
-        students.show_student(reader, student_id)
+        students.require_student(reader, student_id)
     _add_positions(reader, page, "course_id", student_id=student_id)
     return page
 
@@ -106,7 +160,7 @@ def list_students_of(
         wanted = {name: value for name, value in filters.items() if name in ROSTER.filters}
         page = replace(page, total=ROSTER.count(reader, **wanted))
     if not page.items:
-        courses.show_course(reader, course_id)
+        courses.require_course(reader, course_id)
     _add_positions(reader, page, "student_id", course_id=course_id)
     return page
 
@@ -121,7 +175,7 @@ def student_history(
     """
     page = HISTORY.page(reader, sort="-id", student_id=student_id, **query)
     if not page.items and "cursor" not in query:
-        students.show_student(reader, student_id)
+        students.require_student(reader, student_id)
     if seen_by is not None:
         for event in page.items:
             if event["actor"] != seen_by:
@@ -136,7 +190,7 @@ def course_history(reader: Reader, course: int | str, **query: Any) -> Page:
     course_id = courses.get_course_id(reader, course)
     page = HISTORY.page(reader, sort="-id", course_id=course_id, **query)
     if not page.items and "cursor" not in query:
-        courses.show_course(reader, course_id)
+        courses.require_course(reader, course_id)
     return page
 
 

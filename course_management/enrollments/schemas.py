@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from marshmallow import fields, validate
+from typing import Any
+
+from marshmallow import fields, post_load, validate
 
 from course_management.courses.schemas import CourseOut, CourseQuery
 from course_management.enrollments.models import ENROLLED, STATES
+from course_management.enrollments.service import EnrollmentRequest, RosterRequest
 from course_management.students.schemas import StudentOut, StudentQuery
 from course_management.web.fields import (
     Answer,
@@ -22,30 +25,30 @@ _one_state = validate.OneOf(STATES, error=f"Must be one of: {', '.join(STATES)}.
 
 
 _WAITLIST = {
-    "description": "Join the line of a course whose seats are gone; false by default.",
+    "description": "Join the waitlist of a course that has no free seat; false by default.",
     "example": False,
 }
 _STATE = {"example": ENROLLED}
 
 
 class Waiting(StrictSchema):
-    """Whether a place in line will do where the seats are gone."""
+    """Whether a waitlist position will do where no seat is free."""
 
     waitlist = Flag(load_default=False, metadata=_WAITLIST)
 
 
 class Standing(Answer):
-    """Since when a student has a seat; or that it waits for one, and where in line."""
+    """Since when a student has a seat, or their position on the waitlist."""
 
     enrolled_at = Moment(
         allow_none=True,
-        metadata={"description": "Since when it has the seat; null while it waits."},
+        metadata={"description": "When the student got the seat; null on the waitlist."},
     )
     state = fields.String(validate=_one_state, metadata=_STATE)
     position = Total(
         allow_none=True,
         metadata={
-            "description": "Its place in line right now: 1 is next; null with a seat.",
+            "description": "The position on the waitlist right now: 1 is next; null with a seat.",
             "example": None,
         },
     )
@@ -55,7 +58,7 @@ class TakenQuery(CourseQuery):
     """How the courses of a student are filtered, sorted and paged."""
 
     state = fields.String(
-        validate=_one_state, metadata={"description": "Those with a seat, or those in line."}
+        validate=_one_state, metadata={"description": "Only enrollments in this state."}
     )
 
 
@@ -63,7 +66,7 @@ class RosterQuery(StudentQuery):
     """How a roster is filtered, sorted and paged."""
 
     state = fields.String(
-        validate=_one_state, metadata={"description": "Those with a seat, or those in line."}
+        validate=_one_state, metadata={"description": "Only enrollments in this state."}
     )
 
 
@@ -72,31 +75,43 @@ class HistoryQuery(PageQuery):
 
 
 class CourseIds(Waiting):
-    """The courses to enroll in."""
+    """The courses to enroll in. Loads an EnrollmentRequest."""
 
     course_ids = Ids(1, 100, required=True, metadata={"example": [1, 2]})
 
+    @post_load
+    def _as_request(self, data: dict[str, Any], **_: Any) -> EnrollmentRequest:
+        return EnrollmentRequest(**data)
 
-class CourseSet(Waiting):
-    """The courses that become the student's whole set."""
+
+class CourseSet(CourseIds):
+    """The courses that become the whole set of the student. Loads an EnrollmentRequest."""
 
     course_ids = Ids(0, 100, required=True, metadata={"example": [2, 3]})
 
 
 class OneCourse(Waiting):
-    """The course to enroll in."""
+    """The course to enroll in. Loads an EnrollmentRequest."""
 
     course_id = Id(required=True, metadata={"example": 1})
 
+    @post_load
+    def _as_request(self, data: dict[str, Any], **_: Any) -> EnrollmentRequest:
+        return EnrollmentRequest([data["course_id"]], data["waitlist"])
+
 
 class StudentIds(StrictSchema):
-    """The students to drop."""
+    """The students to drop. Loads a RosterRequest."""
 
     student_ids = Ids(1, 1000, required=True, metadata={"example": [1, 2]})
 
+    @post_load
+    def _as_request(self, data: dict[str, Any], **_: Any) -> RosterRequest:
+        return RosterRequest(**data)
+
 
 class StudentIdsToEnroll(StudentIds, Waiting):
-    """The students to enroll; seats go in this order."""
+    """The students to enroll, in the order in which they get seats. Loads a RosterRequest."""
 
 
 class EnrollmentOut(Standing):
@@ -117,7 +132,7 @@ class CourseResult(Answer):
     waitlisted = fields.List(
         Id(),
         metadata={
-            "description": "Who is in line; only where `waitlist` was asked for.",
+            "description": "The students on the waitlist; only where the request has `waitlist`.",
             "example": [3],
             "sometimes": True,
         },
@@ -138,7 +153,8 @@ class StudentResult(Answer):
     waitlisted = fields.List(
         Id(),
         metadata={
-            "description": "Where it is in line; only where `waitlist` was asked for.",
+            "description": "The courses on whose waitlist they are; only where the request has "
+            "`waitlist`.",
             "example": [7],
             "sometimes": True,
         },

@@ -1,13 +1,11 @@
-"""What can be done with enrollments. Who gets a seat is decided in allocation.py, and recorded
-in ledger.py.
+"""Writes of enrollments. `locks.py` locks and reads, `allocation.py` decides who gets a seat,
+`ledger.py` changes the rows.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
-from datetime import datetime
-from typing import Any
+from dataclasses import dataclass, replace
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -17,311 +15,292 @@ from course_management.courses import queries as courses
 from course_management.courses.models import (
     CapacityBelowEnrolled,
     Course,
+    CourseChanges,
     CourseNotFound,
     WaitlistCapacityBelowWaitlisted,
 )
-from course_management.db.base import Reader, connection_of
-from course_management.db.prepared_statements import Statement, send
-from course_management.enrollments import allocation
-from course_management.enrollments import ledger as moving
-from course_management.enrollments.allocation import Allocation, Seats
-from course_management.enrollments.ledger import (
-    IS_WAITLISTED,
-    SeatLedger,
-    Standing,
+from course_management.enrollments.allocation import Allocation, Seats, allocate
+from course_management.enrollments.ledger import SeatLedger, table
+from course_management.enrollments.locks import (
+    CourseStates,
     lock,
     lock_students,
+    read_unlocked,
     require_all,
-    table,
 )
-from course_management.enrollments.models import WAITLISTED, CourseHasStudents, EnrollmentNotFound
-from course_management.students import queries as students
+from course_management.enrollments.models import CourseHasStudents, EnrollmentNotFound
 from course_management.students.models import Student
 from course_management.telemetry.logs import note
 
-_ONE = Statement(
-    "enrollment",
-    sa.select(table.c.enrolled_at, table.c.state, table.c.ticket).where(
-        table.c.student_id == sa.bindparam("student_id"),
-        table.c.course_id == sa.bindparam("course_id"),
-    ),
-)
-_POSITION = Statement(
-    "position",
-    sa.select(sa.func.count()).where(
-        table.c.course_id == sa.bindparam("course_id"),
-        IS_WAITLISTED,
-        table.c.ticket <= sa.bindparam("ticket"),
-    ),
-)
 
-# Courses that a look without a lock showed to have a capacity: whoever knows them saves a
-# statement.
-Limited = Collection[int]
+@dataclass(frozen=True, slots=True)
+class EnrollmentRequest:
+    """A student asks for seats in these courses; with `waitlist`, for a waitlist position where no
+    seat is free.
 
-
-def look(
-    connection: Connection, student_ids: Sequence[int], course_ids: Sequence[int], *, waitlist: bool
-) -> list[int]:
-    """The courses that have a capacity, read without a lock. Raises CourseFull or WaitlistFull
-    where that shows already.
-
-    Whatever is also wrong in another way, or may yet succeed, is left to the request itself.
+    `capped_course_ids` are the courses that the precheck found to have a capacity. Knowing them
+    saves a statement.
     """
-    found = moving.look(connection, student_ids, course_ids)
-    limited = [course.id for course in found.courses.values() if course.capacity is not None]
-    if limited and len(found.courses) == len(course_ids) and found.students == len(student_ids):
-        allocation.allocate(
-            found.courses,
-            found.states,
-            [(s, c) for s in student_ids for c in course_ids],
-            waitlist=waitlist,
-        )
-    return limited
+
+    course_ids: Sequence[int]
+    waitlist: bool = False
+    capped_course_ids: Collection[int] = ()
 
 
-def enroll(
-    session: Session,
-    student_id: int,
-    course_ids: Sequence[int],
-    *,
-    waitlist: bool = False,
-    limited: Limited = (),
-) -> dict[str, Any]:
-    """Enroll a student in all of `course_ids` or in none; with `waitlist`, a place in line will do
-    where the seats are gone.
-
-    Returns the ids `added`, `kept`, `removed` (none) and, with `waitlist`, `waitlisted`, in the
-    order given, and whether anything is `new`. Raises StudentNotFound, CourseNotFound with every
-    missing id, CourseFull or WaitlistFull with every such course.
+@dataclass(frozen=True, slots=True)
+class RosterRequest:
+    """Seats for these students in one course, in this order; with `waitlist`, waitlist positions
+    where no seat is free. `course_id` and `is_capped` are what the precheck found.
     """
-    found = lock(session, [student_id], course_ids, limited)
-    if found.students != 1:
+
+    student_ids: Sequence[int]
+    waitlist: bool = False
+    course_id: int | None = None
+    is_capped: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class StudentResult:
+    """What a request changed for a student: ids of courses, in the order of the request.
+
+    `waitlisted` is None unless the request asked for the waitlist. `changed` says whether the
+    student got anything new.
+    """
+
+    student_id: int
+    added: list[int]
+    kept: list[int]
+    removed: list[int]
+    waitlisted: list[int] | None
+    changed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class CourseResult:
+    """What a request changed for a course: ids of students, in the order of the request."""
+
+    course_id: int
+    added: list[int]
+    kept: list[int]
+    waitlisted: list[int] | None
+    changed: bool
+
+
+def precheck(
+    connection: Connection, student_id: int, request: EnrollmentRequest
+) -> EnrollmentRequest:
+    """Refuse full courses before anything is locked. Returns the request with its
+    `capped_course_ids`.
+
+    Raises CourseFull or WaitlistFull. Other refusals are left to the service.
+    """
+    found = read_unlocked(connection, [student_id], request.course_ids)
+    capped = _refuse_without_room(found, [student_id], request.course_ids, request.waitlist)
+    return replace(request, capped_course_ids=capped)
+
+
+def precheck_roster(
+    connection: Connection, course: int | str, request: RosterRequest
+) -> RosterRequest:
+    """Refuse students for whom the course has no room before anything is locked. Returns the
+    request with the id of the course.
+
+    Raises CourseNotFound for an unknown name, CourseFull or WaitlistFull.
+    """
+    course_id = courses.get_course_id(connection, course)
+    found = read_unlocked(connection, request.student_ids, [course_id])
+    capped = _refuse_without_room(found, request.student_ids, [course_id], request.waitlist)
+    return replace(request, course_id=course_id, is_capped=bool(capped))
+
+
+def enroll(session: Session, student_id: int, request: EnrollmentRequest) -> StudentResult:
+    """Enroll a student in all courses of the request or in none.
+
+    Raises StudentNotFound, CourseNotFound with every missing id, CourseFull or WaitlistFull with
+    every course that lacks room.
+    """
+    found = lock(session, [student_id], request.course_ids, request.capped_course_ids)
+    if found.student_count != 1:
         lock_students(session, [student_id])
-    return _set_courses(session, student_id, course_ids, [], waitlist, found)
+    return _set_courses(session, student_id, request, [], found)
 
 
-def replace(
-    session: Session,
-    student_id: int,
-    course_ids: Sequence[int],
-    *,
-    waitlist: bool = False,
-    limited: Limited = (),
-) -> dict[str, Any]:
-    """Make `course_ids` the student's whole set, or change nothing: an old seat is given up only if
-    every new one is had.
+def replace_courses(session: Session, student_id: int, request: EnrollmentRequest) -> StudentResult:
+    """Make the courses of the request the whole set of the student, or change nothing: the student
+    gives up an old seat only if they get every new one.
 
-    Returns and raises what `enroll` does; `removed` lists the courses dropped.
+    Raises what `enroll` raises. `removed` lists the courses dropped.
     """
     lock_students(session, [student_id])
-    others = _others(session, student_id, course_ids)
-    found = lock(session, [student_id], [*course_ids, *others], limited, locked=True)
-    return _set_courses(session, student_id, course_ids, others, waitlist, found)
+    others = _other_courses(session, student_id, request.course_ids)
+    wanted = [*request.course_ids, *others]
+    found = lock(session, [student_id], wanted, request.capped_course_ids, students_locked=True)
+    return _set_courses(session, student_id, request, others, found)
 
 
-def enroll_many(
-    session: Session,
-    course: int | str,
-    student_ids: Sequence[int],
-    *,
-    waitlist: bool = False,
-    limited: Limited = (),
-) -> dict[str, Any]:
-    """Enroll all of `student_ids` in a course or none; seats go in the order given.
+def enroll_many(session: Session, course: int | str, request: RosterRequest) -> CourseResult:
+    """Enroll all students of the request in a course, or none.
 
-    Returns the ids `added`, `kept` and, with `waitlist`, `waitlisted`, and whether anything is
-    `new`. Raises CourseNotFound, StudentNotFound with every missing id, CourseFull or WaitlistFull.
+    Raises CourseNotFound, StudentNotFound with every missing id, CourseFull or WaitlistFull.
     """
-    course_id = courses.get_course_id(session, course)
-    found = _lock_many(session, course_id, student_ids, limited)
-    moves = SeatLedger(found.courses)
-    placed = allocation.allocate(
-        found.courses, found.states, [(s, course_id) for s in student_ids], waitlist=waitlist
+    course_id = _course_id(session, course, request)
+    ledger = SeatLedger(session, _lock_roster(session, course_id, request))
+    pairs = [(student_id, course_id) for student_id in request.student_ids]
+    allocation = ledger.allocate(pairs, waitlist=request.waitlist)
+    ledger.write()
+    waitlisted = [student_id for student_id, _ in allocation.waitlisted]
+    return CourseResult(
+        course_id,
+        added=[student_id for student_id, _ in allocation.added],
+        kept=[student_id for student_id, _ in allocation.already_enrolled],
+        waitlisted=waitlisted if request.waitlist else None,
+        changed=allocation.changed,
     )
-    moves.place(placed)
-    moves.write(session)
-    return {"course_id": course_id, **_result(placed, 0, waitlist=waitlist)}
 
 
-def drop_many(session: Session, course: int | str, student_ids: Sequence[int]) -> dict[str, Any]:
-    """Drop all of `student_ids` from a course, seat or place in line, or none. Returns the ids
-    `removed`, in the order given.
+def drop_many(session: Session, course: int | str, request: RosterRequest) -> int:
+    """Drop all students of the request from a course, seat or waitlist position, or none. Returns
+    the id of the course.
 
     Raises CourseNotFound, StudentNotFound or EnrollmentNotFound, the latter two with every missing
     id.
     """
-    course_id = courses.get_course_id(session, course)
-    moves = SeatLedger(_lock_many(session, course_id, student_ids).courses)
-    gone = {
-        student_id for student_id, _ in moves.remove(session, student_ids, [course_id], "dropped")
-    }
-    require_all(
-        student_ids, gone, EnrollmentNotFound, "Some of the students do not take the course."
-    )
-    moves.write(session)
-    return {"course_id": course_id, "removed": list(student_ids)}
+    course_id = _course_id(session, course, request)
+    ledger = SeatLedger(session, _lock_roster(session, course_id, request))
+    removed = ledger.remove(request.student_ids, [course_id], "dropped")
+    found = {student_id for student_id, _ in removed}
+    detail = "Some of the students do not take the course."
+    require_all(request.student_ids, found, EnrollmentNotFound, detail)
+    ledger.write()
+    return course_id
 
 
 def drop(session: Session, student_id: int, course_id: int) -> None:
-    """End one enrollment, or leave the line; the student is locked by the caller."""
-    moves = SeatLedger(lock(session, [student_id], [course_id], locked=True).courses)
-    moves.remove(session, [student_id], [course_id], "dropped")
-    moves.write(session)
-
-
-@dataclass(frozen=True, slots=True)
-class Enrollment:
-    """One student takes one course, or waits for it at `position` in its line."""
-
-    student_id: int
-    course_id: int
-    enrolled_at: datetime | None
-    state: str
-    ticket: int | None
-    position: int | None
-
-    @property
-    def etag(self) -> str:
-        since = (
-            f"{self.enrolled_at.timestamp():.6f}".replace(".", "")
-            if self.enrolled_at
-            else f"line-{self.ticket}"
-        )
-        return since if self.position is None else f"{since}.{self.position}"
-
-
-def get_enrollment(reader: Reader, student_id: int, course_id: int) -> Enrollment:
-    """The one enrollment. Raises EnrollmentNotFound, StudentNotFound or CourseNotFound."""
-    connection = connection_of(reader)
-    rows = send(connection, (_ONE, {"student_id": student_id, "course_id": course_id}))
-    if not rows:
-        students.show_student(reader, student_id)
-        courses.show_course(reader, course_id)
-        raise EnrollmentNotFound
-    (enrolled_at, state, ticket), position = rows[0], None
-    if state == WAITLISTED:
-        position = send(connection, (_POSITION, {"course_id": course_id, "ticket": ticket}))[0][0]
-    return Enrollment(student_id, course_id, enrolled_at, state, ticket, position)
+    """End one enrollment. The caller has locked the student."""
+    ledger = SeatLedger(session, lock(session, [student_id], [course_id], students_locked=True))
+    ledger.remove([student_id], [course_id], "dropped")
+    ledger.write()
 
 
 def delete_student(session: Session, student: Student) -> None:
-    """Remove a student, locked by the caller, end its enrollments and leave its lines."""
-    ids = _others(session, student.id, [])
-    moves = SeatLedger(lock(session, [student.id], ids, locked=True).courses)
-    moves.remove(session, [student.id], ids, "student-deleted")
-    moves.write(session)
+    """Delete a student, whom the caller has locked, and end their enrollments."""
+    course_ids = _other_courses(session, student.id, [])
+    ledger = SeatLedger(session, lock(session, [student.id], course_ids, students_locked=True))
+    ledger.remove([student.id], course_ids, "student-deleted")
+    ledger.write()
     session.delete(student)
     session.flush()
     note(session, "student deleted", student_id=student.id)
 
 
 def delete_course(session: Session, course: Course) -> None:
-    """Remove a course, locked by the caller. Raises CourseHasStudents where somebody takes it or
-    waits for it.
+    """Delete a course, which the caller has locked. Raises CourseHasStudents where a student takes
+    it or waits for it.
     """
-    if session.scalar(sa.select(table.c.student_id).where(table.c.course_id == course.id).limit(1)):
+    taken = sa.select(table.c.student_id).where(table.c.course_id == course.id).limit(1)
+    if session.scalar(taken):
         raise CourseHasStudents
     session.delete(course)
     session.flush()
     note(session, "course deleted", course_id=course.id)
 
 
-def resize(session: Session, course: Course, **changes: Any) -> None:
-    """Fit seats and line of a course, locked by the caller against everybody, to the `capacity` and
-    `waitlist_capacity` given.
+def resize(session: Session, course: Course, changes: CourseChanges) -> None:
+    """Fit the seats and the waitlist of a course to the `capacity` and `waitlist_capacity` of
+    `changes`. The caller has locked the course against everybody.
 
-    More seats go to the first in line; a course made unlimited empties its line into seats, one
-    made limited is counted first. Raises CapacityBelowEnrolled or WaitlistCapacityBelowWaitlisted,
-    each with both numbers.
+    New seats go to the students who wait. A course that loses its limit promotes its whole
+    waitlist; the seats of a course that gets a limit are counted first. Raises
+    CapacityBelowEnrolled or WaitlistCapacityBelowWaitlisted, each with both numbers.
     """
-    if not {"capacity", "waitlist_capacity"} & set(changes):
+    if not {"capacity", "waitlist_capacity"} & changes.keys():
         return
     capacity = changes.get("capacity", course.capacity)
-    taken = course.seats_taken
-    if capacity is not None and taken is None:
-        taken = (
-            session.scalar(sa.select(sa.func.count()).where(table.c.course_id == course.id)) or 0
-        )
-    if capacity is not None and taken is not None and taken > capacity:
-        raise CapacityBelowEnrolled(
-            f"{taken} seats are taken.", capacity=capacity, seats_taken=taken
-        )
+    taken = None
+    if capacity is not None:
+        taken = course.seats_taken if course.seats_taken is not None else _count(session, course)
+        if taken > capacity:
+            detail = f"{taken} seats are taken."
+            raise CapacityBelowEnrolled(detail, capacity=capacity, seats_taken=taken)
     limit = changes.get("waitlist_capacity", course.waitlist_capacity)
-    seats = Seats(
-        course.id,
-        capacity,
-        taken if capacity is not None else None,
-        limit,
-        course.waitlisted,
-        course.next_ticket,
-    )
-    moves = SeatLedger({course.id: seats})
-    moves.promote(session)
+    seats = Seats(course.id, capacity, taken, limit, course.waitlisted, course.next_ticket)
+    ledger = SeatLedger(session, CourseStates({course.id: seats}))
+    ledger.promote()
     if limit is not None and seats.waitlisted > limit:
-        detail = f"{seats.waitlisted} students are in line."
         raise WaitlistCapacityBelowWaitlisted(
-            detail, waitlist_capacity=limit, waitlisted=seats.waitlisted
+            f"{seats.waitlisted} students are on the waitlist.",
+            waitlist_capacity=limit,
+            waitlisted=seats.waitlisted,
         )
-    # The counts go with the capacity in one UPDATE, by the caller: apart, one of the two would
-    # break a constraint.
-    course.capacity, course.seats_taken, course.waitlisted = (
-        capacity,
-        seats.seats_taken,
-        seats.waitlisted,
-    )
-    moves.write_record(session)
+    # The counts are written with the capacity in one UPDATE, by the caller: one without the other
+    # would break a constraint.
+    course.capacity, course.seats_taken = capacity, seats.seats_taken
+    course.waitlisted = seats.waitlisted
+    ledger.write_record()
 
 
-def _lock_many(
-    session: Session, course_id: int, student_ids: Sequence[int], limited: Limited = ()
-) -> Standing:
-    found = lock(session, student_ids, [course_id], limited)
-    if not found.courses:  # what the address names comes before what the body names
+def _refuse_without_room(
+    found: CourseStates, student_ids: Sequence[int], course_ids: Sequence[int], waitlist: bool
+) -> list[int]:
+    """The ids of the courses that have a capacity. Raises CourseFull or WaitlistFull where every
+    course and student exists and a course lacks room.
+    """
+    capped = [course.id for course in found.courses.values() if course.capacity is not None]
+    complete = len(found.courses) == len(course_ids) and found.student_count == len(student_ids)
+    if capped and complete:
+        pairs = [(s, c) for s in student_ids for c in course_ids]
+        allocate(found.courses, found.states, pairs, waitlist=waitlist)
+    return capped
+
+
+def _course_id(session: Session, course: int | str, request: RosterRequest) -> int:
+    """The id of the course: the one that the precheck found, if there was a precheck."""
+    return request.course_id or courses.get_course_id(session.connection(), course)
+
+
+def _lock_roster(session: Session, course_id: int, request: RosterRequest) -> CourseStates:
+    capped = [course_id] if request.is_capped else []
+    found = lock(session, request.student_ids, [course_id], capped)
+    if not found.courses:  # a missing course is reported before missing students
         raise CourseNotFound
-    if found.students != len(student_ids):
-        lock_students(session, student_ids, in_body=True)
+    if found.student_count != len(request.student_ids):
+        lock_students(session, request.student_ids, in_body=True)
     return found
 
 
 def _set_courses(
     session: Session,
     student_id: int,
-    course_ids: Sequence[int],
+    request: EnrollmentRequest,
     removed: list[int],
-    waitlist: bool,
-    found: Standing,
-) -> dict[str, Any]:
-    require_all(course_ids, set(found.courses), CourseNotFound, "Some of the courses do not exist.")
-    moves = SeatLedger(found.courses)
+    found: CourseStates,
+) -> StudentResult:
+    detail = "Some of the courses do not exist."
+    require_all(request.course_ids, set(found.courses), CourseNotFound, detail)
+    ledger = SeatLedger(session, found)
     if removed:
-        moves.remove(session, [student_id], removed, "dropped")
-    placed = allocation.allocate(
-        found.courses, found.states, [(student_id, c) for c in course_ids], waitlist=waitlist
+        ledger.remove([student_id], removed, "dropped")
+    pairs = [(student_id, course_id) for course_id in request.course_ids]
+    allocation: Allocation = ledger.allocate(pairs, waitlist=request.waitlist)
+    ledger.write()
+    waitlisted = [course_id for _, course_id in allocation.waitlisted]
+    return StudentResult(
+        student_id,
+        added=[course_id for _, course_id in allocation.added],
+        kept=[course_id for _, course_id in allocation.already_enrolled],
+        removed=removed,
+        waitlisted=waitlisted if request.waitlist else None,
+        changed=allocation.changed,
     )
-    moves.place(placed)
-    moves.write(session)
-    return {"student_id": student_id, **_result(placed, 1, waitlist=waitlist), "removed": removed}
 
 
-def _others(session: Session, student_id: int, but: Sequence[int]) -> list[int]:
-    """The courses a locked student takes or waits for, but those."""
-    had = session.scalars(
-        sa.select(table.c.course_id)
-        .where(table.c.student_id == student_id)
-        .order_by(table.c.course_id)
-    )
-    return [course_id for course_id in had if course_id not in set(but)]
+def _other_courses(session: Session, student_id: int, but: Sequence[int]) -> list[int]:
+    """The ids of the courses that a locked student takes or waits for, except those of `but`."""
+    taken = sa.select(table.c.course_id).where(table.c.student_id == student_id)
+    course_ids = session.scalars(taken.order_by(table.c.course_id))
+    return [course_id for course_id in course_ids if course_id not in set(but)]
 
 
-def _result(placed: Allocation, of: int, *, waitlist: bool) -> dict[str, Any]:
-    """The ids of what was placed: of the students (0) or of the courses (1); and whether
-    anything is `new`.
-    """
-    result: dict[str, Any] = {
-        "added": [pair[of] for pair in placed.added],
-        "kept": [pair[of] for pair in placed.kept],
-    }
-    if waitlist:
-        result["waitlisted"] = [pair[of] for pair in placed.in_line]
-    return result | {"new": bool(placed.added or placed.joined)}
+def _count(session: Session, course: Course) -> int:
+    rows = sa.select(sa.func.count()).where(table.c.course_id == course.id)
+    return session.scalar(rows) or 0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column, relationship, validates
@@ -68,6 +68,14 @@ class Student(Versioned, Model):
     def _keep_key(self, attribute: str, value: str | None) -> str | None:
         setattr(self, f"{attribute}_key", value and text.key(value))
         return value
+
+
+class StudentChanges(TypedDict, total=False):
+    """The fields of a student that a request sets."""
+
+    name: str
+    email: str | None
+    external_id: str | None
 
 
 def tag(id: int, version: int) -> str:  # noqa: A002 - the columns' names

@@ -2,32 +2,28 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from course_management.core import text
-from course_management.db.base import Reader
+from course_management.db.base import Reader, connection_of
 from course_management.db.keyset import Condition, Listing, Page
-from course_management.students.models import StudentNotFound, tag
-from course_management.students.service import (
-    _table,
-)
+from course_management.db.prepared_statements import Statement, send
+from course_management.students.models import Student, StudentNotFound, tag
+
+_table = cast(sa.Table, Student.__table__)
 
 COLUMNS: dict[str, sa.ColumnElement[Any]] = {
     name: _table.c[name]
     for name in ("id", "name", "email", "external_id", "created_at", "updated_at", "version")
 }
-
-
 SORTS: dict[str, sa.ColumnElement[Any]] = {
     "id": _table.c.id,
     "name": _table.c.name_key,
     "created_at": _table.c.created_at,
 }
-
-
 FILTERS: dict[str, Condition] = {
     "id": lambda value: _table.c.id == value,
     "email": lambda value: _table.c.email_key == value,
@@ -37,11 +33,7 @@ FILTERS: dict[str, Condition] = {
         _table.c.name_key >= value, _table.c.name_key < value.concat("\U0010ffff")
     ),
 }
-
-
 KEYS = frozenset({"id", "email", "external_id"})
-
-
 LISTING = Listing("students", COLUMNS, _table, SORTS, FILTERS, KEYS)
 
 
@@ -76,12 +68,24 @@ def find_student(connection: Connection, by: str, value: str) -> int | None:
     return int(found.id)
 
 
+_BY_ID = _table.c.id == sa.bindparam("id")
+_SHOW = Statement("show_student", sa.select(*COLUMNS.values()).where(_BY_ID))
+_EXISTS = Statement("student_exists", sa.select(_table.c.id).where(_BY_ID))
+
+
 def show_student(reader: Reader, student_id: int) -> dict[str, Any]:
-    """The student as it is shown, with its `etag`. Raises StudentNotFound."""
-    found = LISTING.one(reader, id=student_id)
-    if found is None:
+    """The fields of a student as clients see them, with the `etag`. Raises StudentNotFound."""
+    rows = send(connection_of(reader), (_SHOW, {"id": student_id}))
+    if not rows:
         raise StudentNotFound
-    return found | {"etag": tag(found["id"], found["version"])}
+    student = dict(zip(COLUMNS, rows[0], strict=True))
+    return student | {"etag": tag(student["id"], student["version"])}
+
+
+def require_student(reader: Reader, student_id: int) -> None:
+    """Raise StudentNotFound where the student does not exist."""
+    if not send(connection_of(reader), (_EXISTS, {"id": student_id})):
+        raise StudentNotFound
 
 
 def list_students(reader: Reader, **query: Any) -> Page:

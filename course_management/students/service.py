@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import cast
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from course_management.core import text
 from course_management.core.errors import Taken
 from course_management.db import integrity
-from course_management.students.models import Student, StudentNotFound
+from course_management.students.models import Student, StudentChanges, StudentNotFound
 from course_management.telemetry.logs import note
 
 _table = cast(sa.Table, Student.__table__)
@@ -20,7 +20,7 @@ _table = cast(sa.Table, Student.__table__)
 def create_student(
     session: Session, *, name: str, email: str | None = None, external_id: str | None = None
 ) -> Student:
-    """A new student. Raises StudentEmailTaken or ExternalIdTaken (by the table's constraints)."""
+    """Create a student. Raises StudentEmailTaken or ExternalIdTaken (by its constraints)."""
     student = Student(name=name, email=email, external_id=external_id)
     session.add(student)
     session.flush()
@@ -29,30 +29,29 @@ def create_student(
 
 
 def find_clashes(
-    connection: Connection, student_id: int = 0, **given: Any
+    connection: Connection, *, request: StudentChanges, student_id: int = 0
 ) -> list[tuple[type[Taken], int]]:
-    """What of `given` belongs to other students than this one, and to whom."""
+    """The values of `request` that belong to other students than `student_id`, each as its error
+    and the id of the other student.
+    """
+    email = request.get("email")
     values = {
-        "email_key": given.get("email") and text.key(given["email"]),
-        "external_id": given.get("external_id"),
+        "email_key": None if email is None else text.key(email),
+        "external_id": request.get("external_id"),
     }
     return integrity.find_taken(connection, _table, values, _table.c.id == student_id)
 
 
-def get_student(session: Session, student_id: int, *, for_update: bool = False) -> Student:
-    """The student; locked until the transaction ends where it is to be changed. Raises
-    StudentNotFound.
-    """
-    student = session.get(
-        Student, student_id, with_for_update={"key_share": True} if for_update else None
-    )
+def lock_student(session: Session, student_id: int) -> Student:
+    """The student, locked until the transaction ends. Raises StudentNotFound."""
+    student = session.get(Student, student_id, with_for_update={"key_share": True})
     if student is None:
         raise StudentNotFound
     return student
 
 
-def update_student(session: Session, student: Student, **changes: Any) -> Student:
-    """Set what `changes` names. Raises StudentEmailTaken or ExternalIdTaken (by the table's
+def update_student(session: Session, student: Student, changes: StudentChanges) -> Student:
+    """Set the fields of `changes`. Raises StudentEmailTaken or ExternalIdTaken (by the table's
     constraints).
     """
     for name, value in changes.items():

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from course_management.core.errors import ExternalIdTaken, Stale
 from course_management.enrollments import service as enrollments
 from course_management.students import queries, service
-from course_management.students.models import StudentEmailTaken, StudentNotFound
+from course_management.students.models import StudentChanges, StudentEmailTaken, StudentNotFound
 from course_management.students.schemas import StudentIn, StudentInChange, StudentOut, StudentQuery
 from course_management.web import access, etags
 from course_management.web.changes import without_id
@@ -33,16 +33,16 @@ TAKEN = (StudentEmailTaken, ExternalIdTaken)
     clashes=service.find_clashes,
     etag=True,
 )
-def create_student(session: Session, **given: Any) -> Response:
+def create_student(session: Session, request: dict[str, Any]) -> Response:
     """Create a student."""
-    access.refuse_new_identity(given)
-    student = service.create_student(session, **given)
+    access.refuse_new_identity(request)
+    student = service.create_student(session, **request)
     return json_response(StudentOut, student, 201, location=f"/students/{student.id}")
 
 
 @bp.get("/students", endpoint="listStudents")
 @reading(scope="students:read", query=StudentQuery(), answer=StudentOut, is_list=True)
-def list_students(connection: Connection, **query: Any) -> Response:
+def list_students(connection: Connection, query: dict[str, Any]) -> Response:
     """List the students."""
     return list_response(queries.list_students(connection, **query))
 
@@ -66,20 +66,20 @@ def get_student(connection: Connection, student_id: int) -> Response:
     clashes=service.find_clashes,
     etag=True,
 )
-def update_student(session: Session, student_id: int, **changes: Any) -> Response:
-    """Change a student: what the body does not name stays, null clears."""
-    student = service.get_student(session, student_id, for_update=True)
-    changes = without_id(student.id, changes)
+def update_student(session: Session, student_id: int, request: StudentChanges) -> Response:
+    """Change a student. A field that the body does not name stays as it is; null clears it."""
+    student = service.lock_student(session, student_id)
+    changes = without_id(student.id, request)
     etags.require(student)
     access.refuse_new_identity(changes, student)
-    return json_response(StudentOut, service.update_student(session, student, **changes))
+    return json_response(StudentOut, service.update_student(session, student, changes))
 
 
 @bp.delete("/students/<id:student_id>", endpoint="deleteStudent")
 @writing(scope="students:write", status=(204,), errors=(StudentNotFound, Stale), etag=True)
 def delete_student(session: Session, student_id: int) -> Response:
     """Delete a student and end its enrollments."""
-    student = service.get_student(session, student_id, for_update=True)
+    student = service.lock_student(session, student_id)
     etags.require(student)
     enrollments.delete_student(session, student)
     return no_content()

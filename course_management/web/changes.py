@@ -4,7 +4,8 @@ back whole.
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, TypeVar, cast
 
 from marshmallow import fields, pre_load
 
@@ -42,16 +43,12 @@ class ChangeSchema(StrictSchema):
         }
 
 
-def without_id(row_id: int, changes: dict[str, Any]) -> dict[str, Any]:
-    """What `changes` says of the row with this id. Raises Invalid where it names another one."""
+Changes = TypeVar("Changes", bound=Mapping[str, Any])
+
+
+def without_id(row_id: int, changes: Changes) -> Changes:
+    """The `changes` without their `id`. Raises Invalid where it is not the id of the row."""
     if changes.get("id", row_id) != row_id:
-        raise Invalid(
-            [
-                {
-                    "pointer": "/id",
-                    "detail": f"Must be {row_id}, the id of what the address names, or be left "
-                    "out.",
-                }
-            ]
-        )
-    return {name: value for name, value in changes.items() if name != "id"}
+        detail = f"Must be {row_id}, the id of what the address names, or be left out."
+        raise Invalid([{"pointer": "/id", "detail": detail}])
+    return cast(Changes, {name: value for name, value in changes.items() if name != "id"})

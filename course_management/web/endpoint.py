@@ -1,9 +1,8 @@
-"""@reading and @writing: what a view declares of itself, and the order in which a request is
-judged.
+"""@reading and @writing: what a view declares, and the order in which a request is judged.
 
-First who asks (access.py), then the query, then the body, then, inside the transaction, the
-Idempotency-Key and the view: a request that is ill-formed costs the database nothing. What is
-declared here is also what OpenAPI shows.
+First who asks (access.py), then the query and the body, then, inside the transaction, the
+Idempotency-Key and the view. A request with a malformed query or body costs the database nothing.
+OpenAPI shows what a view declares.
 """
 
 from __future__ import annotations
@@ -15,14 +14,13 @@ from typing import Any
 
 from flask import Response
 from marshmallow import Schema
+from sqlalchemy.engine import Connection
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from course_management.core.errors import Error, Taken
 from course_management.db import integrity, transaction
-from course_management.web import access, etags, idempotency
-from course_management.web.parsing import body as parse_body
-from course_management.web.parsing import query as parse_query
+from course_management.web import access, etags, idempotency, parsing
 from course_management.web.raw_path import as_course
 from course_management.web.request_context import current
 
@@ -31,15 +29,21 @@ View = Callable[..., Response]
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """A view's contract.
+    """The contract of a view.
 
-    `scope` is what a caller needs; with `allow_self`, the student that the path's `student_id`
-    names needs none (access.py). `is_list` says that it answers a page of `answer`, `counts` that
-    it tells the length of the list where that is preferred; `etag`, that preconditions apply.
-    `first` is called like the view, before a transaction is begun or a lock taken, with a
-    connection; it may refuse, and what it returns joins what the view gets. `clashes` is called
-    likewise once a constraint has refused, and finds everything that is taken. `no_database` says
-    that the view answers without a database.
+    - `scope`: the scope that a caller needs, or PUBLIC. With `allow_self`, the student that the
+      path names as `student_id` needs no scope.
+    - `query`, `body`: the schemas of the query and of the JSON body. The view gets what they load
+      as `query` and `request`.
+    - `answer`: the schema of the response; with `is_list`, of each item of a list. `counts`: the
+      list is counted where the client prefers that. `status`: the statuses of success.
+    - `errors`: the refusals that OpenAPI shows beside those that every request may get.
+    - `etag`: the response has an ETag, and preconditions apply.
+    - `precheck`: called like the view, with a connection, before the transaction begins. It may
+      refuse the request; the view gets its result as `request`.
+    - `clashes`: called like the view, with a connection, after a unique constraint has refused the
+      request. It finds every value that is taken.
+    - `no_database`: the view needs no database.
     """
 
     writes: bool
@@ -53,19 +57,21 @@ class Endpoint:
     status: tuple[int, ...] = (200,)
     errors: tuple[type[Error], ...] = ()
     etag: bool = False
-    first: Callable[..., dict[str, Any]] | None = None
+    precheck: Callable[..., Any] | None = None
     clashes: Callable[..., list[tuple[type[Taken], int]]] | None = None
     no_database: bool = False
 
 
 def reading(**declared: Any) -> Callable[[View], View]:
-    """A view that only reads. It gets a connection, the path's values and the query's by name."""
+    """Declare a view that only reads (`Endpoint`). It gets a connection, and the values of the path
+    by name.
+    """
     return _endpoint(Endpoint(writes=False, **declared))
 
 
 def writing(**declared: Any) -> Callable[[View], View]:
-    """A view in a transaction: returning commits, raising rolls back. It gets the session, the
-    path's and the body's values.
+    """Declare a view that runs in a transaction (`Endpoint`): returning commits, raising rolls
+    back. It gets the session, and the values of the path by name.
     """
     return _endpoint(Endpoint(writes=True, **declared))
 
@@ -73,72 +79,84 @@ def writing(**declared: Any) -> Callable[[View], View]:
 def _endpoint(endpoint: Endpoint) -> Callable[[View], View]:
     def decorate(view: View) -> View:
         @wraps(view)
-        def run(**path: Any) -> Response:
+        def run(**given: Any) -> Response:
             if endpoint.writes and (current().method == "POST" or not endpoint.etag):
                 etags.refuse_if_match()
-            given = parse_query(endpoint.query)
+            query = parsing.query(endpoint.query)
+            if endpoint.query:
+                given["query"] = query
             if endpoint.body:
-                given |= parse_body(endpoint.body)
-            if "course" in path:
-                path["course"] = as_course(path["course"])
-            given |= path
+                given["request"] = parsing.body(endpoint.body)
+            if "course" in given:
+                given["course"] = as_course(given["course"])
             if endpoint.no_database:
                 return view(**given)
             if not endpoint.writes:
                 return transaction.read(lambda connection: view(connection, **given))
-            if not endpoint.clashes:
-                return _write(view, endpoint, given)
             try:
                 return _write(view, endpoint, given)
             except IntegrityError as error:
                 raise _with_all_clashes(endpoint, error, given) from error
 
-        run.endpoint = endpoint  # type: ignore[attr-defined]  # read by openapi.py
+        run.endpoint = endpoint  # type: ignore[attr-defined]  # read by access.py and openapi.py
         return run
 
     return decorate
 
 
 def _write(view: View, endpoint: Endpoint, given: dict[str, Any]) -> Response:
-    key, first = idempotency.key_of_request(), endpoint.first
-    if key:  # only the transaction knows whether this is a repetition
-        work = _once(view, key, first)
-        return transaction.write(lambda session: work(session, **given))
-    look = (lambda connection: first(connection, **given)) if first else None
-    return transaction.write(lambda session, **known: view(session, **(given | known)), look)
+    key = idempotency.key_of_request()
+    if key:  # only the transaction can tell whether this request is a repetition
+        fingerprint = idempotency.fingerprint()
+        return transaction.write(
+            lambda session, _: _write_once(session, view, endpoint, given, key, fingerprint)
+        )
+    precheck = endpoint.precheck
+    if precheck is None:
+        return transaction.write(lambda session, _: view(session, **given))
+
+    def check(connection: Connection) -> Any:
+        return precheck(connection, **given)
+
+    return transaction.write(
+        lambda session, request: view(session, **{**given, "request": request}), check
+    )
+
+
+def _write_once(
+    session: Session,
+    view: View,
+    endpoint: Endpoint,
+    given: dict[str, Any],
+    key: str,
+    fingerprint: str,
+) -> Response:
+    """The response that was stored under the key, or that of the view, which is then stored."""
+    stored = idempotency.claim(session, key, fingerprint)
+    if stored is not None:
+        return stored
+    if endpoint.precheck:
+        request = endpoint.precheck(session.connection(), **given)
+        given = {**given, "request": request}
+    response = view(session, **given)
+    idempotency.remember(session, key, response)
+    return response
 
 
 def _with_all_clashes(
     endpoint: Endpoint, error: IntegrityError, given: dict[str, Any]
 ) -> Exception:
-    """The refusal with everything that is taken, looked up now that the transaction is undone;
-    `error` where it is another one.
+    """The refusal that lists every taken value, read now that the transaction is rolled back.
 
-    Where nothing is taken any more, it names what the constraint named. Raises
-    sqlalchemy.exc.DBAPIError.
+    Returns the error of the violated constraint where no value is taken any more, and `error`
+    itself where it is not about a taken value. Raises sqlalchemy.exc.DBAPIError.
     """
     named, find = integrity.explain(error), endpoint.clashes
     if not isinstance(named, Taken) or find is None:
         return error
     clashes = transaction.read(lambda connection: find(connection, **given))
-    shown = access.may(str(endpoint.scope).replace(":write", ":read"))
-    return (
-        clashes[0][0]([kind.fault(holder if shown else None) for kind, holder in clashes])
-        if clashes
-        else named
-    )
-
-
-def _once(view: View, key: str, first: Callable[..., dict[str, Any]] | None) -> View:
-    """`view`, or the answer it gave when this request came first."""
-    print_ = idempotency.fingerprint()
-
-    def work(session: Session, **given: Any) -> Response:
-        answer = idempotency.claim(session, key, print_)
-        if answer is None:
-            known = first(session.connection(), **given) if first else {}
-            answer = view(session, **(given | known))
-            idempotency.remember(session, key, answer)
-        return answer
-
-    return work
+    if not clashes:
+        return named
+    may_read = access.may(str(endpoint.scope).replace(":write", ":read"))
+    faults = [kind.fault(row_id if may_read else None) for kind, row_id in clashes]
+    return clashes[0][0](faults)

@@ -11,19 +11,13 @@ from wsgiref.types import StartResponse, WSGIEnvironment
 import orjson
 from flask import Response
 from marshmallow import Schema
-from werkzeug.http import parse_list_header
 
 from course_management.db.keyset import Page
 from course_management.web import etags
-from course_management.web.parsing import (
-    _pairs,
-)
+from course_management.web.parsing import query_pairs
 from course_management.web.request_context import current
 
 API_PREFIX = "/api/v1"
-# How often these signs may stand in a body, many times what any request needs: with more of them,
-# reading it takes long.
-SIGNS = {b"[": 10_000, b"{": 10_000, b":": 60_000}
 
 # what a path may have beside letters, digits and -._~ (RFC 3986 section 3.3), encoded ones included
 _PATH = "/%:@!$&'()*+,;="
@@ -32,19 +26,28 @@ _OPTIONS = orjson.OPT_UTC_Z
 
 @lru_cache(512)
 def _without_cursor(text: bytes) -> str:
-    return urlencode([pair for pair in _pairs(text) if pair[0] != "cursor"])
+    return urlencode([pair for pair in query_pairs(text) if pair[0] != "cursor"])
 
 
 @cache
-def _names(schema: type[Schema]) -> tuple[str, ...]:
-    return tuple(schema().fields)
+def _names(schema: type[Schema]) -> tuple[tuple[str, bool], ...]:
+    """The fields of a schema, each with whether it is left out where it is None."""
+    fields = schema().fields.items()
+    return tuple((name, bool(field.metadata.get("sometimes"))) for name, field in fields)
 
 
 def render(schema: type[Schema], thing: Any) -> dict[str, Any]:
-    """The fields that `schema` declares, read from `thing` (a mapping, a row or a model)."""
+    """The fields that `schema` declares, read from `thing` (a mapping, a row, a model or a result).
+
+    A field whose metadata say `sometimes` is left out where it is None.
+    """
     if isinstance(thing, Mapping):
-        return {name: thing[name] for name in _names(schema) if name in thing}
-    return {name: getattr(thing, name) for name in _names(schema)}
+        return {name: thing[name] for name, _ in _names(schema) if name in thing}
+    return {
+        name: value
+        for name, sometimes in _names(schema)
+        if (value := getattr(thing, name)) is not None or not sometimes
+    }
 
 
 def json_response(
@@ -78,17 +81,6 @@ def list_response(found: Page) -> Response:
         answer.headers["Total-Count"] = str(found.total)
         answer.headers["Preference-Applied"] = "count=exact"
     return answer
-
-
-def prefers_count() -> bool:
-    """Whether the request prefers `count=exact`: a name ignores case, and the first of a name
-    counts (RFC 7240, section 2).
-    """
-    for preference in parse_list_header(current().environ.get("HTTP_PREFER", "")):
-        name, _, value = preference.partition(";")[0].partition("=")
-        if name.strip().lower() == "count":
-            return value.strip(' "').lower() == "exact"
-    return False
 
 
 class _Whole(Response):

@@ -13,7 +13,7 @@ from flask_migrate import upgrade
 from course_management.db.base import db
 from course_management.db.transaction import transaction
 from course_management.enrollments import service
-from course_management.enrollments.ledger import lock_students
+from course_management.enrollments.locks import lock_students
 from devtools.gunicorn import eventually
 
 WAITING = (

@@ -9,6 +9,7 @@ from course_management.courses.models import CourseNotFound
 from course_management.db.transaction import transaction
 from course_management.enrollments import queries, service
 from course_management.enrollments.models import CourseHasStudents, EnrollmentNotFound
+from course_management.enrollments.service import EnrollmentRequest
 from course_management.students import service as students
 from course_management.students.models import StudentNotFound
 
@@ -24,19 +25,19 @@ def test_the_whole_story(open_session):
     algebra = courses.create_course(session, name="Algebra", level="junior")
     logic = courses.create_course(session, name="Logic", level="senior")
     ada = students.create_student(session, name="Ada", email="ada@x.edu")
-    assert service.enroll(session, ada.id, [algebra.id, logic.id])["added"] == [
-        algebra.id,
-        logic.id,
-    ]
+    both = [algebra.id, logic.id]
+    assert service.enroll(session, ada.id, EnrollmentRequest(both)).added == both
     assert [c.name for c in ada.courses] == ["Algebra", "Logic"]
-    assert courses.get_course_by_id(session, algebra.id) is algebra
-    assert courses.get_course_by_name(session, "ALGEBRA") is algebra
+    assert courses.lock_course(session, algebra.id) is algebra
+    assert courses.lock_course(session, "ALGEBRA") is algebra
     assert [
         item["name"] for item in queries.list_courses_of(session, ada.id, sort="-name").items
     ] == ["Logic", "Algebra"]
     with pytest.raises(CourseHasStudents):
         service.delete_course(session, logic)
-    assert service.replace(session, ada.id, [algebra.id])["removed"] == [logic.id]
+    assert service.replace_courses(session, ada.id, EnrollmentRequest([algebra.id])).removed == [
+        logic.id
+    ]
     service.delete_course(session, logic)
     service.delete_student(session, ada)
     assert queries.list_students_of(session, algebra.id).items == []
@@ -47,14 +48,14 @@ def test_what_is_not_there_is_said(open_session):
     ada = students.create_student(session, name="Ada")
     algebra = courses.create_course(session, name="Algebra", level="junior")
     with pytest.raises(StudentNotFound):
-        service.enroll(session, 0, [algebra.id])
+        service.enroll(session, 0, EnrollmentRequest([algebra.id]))
     with pytest.raises(CourseNotFound) as caught:
-        service.enroll(session, ada.id, [algebra.id, 77])
+        service.enroll(session, ada.id, EnrollmentRequest([algebra.id, 77]))
     assert caught.value.fields == {"missing": [77]}
     with pytest.raises(EnrollmentNotFound):
-        service.get_enrollment(session, ada.id, algebra.id)
+        queries.get_enrollment(session, ada.id, algebra.id)
     with pytest.raises(CourseNotFound):
-        courses.get_course_by_name(session, "Nothing")
+        courses.lock_course(session, "Nothing")
 
 
 def test_a_list_seen_through_the_student_cannot_be_written(open_session):

@@ -1,0 +1,172 @@
+"""The locks of an enrollment, and the rows that are read once they are held.
+
+Every request takes its locks in one order: the students by id, then the courses by id. A course
+without a capacity is locked against editing and deletion only, so that students enroll in it side
+by side. A course with a capacity is locked against everybody. docs/decisions/0005-seats.md says
+why no circle of waiting can form.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+from sqlalchemy.orm import Session
+
+from course_management.core.errors import NotFound
+from course_management.courses.gate import pass_gates
+from course_management.courses.models import Course
+from course_management.db.base import among
+from course_management.db.prepared_statements import Call, Statement, send
+from course_management.enrollments.allocation import Pair, Seats
+from course_management.enrollments.models import StudentCourse
+from course_management.students.models import Student, StudentNotFound
+
+_enrollments = cast(sa.Table, StudentCourse.__table__)
+_courses = cast(sa.Table, Course.__table__)
+_students = cast(sa.Table, Student.__table__)
+# Key of a connection's info: the ids of courses that had no capacity when this connection last
+# read them. The precheck need not read these again.
+_UNLIMITED = "courses without a capacity"
+
+_LOCK_STUDENTS = Statement(
+    "lock_students",
+    sa.select(Student.id)
+    .where(among(_students.c.id, "students"))
+    .order_by(Student.id)
+    .with_for_update(key_share=True),
+)
+_SEATS = [
+    _courses.c[name]
+    for name in ("id", "capacity", "seats_taken", "waitlist_capacity", "waitlisted", "next_ticket")
+]
+_of_students = among(_enrollments.c.student_id, "students")
+
+# The seats of the courses, the number of the students that exist, and the states of the students in
+# the courses: one row for each enrollment, or one row for a course in which no student has one.
+_READ = (
+    sa.select(
+        *_SEATS,
+        sa.select(sa.func.count()).where(among(_students.c.id, "students")).scalar_subquery(),
+        _enrollments.c.student_id,
+        _enrollments.c.state,
+    )
+    .select_from(
+        _courses.outerjoin(
+            _enrollments, sa.and_(_enrollments.c.course_id == _courses.c.id, _of_students)
+        )
+    )
+    .where(among(_courses.c.id, "ids"))
+    .order_by(_courses.c.id)
+)
+_READ_COURSES = Statement("read_courses", _READ)
+_SHARE_COURSES = Statement(
+    "share_courses", _READ.with_for_update(read=True, key_share=True, of=_courses)
+)
+_LOCK_COURSES = Statement(
+    "lock_courses",
+    sa.select(_courses.c.id)
+    .where(among(_courses.c.id, "ids"))
+    .order_by(_courses.c.id)
+    .with_for_update(key_share=True),
+)
+
+
+@dataclass
+class CourseStates:
+    """The seats of some courses, the states of some students in them, and the number of these
+    students that exist (None where no course was read).
+    """
+
+    courses: dict[int, Seats] = field(default_factory=dict)
+    states: dict[Pair, str] = field(default_factory=dict)
+    student_count: int | None = None
+
+    def read(
+        self,
+        connection: Connection,
+        student_ids: Sequence[int],
+        course_ids: Sequence[int],
+        statement: Statement,
+        *before: Call,
+    ) -> None:
+        """Read these courses. The statements of `before` are sent first, in the same message."""
+        unlimited = connection.info.setdefault(_UNLIMITED, set())
+        values = {"students": student_ids, "ids": course_ids}
+        rows: Any = send(connection, *before, (statement, values))
+        for *seats, self.student_count, student_id, state in rows:
+            course = Seats(*seats)
+            self.courses[course.id] = course
+            (unlimited.add if course.capacity is None else unlimited.discard)(course.id)
+            if student_id is not None:
+                self.states[(student_id, course.id)] = state
+
+
+def read_unlocked(
+    connection: Connection, student_ids: Sequence[int], course_ids: Sequence[int]
+) -> CourseStates:
+    """Read the courses without a lock. Reads nothing where no course had a capacity when this
+    connection last read it.
+    """
+    found = CourseStates()
+    if not connection.info.get(_UNLIMITED, set()).issuperset(course_ids):
+        found.read(connection, student_ids, course_ids, _READ_COURSES)
+    return found
+
+
+def lock_students(session: Session, student_ids: Sequence[int], *, in_body: bool = False) -> None:
+    """Lock the students: requests about one student take turns.
+
+    Raises StudentNotFound; where the ids stand `in_body`, with every missing id.
+    """
+    rows = send(session.connection(), (_LOCK_STUDENTS, {"students": student_ids}))
+    found = {row[0] for row in rows}
+    if in_body:
+        require_all(student_ids, found, StudentNotFound, "Some of the students do not exist.")
+    elif not found:
+        raise StudentNotFound
+
+
+def lock(
+    session: Session,
+    student_ids: Sequence[int],
+    course_ids: Sequence[int],
+    capped_course_ids: Collection[int] = (),
+    *,
+    students_locked: bool = False,
+) -> CourseStates:
+    """Lock the students, unless they are locked already, then the courses. Returns what was read
+    under the locks; courses that do not exist are left out.
+
+    `capped_course_ids` are the courses that the precheck found to have a capacity. They are locked
+    against everybody at once. The others are locked against editing (their gates, then FOR KEY
+    SHARE), so that a course which is read as unlimited stays unlimited; those that turn out to have
+    a capacity are then locked against everybody. A wrong guess costs a stronger lock or one more
+    statement, and nothing else.
+
+    The rows are read by a statement that starts after the lock is held: a statement that waits for
+    a lock returns the rows of other tables as they were before it waited.
+    """
+    connection, found = session.connection(), CourseStates()
+    before: list[Call] = [] if students_locked else [(_LOCK_STUDENTS, {"students": student_ids})]
+    others = [i for i in course_ids if i not in capped_course_ids]
+    if others:
+        gates = pass_gates(connection, others)
+        found.read(connection, student_ids, others, _SHARE_COURSES, *before, *gates)
+        before = []
+    capped = [i for i in course_ids if i in capped_course_ids]
+    capped += [course.id for course in found.courses.values() if course.capacity is not None]
+    if capped:
+        locking = (_LOCK_COURSES, {"ids": capped})
+        found.read(connection, student_ids, capped, _READ_COURSES, *before, locking)
+    return found
+
+
+def require_all(ids: Iterable[int], found: set[int], error: type[NotFound], detail: str) -> None:
+    """Raise `error` with the `ids` that are not in `found`."""
+    missing = [i for i in ids if i not in found]
+    if missing:
+        raise error(detail, missing=missing)
