@@ -13,6 +13,7 @@ import pytest
 from flask_migrate import upgrade
 
 from devtools.gunicorn import Gunicorn, send
+from devtools.waiting import wait_until
 
 POST = b"POST /courses HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
 LIVE = b"GET /health/live HTTP/1.1\r\nHost: x\r\n"
@@ -179,19 +180,20 @@ def test_stopping_ends_though_others_go_on_dialling(tmp_path):
 
 
 def _stop_under_a_flood(server):
-    stop = threading.Event()
+    stop, made = threading.Event(), []
 
     def flood():
         while not stop.is_set():
             try:
                 socket.create_connection(("127.0.0.1", server.port), timeout=5).close()
+                made.append(1)
             except OSError:
-                time.sleep(0.01)
+                stop.wait(0.01)
 
     floods = [threading.Thread(target=flood) for _ in range(6)]
     for thread in floods:
         thread.start()
-    time.sleep(0.3)
+    wait_until(lambda: len(made) > 100)
     began = time.monotonic()
     server.process.send_signal(signal.SIGTERM)
     code = server.process.wait(30)

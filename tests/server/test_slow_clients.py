@@ -15,6 +15,7 @@ import pytest
 from flask_migrate import upgrade
 
 from devtools.gunicorn import Gunicorn
+from devtools.waiting import pause
 
 HOST = b"Host: x\r\n"
 BODY = b"Content-Type: application/json\r\nContent-Length: 1000\r\n\r\n" + b" " * 900
@@ -143,7 +144,7 @@ def test_one_who_takes_its_answer_slowly_gets_all_of_it(small):
         while part := wire.recv(100_000):
             parts.append(part)
             if len(parts) < 20:
-                time.sleep(0.05)  # the slowness itself
+                pause(0.05)  # the client is this slow
     said = b"".join(parts)
     for _ in range(MANY):
         head, _, said = said.partition(b"\r\n\r\n")

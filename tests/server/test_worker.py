@@ -19,7 +19,9 @@ import pytest
 from flask_migrate import upgrade
 
 from devtools.gunicorn import Gunicorn, send
-from devtools.waiting import eventually
+from devtools.topology import listens
+from devtools.waiting import eventually, wait_until
+from tests.databases import waiting_for_locks
 
 
 @pytest.fixture
@@ -127,7 +129,7 @@ def test_while_every_thread_is_stuck_others_are_refused_at_once(small):
     ]
     for thread in stuck:
         thread.start()
-    time.sleep(0.3)
+    wait_until(lambda: waiting_for_locks(small.database) == 2)
     began = time.monotonic()
     answer = small.request("GET", "/health/live")
     took = time.monotonic() - began
@@ -181,7 +183,6 @@ def test_where_the_database_is_slow_others_step_in(new_database, make_app, tmp_p
                 "wait_event = 'PgSleep'"
             )
             at_once = max(at_once, cursor.fetchone()[0])
-            time.sleep(0.01)
     assert at_once == 4
 
 
@@ -199,9 +200,9 @@ def test_stopping_answers_what_has_been_accepted(small):
     idle = http.client.HTTPConnection("127.0.0.1", small.port)
     assert send(idle, "GET", "/health/live").status == 200
     waiting.start()
-    time.sleep(0.3)
+    wait_until(lambda: waiting_for_locks(small.database) == 1)
     small.process.send_signal(signal.SIGTERM)
-    time.sleep(0.3)
+    wait_until(lambda: not listens(small.port))
     last = send(idle, "GET", "/health/live")  # sent before the client could know
     locker.close()
     waiting.join()
