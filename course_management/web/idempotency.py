@@ -89,7 +89,7 @@ def claim(session: Session, key: str, request_fingerprint: str) -> Response | No
     """Claim a key for this request; returns the stored response if the request was made before.
 
     Returns None if the key is new or older than LIFETIME: this request then owns it.
-    `request_fingerprint` is the request's `fingerprint`. Raises KeyReused if the key belongs to
+    `request_fingerprint` is the result of `fingerprint`. Raises KeyReused if the key belongs to
     another request.
     """
     insert: Any = {"postgresql": postgresql.insert, "sqlite": sqlite.insert}[

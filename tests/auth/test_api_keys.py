@@ -44,7 +44,7 @@ def test_a_key_is_shown_once_and_only_its_hash_is_kept(app, guarded):
     )
     (token,) = result.stdout.splitlines()
     assert re.fullmatch("cm_[0-9A-Za-z]{12}_[0-9A-Za-z]{40}", token)
-    assert "not shown again" in result.stderr
+    assert "will not be shown again" in result.stderr
     (row,) = rows(app)
     assert (row["name"], row["scopes"]) == ("SIS sync", "courses:write students:read")
     assert 89.9 < (row["expires_at"] - row["issued_at"]).total_seconds() / 86400 < 90.1
