@@ -9,6 +9,7 @@ import pytest
 
 from course_management import config
 from course_management.config import BadSetting, Config
+from devtools.stock import STOCK_SETTINGS
 
 
 def test_nothing_set_means_sqlite_in_the_instance_folder():
@@ -64,6 +65,10 @@ def test_every_spelling_of_postgresql_means_psycopg2(scheme):
         ),
         ("HOST", "::", "AUTH must be set"),
         ("HOST", "school.example", "AUTH must be set"),
+        ("WORKER", "sync", "WORKER must be one of epoll, gthread, not 'sync'"),
+        ("BATCHING", "yes", "BATCHING must be one of on, off"),
+        ("PREPARE", "yes", "PREPARE must be one of on, off"),
+        ("FLASK", "quart", "FLASK must be one of lean, stock"),
         ("CORS_ORIGINS", "*", "CORS_ORIGINS must be origins such as https://app.example.edu"),
         ("CORS_ORIGINS", "https://a.example, https://b.example/", "CORS_ORIGINS must be origins"),
         (
@@ -235,6 +240,22 @@ def test_a_file_that_cannot_be_used_ends_with_one_line(tmp_path, content, both, 
         (tmp_path / "port").write_bytes(content)
     with pytest.raises(BadSetting, match=says):
         Config.from_env({"PORT_FILE": str(tmp_path / "port")} | ({"PORT": "9000"} if both else {}))
+
+
+def test_the_fast_parts_are_on_unless_they_are_turned_off():
+    default, stock = Config.from_env({}), Config.from_env(STOCK_SETTINGS)
+    assert (default.worker, default.batching, default.prepare, default.flask) == (
+        "epoll",
+        True,
+        True,
+        "lean",
+    )
+    assert (stock.worker, stock.batching, stock.prepare, stock.flask) == (
+        "gthread",
+        False,
+        False,
+        "stock",
+    )
 
 
 def test_a_proxy_is_believed_by_default_only_on_a_socket_of_its_own():

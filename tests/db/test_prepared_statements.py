@@ -9,6 +9,8 @@ from flask_migrate import upgrade
 
 from course_management.db.connections import use_connection
 
+pytestmark = pytest.mark.fast_parts
+
 
 @pytest.mark.parametrize(("prepare", "count"), [(True, 1), (False, 0)])
 def test_a_statement_is_prepared_once_unless_the_setting_is_off(
