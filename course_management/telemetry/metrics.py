@@ -1,6 +1,6 @@
 """What is counted, in Prometheus' names and units (seconds). docs/monitoring.md explains each.
 
-Under gunicorn every worker counts in files of its own, which gunicorn.conf.py gives it, and whoever
+Under gunicorn every worker counts in files of its own, which server/hooks.py gives it, and whoever
 is asked adds them all up. Anywhere else the figures are those of this process.
 """
 
