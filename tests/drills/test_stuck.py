@@ -15,6 +15,8 @@ import psycopg2
 import pytest
 
 from devtools.gunicorn import crowd
+from devtools.stock import STOCK_SETTINGS
+from devtools.topology import Topology
 from devtools.waiting import wait_until
 from tests.deploy.client import Load, ask, events
 from tests.drills import size
@@ -138,7 +140,7 @@ def frozen(postgres):
 
 
 def test_a_database_that_says_nothing(up, course, record_property):
-    """Seen to fail without `break_off`: the threads wait until it speaks again, and nginx
+    """Seen to fail without the watchdog: the threads wait until it speaks again, and nginx
     answers 504 after a minute.
     """
     for _ in range(size(1, 3)):
@@ -157,6 +159,25 @@ def test_a_database_that_says_nothing(up, course, record_property):
     record_property("answered 503", f"within {max(one.took for one in stuck):.1f} s")
     record_property("well again after", f"{time.monotonic() - back:.1f} s")
     audit(up)
+
+
+@pytest.mark.parametrize(
+    "settings", [{"WORKER": "gthread"}, STOCK_SETTINGS], ids=["gthread", "stock"]
+)
+def test_a_database_that_says_nothing_to_other_workers(settings, record_property):
+    """The watchdog does not depend on our worker. No more requests than threads of one worker:
+    gthread refuses none of those that wait.
+    """
+    with Topology(settings) as other:
+        with frozen(other.postgres):
+            stuck = [Asked(other, "GET", "/courses") for _ in range(3)]
+            told = finish(*stuck, Asked(other, "POST", "/students", {"name": "x"}))
+        poll(lambda: ask(other, "GET", "/courses").status == 200)
+        logged = any(e["event"] == "database said nothing" for e in events(other.gunicorn_log))
+    assert told == {(503, "service-unavailable")}
+    assert max(one.took for one in stuck) < DEADLINE + 1
+    assert logged
+    record_property("answered 503", f"within {max(one.took for one in stuck):.1f} s")
 
 
 def test_ten_connections_a_thread(up, course, record_property):

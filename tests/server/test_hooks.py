@@ -1,4 +1,4 @@
-"""gunicorn.conf.py: where it listens, and what it says."""
+"""The start of the service: the address on which it listens, and the messages it prints."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def test_it_listens_on_a_unix_socket_for_its_group(start, tmp_path):
 
 
 def test_a_socket_left_over_is_replaced_and_one_in_use_is_not(start, tmp_path):
-    """Without the check in gunicorn.conf.py, the second takes the socket away from the first."""
+    """Without the check in `on_starting`, the second takes the socket away from the first."""
     path = tmp_path / "s"
     with socket.socket(socket.AF_UNIX) as dead:
         dead.bind(str(path))
@@ -127,7 +127,7 @@ def test_it_starts_while_the_database_is_away(tmp_path):
 
 
 def test_a_worker_told_to_stop_before_it_listens_stops(tmp_path):
-    """Without post_fork in gunicorn.conf.py it goes on until it is killed, GRACEFUL_TIMEOUT
+    """Without `post_fork` it goes on until it is killed, GRACEFUL_TIMEOUT
     seconds later.
     """
     slow = (

@@ -163,7 +163,7 @@ def test_the_connection_goes_on_as_both_say(version, fields, closes):
     [(("192.0.2.1", 5), "192.0.2.1"), ("", ""), (b"\0abstract", "\0abstract")],
 )
 def test_who_asks_is_text(client, address):
-    assert http1.environ_of(Config(), client, "/run/socket")["REMOTE_ADDR"] == address
+    assert http1.connection_environ(Config(), client, "/run/socket")["REMOTE_ADDR"] == address
 
 
 @pytest.mark.parametrize("value", ["a\r\nX-Smuggled: b", "a\nb", "a\rb", "a\0b"])

@@ -1,20 +1,16 @@
-"""How a connection is read without waiting, and the moments at which two may want the same one."""
+"""Chunked bodies are decoded as gunicorn decodes them, in pieces of any size."""
 
 from __future__ import annotations
 
 import random
 import socket
-from collections import deque
 
-import psycopg2
 import pytest
 from gunicorn.config import Config
 from gunicorn.http import message
 from gunicorn.http.unreader import IterUnreader
 
-from course_management.db import connections
-from course_management.server.inbox import HEAD, IDLE, LITTLE, Connection, beyond
-from course_management.server.worker import Worker
+from course_management.server.connection import Connection
 
 HEADS = b"POST /courses HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
 NEXT = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -73,13 +69,13 @@ def found(pair, wire, size):
     try:
         for at in range(0, len(wire), size):
             client.sendall(wire[at : at + size])
-            request = request or conn.receive()
+            request = request or conn.next_request()
         if request is None:
             client.shutdown(socket.SHUT_WR)
-            request = conn.receive()
+            request = conn.next_request()
     except Exception:
         return "refused"
-    conn.receive() if request is None else None
+    conn.next_request() if request is None else None
     rest = bytes(conn.inbox.data)
     try:
         while part := conn.sock.recv(65536):
@@ -102,82 +98,3 @@ def test_a_chunked_body_is_read_as_gunicorn_reads_it(pair, seed, size):
         at = chance.randrange(len(HEADS), len(wire))
         wire = HEADS + b"".join(chance.choices(PIECES, k=4)) + PIECES[6] if seed % 2 else wire[:at]
     assert found(pair, wire, size) == expected(wire)
-
-
-def test_nothing_to_read_is_no_request(pair):
-    """As an event that was another's would have it: seen to wait ten seconds for the first byte."""
-    conn, client = pair
-    assert (conn.receive(), conn.stage) == (None, IDLE)
-    client.sendall(b"G")
-    assert (conn.receive(), conn.stage) == (None, HEAD)
-    since = conn.since
-    client.sendall(b"E")
-    assert (conn.receive(), conn.since) == (None, since)
-
-
-def test_the_oldest_give_way():
-    def holding(since, size):
-        return type("Holder", (), {"since": since, "held": size})()
-
-    old, young, little = holding(1, 3 * LITTLE), holding(2, 3 * LITTLE), holding(0, LITTLE)
-    assert beyond([old, young, little], 4 * LITTLE) == [old]
-    assert beyond([old, young, little], 6 * LITTLE) == []
-
-
-class _Told(Worker):
-    """A worker that is told to stop just when somebody has looked whether it is alive."""
-
-    _alive = deque([True, False])
-
-    @property
-    def alive(self):
-        return self._alive.popleft() if len(self._alive) > 1 else self._alive[0]
-
-    @alive.setter
-    def alive(self, value):
-        self._alive = deque([value])
-
-
-def test_a_worker_told_to_stop_stays_told(pair):
-    """Seen to fail with `self.alive = self.alive and …`: the answer of a thread wakes it up
-    again.
-    """
-    conn, client = pair
-    client.sendall(NEXT)
-    worker = _Told.__new__(_Told)
-    worker.nr, worker.max_requests, worker.conns, worker.max_keepalived = 0, 10, {}, 1
-    worker.wsgi = lambda environ, start: start("200 OK", []) or [b"{}"]
-    worker.handle_request(conn.receive(), conn)
-    assert worker.alive is False
-    assert client.recv(65536).startswith(b"HTTP/1.1 200")
-
-
-def test_a_database_connection_closed_just_now_breaks_nothing(monkeypatch):
-    """Seen to fail: InterfaceError, through the main loop of the worker."""
-
-    class Closing:
-        server_version, closed, InterfaceError = 1, 0, psycopg2.InterfaceError
-
-        def fileno(self):
-            raise psycopg2.InterfaceError("connection already closed")
-
-    monkeypatch.setattr(connections, "_in_use", {1: (0.0, Closing())})
-    assert connections.abort_stuck_connections(1) == 0
-
-
-def test_a_number_that_another_has_now_is_not_broken(monkeypatch):
-    """Closed between the two: its number may be that of somebody else's connection."""
-    ours, theirs = socket.socketpair()
-
-    class Closed:
-        server_version, closed, InterfaceError = 1, 0, psycopg2.InterfaceError
-
-        def fileno(self):
-            self.closed = 1
-            return ours.fileno()
-
-    monkeypatch.setattr(connections, "_in_use", {1: (0.0, Closed())})
-    with ours, theirs:
-        assert connections.abort_stuck_connections(1) == 0
-        ours.sendall(b"x")
-        assert theirs.recv(1) == b"x"

@@ -102,7 +102,7 @@ def test_slow_clients_take_no_thread(small, count):
                 began = time.monotonic()
                 assert small.request("POST", "/students", {"name": "Ada"}).status == 201
                 slowest = max(slowest, time.monotonic() - began)
-    assert slowest < 2, slowest
+    assert slowest < 2  # seconds; a thread that waits for a client is held for five times as long
 
 
 def test_a_slow_client_has_its_time_and_no_more(small):

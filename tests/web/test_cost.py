@@ -14,6 +14,7 @@ from gunicorn.http.unreader import IterUnreader
 
 from course_management.core import text
 from course_management.server import http1
+from course_management.server.inbox import ChunkedBody, Inbox
 from course_management.web.parsing import MAX_BODY_BYTES
 from tests.conftest import bearer
 from tests.web.problems import problem
@@ -204,17 +205,21 @@ def test_a_head_of_many_headers_costs_little(lines):
 
 def test_a_body_of_many_chunks_costs_little():
     """Fails without the limit: 1 MiB in chunks of one byte takes 0.4 s."""
-    sent = b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n" + b"1\r\n[\r\n" * (
-        MAX_BODY_BYTES // 6
-    )
-    pieces, settings = [sent[i : i + 8192] for i in range(0, len(sent), 8192)], Config()
+    head = b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+    request = http1.Request(Config(), IterUnreader([head]), ("127.0.0.1", 1))
+    sent = b"1\r\n[\r\n" * (MAX_BODY_BYTES // 6)
 
     def read():
-        request = http1.Request(settings, IterUnreader(pieces), ("127.0.0.1", 1))
-        with pytest.raises(InvalidChunkSize):
-            request.body.read(MAX_BODY_BYTES)
+        inbox, body = Inbox(), ChunkedBody(request)
+        for i in range(0, len(sent), 8192):
+            inbox.add(sent[i : i + 8192])
+            body.read(inbox)
 
-    assert cost(read)[0] < LIMIT
+    def refuse():
+        with pytest.raises(InvalidChunkSize):
+            read()
+
+    assert cost(refuse)[0] < LIMIT
 
 
 def test_who_asks_is_decided_before_the_address_is_looked_at(guarded, new_key, monkeypatch):
