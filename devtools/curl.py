@@ -1,4 +1,4 @@
-"""As much of curl as the README's tour uses, for machines that have none: -s, -X, -H, -d, -D -,
+"""As much of curl as the two tours use, for machines that have none: -s, -X, -H, -d, -D -,
 -o and an address.
 """
 

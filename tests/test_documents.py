@@ -1,4 +1,4 @@
-"""Documents agree with the code: links, settings, file names, commands of make, the version."""
+"""Documents agree with the code: links, settings, files, tables, commands of make, version."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The tours of README.md and docs/tour.md: every command runs and gives the response shown."""
+"""The tours of README.md and docs/tour.md: every command gets the response that is shown."""
 
 from __future__ import annotations
 

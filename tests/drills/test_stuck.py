@@ -172,7 +172,7 @@ def test_a_database_that_says_nothing_to_other_workers(settings, record_property
         with frozen(other.postgres):
             stuck = [Asked(other, "GET", "/courses") for _ in range(3)]
             told = finish(*stuck, Asked(other, "POST", "/students", {"name": "x"}))
-        poll(lambda: ask(other, "GET", "/courses").status == 200)
+        wait_until(lambda: ask(other, "GET", "/courses").status == 200)
         logged = any(e["event"] == "database said nothing" for e in events(other.gunicorn_log))
     assert told == {(503, "service-unavailable")}
     assert max(one.took for one in stuck) < DEADLINE + 1
