@@ -8,7 +8,7 @@ PROGRAMS := systemd-analyze promtool npm
 PACKAGES := systemd prometheus npm
 LOCK := --quiet --universal --python-version 3.11 --generate-hashes --no-config --custom-compile-command "make lock"
 
-.PHONY: run up test test-all test-debian test-clients debian-programs debian-packages drill check format lock pin storm bench bench-growth profile
+.PHONY: run up test test-stock test-all test-debian test-clients debian-programs debian-packages drill check format lock pin storm bench bench-growth profile
 
 run: .venv/installed
 	@$(BIN)/flask --app wsgi db upgrade
@@ -25,7 +25,12 @@ test: .venv/installed-dev
 
 # All of it: also the tests that ask systemd about the units and promtool about metrics and alerts, and
 # those that generate clients with npm
-test-all: debian-programs test test-debian test-clients
+test-all: debian-programs test test-stock test-debian test-clients
+
+# The same tests on plain gunicorn, Flask, SQLAlchemy and psycopg2, without the fast parts; or some of them: make test-stock TESTS=tests/web
+test-stock: .venv/installed-dev
+	@STOCK=1 $(BIN)/pytest -m "not debian and not clients" -n 2 --dist loadfile --no-cov $(or $(TESTS),--ignore tests/concurrency --ignore tests/drills)
+	@$(if $(TESTS),,STOCK=1 $(BIN)/pytest -m "not debian and not clients" tests/concurrency tests/drills --no-cov)
 
 test-debian: .venv/installed-dev debian-programs
 	@$(BIN)/pytest -m debian --no-cov
