@@ -128,7 +128,8 @@ def test_a_body_that_says_it_is_too_large_is_not_waited_for(app, gunicorn):
     ("request_", "status"),
     [
         (b"get /courses HTTP/1.1\r\n\r\n", 400),
-        (b"GET /courses HTTP/1.1\r\n\r\n", 400),
+        # RFC 9112, section 3.2; gunicorn's own reader takes a request without Host.
+        pytest.param(b"GET /courses HTTP/1.1\r\n\r\n", 400, marks=pytest.mark.fast_parts),
         (b"GET /courses HTTP/1.1\r\nbad header\r\n\r\n", 400),
         (b"GET /courses/" + b"a" * 9000 + b" HTTP/1.1\r\n\r\n", 414),
         (b"POST /courses HTTP/1.1\r\nContent-Length: -1\r\n\r\n", 400),
