@@ -9,7 +9,7 @@ PROGRAMS := systemd-analyze promtool npm
 PACKAGES := systemd prometheus npm
 LOCK := --quiet --universal --python-version 3.11 --generate-hashes --no-config --custom-compile-command "make lock"
 
-.PHONY: run up test test-all test-debian test-clients debian-programs debian-packages drill check format lock pin storm bench bench-growth profile
+.PHONY: run up test test-stock test-all test-debian test-clients debian-programs debian-packages drill check format lock pin storm bench bench-growth profile
 .PHONY: help check-style check-types check-deploy
 
 ## List these commands
@@ -35,8 +35,13 @@ test: .venv/installed-dev
 	@$(BIN)/pytest -m "not debian and not clients" -n 2 --dist loadfile --ignore tests/concurrency --ignore tests/drills --cov-report= --cov-fail-under=0
 	@$(BIN)/pytest -m "not debian and not clients" tests/concurrency tests/drills --cov-append
 
-## Run every test: those of test, test-debian and test-clients
-test-all: debian-programs test test-debian test-clients
+## Run every test: those of test, test-stock, test-debian and test-clients
+test-all: debian-programs test test-stock test-debian test-clients
+
+## Run the tests without the fast parts (TESTS=tests/web runs only these)
+test-stock: .venv/installed-dev
+	@STOCK=1 $(BIN)/pytest -m "not debian and not clients" -n 2 --dist loadfile --no-cov $(or $(TESTS),--ignore tests/concurrency --ignore tests/drills)
+	@$(if $(TESTS),,STOCK=1 $(BIN)/pytest -m "not debian and not clients" tests/concurrency tests/drills --no-cov)
 
 ## Run the tests that need systemd and promtool
 test-debian: .venv/installed-dev debian-programs

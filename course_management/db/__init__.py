@@ -1,6 +1,6 @@
-"""The database: types, engine, transactions, what a refusal means, and keyset pagination.
+"""The database: column types, engine, transactions, the errors of constraints, keyset pagination.
 
-May import `telemetry`, `config` and `core`; knows no HTTP. Read `transaction.py` first.
-Optional fast parts, each switched off by one setting: `prepared_statements.py`, `batching.py`,
-`thread_connection.py`.
+May import `telemetry`, `config` and `core`; knows no HTTP. Read `transaction.py` first, then
+`connections.py`. Optional fast parts: `batching.py` and `thread_connection.py` (`BATCHING=off`),
+`prepared_statements.py` (`PREPARE=off`).
 """

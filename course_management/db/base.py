@@ -1,4 +1,4 @@
-"""What every model shares: the extension object, names of constraints, column types."""
+"""The parts that all models share: the extension object, names of constraints, column types."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ NAMING = {
 
 
 class Base(DeclarativeBase):
-    """What every model shares."""
+    """The base class of every model."""
 
     metadata = sa.MetaData(naming_convention=NAMING)
 
@@ -34,7 +34,8 @@ class Base(DeclarativeBase):
 db = SQLAlchemy(model_class=Base)
 migrate = Migrate()
 
-# db.Model is Base with Flask-SQLAlchemy's mixins, made at run time: a type checker cannot see it
+# db.Model is Base with Flask-SQLAlchemy's mixins. It is made at run time, where type checkers do
+# not see it.
 if TYPE_CHECKING:
     Model = Base
 else:
@@ -42,8 +43,8 @@ else:
 
 
 class UTCDateTime(sa.TypeDecorator[datetime]):
-    """A moment: aware and in UTC on the way in and out. SQLite keeps no zone; PostgreSQL's
-    sessions run in UTC.
+    """A timezone-aware moment in UTC, as parameter and as result. SQLite stores no zone;
+    PostgreSQL's sessions run in UTC.
     """
 
     impl = sa.DateTime(timezone=True)
@@ -59,7 +60,7 @@ class UTCDateTime(sa.TypeDecorator[datetime]):
         return value and value.astimezone(UTC)
 
     def result_processor(self, dialect: Dialect, coltype: object) -> Any:
-        # psycopg2 gives aware moments in UTC already: no Python call a row
+        # psycopg2 returns aware moments in UTC, so no Python call per row is needed.
         if dialect.name == "postgresql":
             return None
         parse = self.impl_instance.dialect_impl(dialect).result_processor(dialect, coltype)
@@ -78,9 +79,7 @@ KeyText = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
 
 
 class Ids(sa.TypeDecorator[list[int]]):
-    """A list of ids as one parameter, so that a statement's text does not change with their
-    number.
-    """
+    """A list of ids as one parameter: the text of a statement does not depend on their number."""
 
     impl = sa.Text
     cache_ok = True
@@ -95,10 +94,10 @@ class Ids(sa.TypeDecorator[list[int]]):
         return ids if dialect.name == "postgresql" else json.dumps(ids)
 
 
-# reads as an operator: among(column, "ids")
+# Lower case, because it reads as an operator: among(column, "ids").
 class among(sa.sql.expression.FunctionElement[bool]):  # noqa: N801
-    """Whether a column's value is among the ids of a parameter: IN, half as dear to prepare as
-    SQLAlchemy's expanding one.
+    """Whether the value of a column is among the ids of a parameter, as IN. It costs half as much
+    to compile as SQLAlchemy's expanding IN.
     """
 
     inherit_cache = True
@@ -124,17 +123,17 @@ Reader = Session | Connection
 
 
 def connection_of(reader: Reader) -> Connection:
-    """The connection that a session uses; a connection itself."""
+    """Return the connection of a session; a connection is returned as it is."""
     return reader.connection() if isinstance(reader, Session) else reader
 
 
 def now() -> datetime:
-    """The present moment, aware, in UTC."""
+    """Return the current time, timezone-aware, in UTC."""
     return datetime.now(UTC)
 
 
 class Versioned:
-    """An id that is never reused, the moments of creation and last change, and a version that
+    """An id that is never reused, the times of creation and of the last change, and a version that
     counts the changes.
     """
 

@@ -1,5 +1,5 @@
-"""What a database's refusal means: the error that a named constraint carries, or that the
-database is away.
+"""From errors of the database to our own: the error that a violated constraint carries, or
+Unavailable.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from sqlalchemy.engine import Connection
 from course_management.core.errors import Error, Taken, Unavailable
 from course_management.db.base import Base
 
-# Classes of SQLSTATE (PostgreSQL, appendix A) that say "not now" rather than "not so": connection,
+# Classes of SQLSTATE (PostgreSQL, appendix A) of failures that may pass: connection,
 # authorization, transaction rollback, resources, lock not available, operator intervention, system
 # error (I/O); and a database that does not exist.
 _UNAVAILABLE_CLASSES = frozenset({"08", "28", "3D", "40", "53", "55", "57", "58"})
 # Undefined table, column and schema (not migrated), read-only transaction (a standby), no privilege
 # on a table.
 _UNAVAILABLE_STATES = frozenset({"42P01", "42703", "3F000", "25006", "42501"})
-# SQLite's result codes that say the same; SQLITE_ERROR is how it reports a missing table or column.
+# SQLite's result codes for the same; it reports a missing table or column as SQLITE_ERROR.
 _UNAVAILABLE_SQLITE = (
     "BUSY",
     "LOCKED",
@@ -39,21 +39,19 @@ _UNAVAILABLE_SQLITE = (
 
 
 def sqlstate(error: BaseException) -> str | None:
-    """PostgreSQL's SQLSTATE or SQLite's name of the failure; None where the driver gives none."""
+    """Return PostgreSQL's SQLSTATE or SQLite's name of the error; None if the driver gave none."""
     orig = getattr(error, "orig", None)
     return getattr(orig, "pgcode", None) or getattr(orig, "sqlite_errorname", None)
 
 
 def reason(error: BaseException) -> str:
-    """One line for the log: the state and the driver's own words, which no client sees."""
+    """Return one line for the log: the SQLSTATE and the driver's text, which no client sees."""
     text = str(getattr(error, "orig", None) or error or type(error).__name__)
     return " ".join([sqlstate(error) or "", *text.split()]).strip()
 
 
 def explain(error: BaseException) -> Error | None:
-    """The error of ours that a failure of the database amounts to; None where it is a mistake of
-    this service.
-    """
+    """Return our error for an error of the database; None if it is a mistake of this service."""
     if not isinstance(error, sa_exc.DBAPIError):
         # The pool's TimeoutError. Any other SQLAlchemyError is a mistake in the code.
         return Unavailable() if isinstance(error, sa_exc.TimeoutError) else None
@@ -67,10 +65,11 @@ def explain(error: BaseException) -> Error | None:
 def find_taken(
     connection: Connection, table: sa.Table, values: Mapping[str, Any], but: sa.ColumnElement[bool]
 ) -> list[tuple[type[Taken], int]]:
-    """Which of these unique `values` of columns are taken, in their order, each with the id of the
-    row that has it.
+    """Return which of these unique `values` of columns are taken, in their order, each with the id
+    of the row that has it.
 
-    Rows for which `but` holds are left out: those that the request is about. One statement.
+    Rows for which `but` is true, those that the request is about, are left out. Sends one
+    statement.
     """
     wanted = {name: value for name, value in values.items() if value is not None}
     if not wanted:
@@ -95,7 +94,7 @@ def find_taken(
 
 
 def is_read_only(error: sa_exc.DBAPIError) -> bool:
-    """Whether the database refuses to be written: a standby, a role without the privilege, a
+    """Whether the database cannot be written to: a standby, a role without the privilege, or a
     file opened for reading.
     """
     return (sqlstate(error) or "").startswith(("25006", "42501", "SQLITE_READONLY"))
@@ -106,14 +105,14 @@ def _is_unavailable(error: sa_exc.DBAPIError) -> bool:
         name = getattr(error.orig, "sqlite_errorname", "")
         return any(name.startswith(f"SQLITE_{code}") for code in _UNAVAILABLE_SQLITE)
     state = sqlstate(error)
-    if state is None:  # psycopg2 could not even ask: no connection, or one that broke
+    if state is None:  # psycopg2 had no connection, or lost it
         return isinstance(error, (sa_exc.OperationalError, sa_exc.InterfaceError))
     return state in _UNAVAILABLE_STATES or state[:2] in _UNAVAILABLE_CLASSES
 
 
 def _constraint(orig: Any) -> sa.Constraint | sa.Index | None:
-    """The declared constraint that was broken: PostgreSQL names it, SQLite names a CHECK but
-    only the columns of a UNIQUE.
+    """Return the declared constraint that was violated. PostgreSQL names it; SQLite names a CHECK,
+    but only the columns of a UNIQUE.
     """
     diag = getattr(orig, "diag", None)
     if diag is not None:

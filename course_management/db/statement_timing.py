@@ -1,5 +1,5 @@
-"""Listens to the database: how long statements take, which were slow, how many connections are
-open.
+"""Measurements of the database: how long statements take, which were slow, and how many
+connections are open.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ MAX_LOGGED_CHARACTERS = 1000  # characters of a statement in the log
 
 
 def init_engine(engine: Engine, slow_ms: int) -> None:
-    """Time every statement of `engine`; log those of a request that take `slow_ms` milliseconds
-    or more, failed ones too.
+    """Time every statement of `engine`. Log the statements of requests that take `slow_ms`
+    milliseconds or more, failed ones too.
     """
-    # Not by SQLAlchemy's events, which would cost as much again as the timing itself.
+    # SQLAlchemy's events would cost as much again as the timing itself.
     for name in ("do_execute", "do_executemany"):
         setattr(
             engine.dialect, name, _timed(getattr(engine.dialect, name), partial(_took, slow_ms))
@@ -43,7 +43,9 @@ def _timed(execute: Callable[..., None], took: Callable[[str, float], None]) -> 
 
 
 def _took(slow_ms: int, text: str, seconds: float) -> None:
-    """The text has placeholders: the values are people's."""
+    """Count a statement, and log it if it was slow. Its text has placeholders instead of values,
+    which are personal data.
+    """
     metrics.time_statement(text, seconds)
     if seconds * 1000 >= slow_ms and request_id.get():
         fields = {

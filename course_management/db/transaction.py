@@ -29,19 +29,17 @@ T = TypeVar("T")
 F = TypeVar("F")  # the result of a precheck
 
 MAX_ATTEMPTS = 5
-# seconds after which nothing is begun anew: whoever asks has waited long enough
+# Seconds after which no transaction is repeated: the client has waited long enough.
 RETRY_WINDOW_SECONDS = 4.0
 # SQLSTATE: serialization_failure, deadlock_detected.
 _RETRY = frozenset({"40001", "40P01"})
 
 
 class _Session(Session):
-    """A session in a transaction that has begun already: asking it for its connection costs
-    nothing.
-    """
+    """A session on a connection whose transaction has begun; `connection()` only returns it."""
 
     def __init__(self, connection: Connection) -> None:
-        # It hands rows to the answer after the commit, and flushes only where the code says so.
+        # Its objects are read for the response after the commit, and it flushes only when told to.
         super().__init__(connection, expire_on_commit=False, autoflush=False)
         self._begun = connection
 
@@ -49,7 +47,7 @@ class _Session(Session):
         return self._begun
 
     def close(self) -> None:
-        """Nothing to let go of where no row was mapped."""
+        """Do nothing if no object was loaded: there is nothing to release."""
         if self.in_transaction() or self.identity_map or self.new:
             super().close()
 
@@ -60,13 +58,14 @@ def transaction(
 ) -> Iterator[Session]:
     """A transaction around the block: leaving it commits, raising rolls back and re-raises.
 
-    A reading one is no transaction on the server: every statement sees what is committed when it
-    starts; with `snapshot`, all of them see what was committed when the first one did. An
-    `unhurried` one, which nobody waits for, may take its time.
+    Without `writing` it is no transaction on the server: every statement sees the rows that were
+    committed when it began. With `snapshot` all statements see the rows that were committed when
+    the first of them began. With `unhurried` PostgreSQL's statement_timeout is off: no client
+    waits. Raises sqlalchemy.exc.DBAPIError, and CommitUncertain if the commit may have happened.
     """
     with (
         use_connection() as connection,
-        _begun(connection, WRITING if writing else SNAPSHOT if snapshot else None) as session,
+        _session(connection, WRITING if writing else SNAPSHOT if snapshot else None) as session,
     ):
         if unhurried:
             disable_statement_timeout(connection)
@@ -75,8 +74,10 @@ def transaction(
 
 
 @contextmanager
-def _begun(connection: Connection, mode: str | None) -> Iterator[Session]:
-    """A session on `connection`, in a transaction of this mode, if any."""
+def _session(connection: Connection, mode: str | None) -> Iterator[Session]:
+    """A session on `connection`, in a transaction of this mode; without a mode, each statement
+    is a transaction of its own.
+    """
     begun = connection.begin() if mode is None else begin(connection, mode)
     with _Session(connection) as session:
         try:
@@ -106,17 +107,17 @@ def _commit(begun: RootTransaction) -> None:
 def write(
     work: Callable[[Session, F | None], T], precheck: Callable[[Connection], F] | None = None
 ) -> T:
-    """Call `work` in a transaction and return its result; commit when it returns, roll back when it
-    raises. Repeats the transaction where only bad luck made it fail (`_repeated`).
+    """Call `work` with the session of a transaction, commit, and return its result. The
+    transaction is repeated after a failure that is likely to pass.
 
-    `precheck` is called with the connection before the transaction begins. `work` gets its result,
-    or None. Raises what `work` and `precheck` raise.
+    `precheck` is called with the connection before the transaction begins. `work` also gets its
+    result, or None. Raises the errors of both, and CommitUncertain.
     """
 
     def once() -> T:
         with use_connection() as connection:
-            found = _alone(connection, precheck) if precheck else None
-            with _begun(connection, WRITING) as session:
+            found = _without_transaction(connection, precheck) if precheck else None
+            with _session(connection, WRITING) as session:
                 result = work(session, found)
         logs.flush_notes(session)
         return result
@@ -125,33 +126,34 @@ def write(
 
 
 def read(work: Callable[[Connection], T]) -> T:
-    """What `work` returns from reading, each statement by itself, repeated likewise.
+    """Call `work` with a connection and return its result; each statement is a transaction of its
+    own. `work` is repeated like that of `write`.
 
-    It gets a connection and no session, which would cost as much as a small statement.
+    A session instead of the connection would cost as much as a small statement.
     """
 
     def once() -> T:
         with use_connection() as connection:
-            return _alone(connection, work)
+            return _without_transaction(connection, work)
 
     return _repeated(once)
 
 
-def _alone(connection: Connection, work: Callable[[Connection], T]) -> T:
+def _without_transaction(connection: Connection, work: Callable[[Connection], T]) -> T:
     try:
         return work(connection)
     finally:
-        # in SQLAlchemy's eyes a statement has begun one; the server has none
+        # SQLAlchemy began one with the first statement; the server did not.
         if connection.in_transaction():
             connection.rollback()
 
 
 def _repeated(once: Callable[[], T]) -> T:
-    """Call `once` again where only bad luck made it fail.
+    """Call `once`, and again after a failure that is likely to pass and committed nothing.
 
-    Bad luck is a deadlock, a serialization failure, or, once, a kept connection that had died or
-    whose prepared statements had: nothing has been committed then. A commit that broke off is not
-    repeated, and nothing once PATIENCE has passed.
+    Such failures are a deadlock, a serialization failure and, once, a connection that was lost or
+    whose prepared statements had become invalid. An uncertain commit is not repeated, and nothing
+    is after RETRY_WINDOW_SECONDS.
     """
     end, dropped = time.monotonic() + RETRY_WINDOW_SECONDS, False
     for attempt in range(1, MAX_ATTEMPTS + 1):
@@ -172,6 +174,6 @@ def _repeated(once: Callable[[], T]) -> T:
 
 def _worth_repeating(error: DBAPIError, dropped: bool) -> bool:
     if error.connection_invalidated:
-        # the pool has dropped its dead connections; a second failure means the server is away
+        # The pool has dropped its lost connections: a second failure means that the server is away.
         return not dropped
     return sqlstate(error) in _RETRY

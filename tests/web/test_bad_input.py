@@ -125,7 +125,8 @@ def test_the_request_that_the_malformed_ones_differ_from_is_answered(app, gunico
     ("request_", "status"),
     [
         (SOUND.replace(b"GET", b"get"), 400),
-        (SOUND.replace(b"Host: x\r\n", b""), 400),
+        # RFC 9112, section 3.2; gunicorn's own reader takes a request without Host.
+        pytest.param(SOUND.replace(b"Host: x\r\n", b""), 400, marks=pytest.mark.fast_parts),
         (SOUND + b"bad header\r\n", 400),
         (SOUND.replace(b"/courses", b"/courses/" + b"a" * 9000), 414),
         (SOUND + b"Content-Length: -1\r\n", 400),
