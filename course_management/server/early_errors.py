@@ -1,4 +1,4 @@
-"""What the server refuses before the application sees it, as a problem document too."""
+"""Problem documents for requests that the server refuses before the application sees them."""
 
 from __future__ import annotations
 
@@ -16,18 +16,17 @@ from course_management.web.problems import RETRY_AFTER, status_of, words
 
 
 class Client(Protocol):
-    """A socket, or what sends on one."""
+    """A socket, or a connection that sends on one."""
 
     def send(self, message: bytes, flags: int = ..., /) -> int:
-        """Send what goes out at once."""
+        """Send what the kernel accepts at once, and return the number of bytes."""
 
 
 def write_error(client: Client, status: int, reason: str, detail: str) -> None:
-    """Answer a request that is no HTTP (RFC 9112), or more of it than the server takes; takes the
-    place of gunicorn's own.
+    """Answer a malformed request, or one that exceeds a limit of the server.
 
-    A header by which a client tries to steer the server (SCRIPT_NAME) is refused as a 500 there; it
-    is a bad request.
+    Replaces `gunicorn.util.write_error`, hence the arguments. gunicorn answers 500 to a client that
+    sends a header such as SCRIPT_NAME; that is a bad request.
     """
     status = 400 if status == 500 and detail else status
     code, title, remedy = words(status)
@@ -35,7 +34,7 @@ def write_error(client: Client, status: int, reason: str, detail: str) -> None:
 
 
 def send_error(client: Client, error: Error) -> None:
-    """Answer a request that nobody has read with one of our own errors."""
+    """Answer a request that the application will not see with one of our own errors."""
     _send(client, status_of(type(error)), error.code, error.title, error.detail)
 
 

@@ -3,14 +3,43 @@
 from __future__ import annotations
 
 import socket
+import time
 
 import psycopg2
+import pytest
+import sqlalchemy as sa
 
-from course_management.db import connections
+from course_management.db import connections, watchdog
+from course_management.db.transaction import transaction
+
+
+@pytest.fixture
+def own(new_database, make_app, monkeypatch):
+    """The app on PostgreSQL, in a process whose watchdog waits for a fifth of a second."""
+    monkeypatch.setattr(watchdog, "MAX_USE_SECONDS", 0.2)
+    return make_app(new_database("postgresql"))
+
+
+def test_a_stuck_connection_is_aborted_without_our_worker(own):
+    """As under `flask run` and gthread. Seen to fail while only our worker looked."""
+    began = time.monotonic()
+    with (
+        own.app_context(),
+        pytest.raises(sa.exc.OperationalError),
+        transaction(writing=False) as session,
+    ):
+        session.execute(sa.text("SELECT pg_sleep(7)"))
+    assert time.monotonic() - began < 6
+
+
+def test_a_command_may_take_its_time(own):
+    """Seen to fail: `audit` and `load-demo` would be aborted after twelve seconds."""
+    with own.app_context(), transaction(writing=True, unhurried=True) as session:
+        assert session.execute(sa.text("SELECT 1 FROM pg_sleep(1)")).scalar_one() == 1
 
 
 def test_a_database_connection_closed_just_now_breaks_nothing(monkeypatch):
-    """Seen to fail: InterfaceError, through the main loop of the worker."""
+    """Seen to fail: InterfaceError ended the loop that aborts connections."""
 
     class Closing:
         server_version, closed, InterfaceError = 1, 0, psycopg2.InterfaceError

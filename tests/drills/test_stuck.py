@@ -192,7 +192,7 @@ def test_ten_connections_a_thread(up, course, record_property):
 
 
 def test_every_thread_stuck(up, sql, course, record_property):
-    """Seen to fail without `_refuse` of the worker: all wait as long as the first."""
+    """Seen to fail without the refusals of the supervisor: all wait as long as the first."""
     sql.execute("SELECT 1 FROM courses WHERE id = %s FOR UPDATE", (course.rpartition("/")[2],))
     stuck = [Asked(up, "PATCH", course, {"level": f"y{i}"}) for i in range(80)]
     wait_until(lambda: sum(not one.is_alive() for one in stuck) >= 60)

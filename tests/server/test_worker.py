@@ -216,7 +216,7 @@ def test_stopping_answers_what_has_been_accepted(small):
 
 
 def test_no_worker_takes_what_others_could_serve(new_database, make_app, tmp_path):
-    """Seen to fail without GIVE_WAY: one worker may have them all."""
+    """Seen to fail without the pause before `accept`: one worker may have them all."""
     url = new_database("sqlite")
     with make_app(url).app_context():
         upgrade()
