@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import NamedTuple
 
 import pytest
@@ -190,7 +191,9 @@ ASKED = "and 3 were asked for."
     ],
 )
 def test_a_full_course_says_how_many_seats_are_free(course, first, is_open, free, detail):
-    assert refusals(CourseFull, [course], SEVERAL) == [((first, 1), is_open, free, 3, detail)]
+    assert refusals(CourseFull, [replace(course)], SEVERAL) == [
+        ((first, 1), is_open, free, 3, detail)
+    ]
 
 
 @pytest.mark.parametrize(
@@ -225,7 +228,7 @@ def test_a_full_course_says_how_many_seats_are_free(course, first, is_open, free
 def test_a_full_waitlist_says_how_many_seats_and_positions_are_free(
     course, first, is_open, free, detail
 ):
-    assert refusals(WaitlistFull, [course], SEVERAL, waitlist=True) == [
+    assert refusals(WaitlistFull, [replace(course)], SEVERAL, waitlist=True) == [
         ((first, 1), is_open, free, 3, detail)
     ]
 

@@ -154,26 +154,30 @@ def test_an_address_of_nothing_costs_little(client, path):
 
 
 @pytest.mark.parametrize(
-    ("name", "value"),
+    ("name", "value", "status"),
     [
-        ("If-Match", '"a",' * 2000),
-        ("If-Match", '"' * 8000),
-        ("If-None-Match", "W/" * 4000),
-        ("Content-Type", "a;" * 4000),
-        ("Content-Type", 'a;b="' + "\\\\" * 4000),
-        ("Content-Type", "application/json;" + 'a*0="x";' * 900),
-        ("Idempotency-Key", "a" * 8000),
-        ("Traceparent", "0" * 8000),
-        ("X-Request-ID", "a" * 8000),
-        ("Authorization", "Bearer " + "a." * 4000),
-        ("Authorization", "Bearer eyJ" + "W1tb" * 2000 + ".e30.x"),
-        ("Origin", "http://" + "a" * 8000),
+        ("If-Match", '"a",' * 2000, 412),
+        ("If-Match", '"' * 8000, 412),
+        ("If-None-Match", "W/" * 4000, 200),
+        ("Content-Type", "a;" * 4000, 415),
+        ("Content-Type", 'a;b="' + "\\\\" * 4000, 415),
+        ("Content-Type", "application/json;" + 'a*0="x";' * 900, 200),
+        ("Idempotency-Key", "a" * 8000, 422),
+        ("Traceparent", "0" * 8000, 200),
+        ("X-Request-ID", "a" * 8000, 200),
+        ("Authorization", "Bearer " + "a." * 4000, 401),
+        ("Authorization", "Bearer eyJ" + "W1tb" * 2000 + ".e30.x", 401),
+        ("Origin", "http://" + "a" * 8000, 200),
     ],
 )
-def test_a_header_that_is_refused_costs_little(guarded, new_key, name, value):
-    client, headers = guarded.test_client(), bearer(new_key("courses:write")) | {name: value}
-    seconds, answer = cost(lambda: client.put("/courses/1", headers=headers))
-    assert problem(answer)[0] in (400, 401, 404, 412, 415, 422)
+def test_a_long_header_costs_little(guarded, new_key, make, name, value, status):
+    """All else of the request is sound, so that it is this header that is read."""
+    client, path = guarded.test_client(), f"/courses/{make.course()['id']}"
+    headers = {"Content-Type": "application/json"} | bearer(new_key("courses:write"))
+    seconds, answer = cost(
+        lambda: client.put(path, data=b'{"level": "b"}', headers=headers | {name: value})
+    )
+    assert answer.status_code == status
     assert seconds < LIMIT
 
 
