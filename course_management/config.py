@@ -67,21 +67,16 @@ class Oidc:
     student: tuple[str, str] | None = None
 
 
-# One core serves one worker at a time; the one more works while another waits for the database.
-# Measured on two cores: a worker more than that, and enrolling costs a fifth more.
-DEFAULT_WORKERS = min(
-    16,
-    1
-    + len(
-        os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else range(os.cpu_count() or 1)
-    ),
-)
+# One worker per core, and one more that works while another waits for the database. Measured on two
+# cores: with yet another worker, an enrollment costs a fifth more.
+_CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+DEFAULT_WORKERS = min(16, _CORES + 1)
 
 # The worker of server/worker.py needs Linux's epoll.
 WORKERS = ("epoll", "gthread") if hasattr(select, "epoll") else ("gthread",)
 
-# Threads of a worker that serve; more than two wait for each other rather than for the database.
-# The others step in for those that are held up.
+# Threads of a worker that serve requests. More than two would wait for each other rather than for
+# the database. The others help while one of these is held up.
 BASE_THREADS = 2
 
 
