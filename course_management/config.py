@@ -67,15 +67,10 @@ class Oidc:
     student: tuple[str, str] | None = None
 
 
-# One core serves one worker at a time; the one more works while another waits for the database.
-# Measured on two cores: a worker more than that, and enrolling costs a fifth more.
-DEFAULT_WORKERS = min(
-    16,
-    1
-    + len(
-        os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else range(os.cpu_count() or 1)
-    ),
-)
+_CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+# One core runs one worker at a time; the additional one works while another waits for the database.
+# Measured on two cores: with one more than that, enrolling costs a fifth more.
+DEFAULT_WORKERS = min(16, 1 + _CORES)
 
 # The worker of server/worker.py needs Linux's epoll.
 WORKERS = ("epoll", "gthread") if hasattr(select, "epoll") else ("gthread",)
