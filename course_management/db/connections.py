@@ -81,7 +81,11 @@ def begin(connection: Connection, mode: str = WRITING) -> RootTransaction:
     dbapi: Any = connection.connection.dbapi_connection
     if not isinstance(dbapi, BatchingConnection):
         # They are reset when the connection returns to the pool.
-        connection.execution_options(**_PSYCOPG2_OPTIONS[mode])
+        try:
+            connection.execution_options(**_PSYCOPG2_OPTIONS[mode])
+        except dbapi.Error as error:
+            # A lost connection. SQLAlchemy wraps the errors of statements, but not this one.
+            connection._handle_dbapi_exception(error, None, None, None, None)
         return connection.begin()
     begun = connection.begin()
     dbapi.begin_deferred(mode)
