@@ -142,6 +142,13 @@ def test_a_waitlisted_student_who_asks_for_a_seat_only_is_refused():
     ]
 
 
+def test_a_refusal_counts_a_seat_that_is_free_but_promised_to_the_waitlist():
+    course = seats(capacity=3, taken=1, waiting=1)
+    assert refusals(CourseFull, [course], [(ADA, 1)], existing={(ADA, 1): WAITLISTED}) == [
+        ((ADA, 1), True, 2, 1, "Course 1 has 2 free seats, and 1 were asked for.")
+    ]
+
+
 def test_old_and_new_waitlist_positions_keep_the_order_of_the_request():
     logic = seats(capacity=1, taken=1, waiting=1, next_ticket=2)
     result = allocate(
