@@ -32,7 +32,7 @@ SNAPSHOT = "ISOLATION LEVEL REPEATABLE READ READ ONLY"
 # autocommit mode, which is the default of our engine, commit() would do nothing.
 _PSYCOPG2_OPTIONS: dict[str, dict[str, Any]] = {
     WRITING: {"isolation_level": "READ COMMITTED"},
-    SNAPSHOT: {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True},
+    SNAPSHOT: {"isolation_level": "REPEATABLE READ"},
 }
 
 _EXTENSION = "course_management.db.connections"
@@ -86,7 +86,12 @@ def begin(connection: Connection, mode: str = WRITING) -> RootTransaction:
         except dbapi.Error as error:
             # A lost connection. SQLAlchemy wraps the errors of statements, but not this one.
             connection._handle_dbapi_exception(error, None, None, None, None)
-        return connection.begin()
+        begun = connection.begin()
+        if mode == SNAPSHOT:
+            # Not SQLAlchemy's postgresql_readonly: resetting it would make later transactions READ
+            # WRITE, whatever default_transaction_read_only says.
+            connection.exec_driver_sql("SET TRANSACTION READ ONLY")
+        return begun
     begun = connection.begin()
     dbapi.begin_deferred(mode)
     return begun
