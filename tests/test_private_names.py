@@ -62,11 +62,10 @@ USED = {
         "gunicorn.util:write_error": "sock status_int reason mesg",
         "gunicorn.http.wsgi:Response.default_headers": "self",
         "prometheus_client.values:ValueClass": ATTRIBUTE,
+        "prometheus_client.values:MultiProcessValue": "process_identifier",
         "prometheus_client.multiprocess:mark_process_dead": "pid path",
     },
     "server/http1.py": {
-        "gunicorn.http.body:ChunkedReader.parse_chunk_size": "self unreader data",
-        "gunicorn.http.message:Request.set_body_reader": "self",
         "gunicorn.http.message:Request._parse_python": "self unreader buf",
         "gunicorn.http.message:Request.should_close": "self",
         "gunicorn.http.message:Request._peer_trusted_for_forwarded": "self",
@@ -77,17 +76,10 @@ USED = {
         "gunicorn.http.wsgi:base_environ": "cfg",
         "gunicorn.util:unquote_to_wsgi_str": "string",
     },
-    "server/inbox.py": {
-        "gunicorn.http.unreader:Unreader.read": "self size read_ahead",
-        "gunicorn.http.unreader:Unreader.unread": "self data",
-        "gunicorn.http.message:Request.parse_headers": "self data from_trailer",
-        "gunicorn.http.body:CHUNK_EXT_RE": ATTRIBUTE,
-    },
+    "server/inbox.py": {"gunicorn.http.body:CHUNK_EXT_RE": ATTRIBUTE},
     "server/worker.py": {
-        "gunicorn.workers.gthread:ThreadWorker.init_process": "self",
         "gunicorn.workers.gthread:ThreadWorker.run": "self",
         "gunicorn.workers.gthread:ThreadWorker.accept": "self listener",
-        "gunicorn.workers.gthread:ThreadWorker.handle_request": "self req conn",
         "gunicorn.workers.gthread:ThreadWorker.set_accept_enabled": "self enabled",
         "gunicorn.workers.gthread:ThreadWorker.wait_for_and_dispatch_events": "self timeout",
         "gunicorn.workers.gthread:ThreadWorker.is_parent_alive": "self",
@@ -102,13 +94,6 @@ USED = {
         "gunicorn.workers.base:Worker.sockets": ATTRIBUTE,
         "gunicorn.workers.base:Worker.max_requests": ATTRIBUTE,
         "gunicorn.workers.base:Worker.nr": ATTRIBUTE,
-    },
-    "server/worker_slots.py": {
-        "prometheus_client.mmap_dict:MmapedDict.__init__": "self filename read_mode",
-        "prometheus_client.mmap_dict:MmapedDict.read_value": "self key",
-        "prometheus_client.mmap_dict:MmapedDict._positions": ATTRIBUTE,
-        "prometheus_client.mmap_dict:MmapedDict._m": ATTRIBUTE,
-        "prometheus_client.mmap_dict:mmap_key": "metric_name name labelnames labelvalues help_text",
     },
     "web/lean_flask.py": {
         "flask.ctx:RequestContext._after_request_functions": ATTRIBUTE,
@@ -131,8 +116,8 @@ USED = {
         "werkzeug.local:LocalProxy._get_current_object": ATTRIBUTE,
     },
 }
-# Underscored names that a library documents: namedtuple's, and Row's copy of it.
-DOCUMENTED = {"_replace", "_asdict", "_fields"}
+# Underscored names that a library documents: namedtuple's, Row's copy of it, and Enum's.
+DOCUMENTED = {"_replace", "_asdict", "_fields", "_value_"}
 # A class of ours that overrides a method of one of these has it in USED.
 LIBRARIES = {"gunicorn", "flask", "werkzeug", "psycopg2", "prometheus_client"}
 NAMES = [(module, name, shape) for module, names in USED.items() for name, shape in names.items()]

@@ -49,6 +49,7 @@ def refused(answer):
 def test_becoming_somebody_takes_its_own_scope(recognised, clerk, registrar, new_key, lines):
     """Fails without the check: the clerk can create a student with the registrar's number."""
     attribute, one, other, client = recognised
+    admin = bearer(new_key("admin", name="admin"))
     assert refused(client.post("/students", json={"name": "Eve", attribute: one}, headers=clerk))
     assert [line["code"] for line in lines() if line["event"] == "access refused"] == [
         "scope-missing"
@@ -63,7 +64,6 @@ def test_becoming_somebody_takes_its_own_scope(recognised, clerk, registrar, new
     assert client.patch(path, json={attribute: other}, headers=registrar).json[attribute] == other
     assert client.patch(path, json={attribute: None}, headers=registrar).json[attribute] is None
     assert refused(client.patch(path, json={attribute: one}, headers=clerk))
-    admin = bearer(new_key("admin", name="admin"))
     assert client.patch(path, json={attribute: one}, headers=admin).json[attribute] == one
 
 
