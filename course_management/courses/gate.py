@@ -42,8 +42,8 @@ def pass_gates(connection: Connection, course_ids: Iterable[int]) -> list[Call]:
 
 # reads as an SQL function: close_gate(course.id)
 class close_gate(sa.sql.expression.FunctionElement[int]):  # noqa: N801
-    """The id given, once its course's gate is closed until the transaction ends, and all who had
-    passed it are done.
+    """Close the gate of a course until the transaction ends, wait for the transactions that passed
+    it, and return the id of the course.
     """
 
     inherit_cache = True

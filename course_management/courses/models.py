@@ -74,8 +74,7 @@ class NoRoom(Conflict):
     """A request asks for more than some courses have: `refusals` has each of them, and the answer
     tells its numbers.
 
-    Where a constraint of the database refused, which only a missing lock could bring about, there
-    are none.
+    `refusals` is empty if a database constraint refused. This happens only if a lock is missing.
     """
 
     always = FULL_COURSES
@@ -125,7 +124,7 @@ class WaitlistFull(NoRoom):
 
 
 class CapacityBelowEnrolled(Conflict):
-    """The new `capacity` is below the `seats_taken`: nobody who has a seat loses it to an edit."""
+    """The new `capacity` is below `seats_taken`. An edit does not take a seat from a student."""
 
     code = "capacity-below-enrolled"
     title = "More seats are taken than that."
@@ -144,15 +143,13 @@ class CapacityBelowEnrolled(Conflict):
 
 
 class WaitlistCapacityBelowWaitlisted(Conflict):
-    """The new `waitlist_capacity` is below the number `waitlisted`: nobody in line loses the
-    place to an edit.
+    """The new `waitlist_capacity` is below `waitlisted`. An edit does not take a waitlist position
+    from a student.
     """
 
     code = "waitlist-capacity-below-waitlisted"
-    title = "More students are in line than that."
-    remedy = (
-        "Drop students from the line first, or choose a waitlist_capacity of at least waitlisted."
-    )
+    title = "More students are on the waitlist than that."
+    remedy = "Drop waitlisted students first, or choose a waitlist_capacity of at least waitlisted."
     always = {
         "waitlist_capacity": {
             **COUNT,
@@ -164,12 +161,12 @@ class WaitlistCapacityBelowWaitlisted(Conflict):
 
 
 class Course(Versioned, Model):
-    """A course. `name_key` is what search, address and uniqueness compare (`text.key`).
+    """A course. Search, addresses and uniqueness compare its `name_key` (`text.key`).
 
-    `capacity` is null where seats are unlimited, and `seats_taken` with it: there is then no row
-    that every enrollment must update. `waitlist_capacity` is null where the line is unlimited.
-    `next_ticket` is the ticket of whoever joins the line next. `is_open`, whether a seat is free,
-    is the database's own column: an enrollment that does not change it touches no index.
+    If seats are unlimited, `capacity` and `seats_taken` are null: enrollments then do not update
+    the course. `waitlist_capacity` is null if the waitlist is unlimited. `next_ticket` is the
+    ticket of the next student who joins the waitlist. The database computes `is_open`, whether a
+    seat is free: an enrollment that does not change it updates no index.
     """
 
     __tablename__ = "courses"
@@ -231,7 +228,6 @@ class Course(Versioned, Model):
         return value
 
 
-# the columns' names
 class CourseChanges(TypedDict, total=False):
     """The fields of a course that a request sets."""
 

@@ -95,5 +95,5 @@ def _row(reader: Reader, statements: dict[type, Statement], course: int | str) -
 
 
 def list_courses(reader: Reader, **query: Any) -> Page:
-    """A page of the courses (`paging.Listing.page`)."""
+    """A page of the courses (`keyset.Listing.page`)."""
     return LISTING.page(reader, **folded(query))

@@ -61,7 +61,7 @@ class CourseIn(StrictSchema):
     )
     waitlist_capacity = Count(
         metadata={
-            "description": "How many may wait in line: 0 (the default) is none, null without "
+            "description": "How many students may wait: 0 (the default) is none, null without "
             "limit.",
             "example": 10,
         }

@@ -47,9 +47,9 @@ class Listing:
     has one good plan, so it is prepared.
 
     `parts` maps a filter to the column whose value it asks for: the list is then a part of an
-    index, ordered by that column too. Were the two said to be equal, PostgreSQL would leave the
-    column out of the order, and might read another index and skip what does not fit. One filter of
-    a request can be a part: the first in `parts`.
+    index, ordered by that column too. The condition is written as two bounds: with `column = value`
+    PostgreSQL drops the column from the order, and may read another index and skip rows. Only one
+    filter of a request is used so: the first in `parts`.
     """
 
     name: str

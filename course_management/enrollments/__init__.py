@@ -1,5 +1,5 @@
 """Enrollments: which student takes or waits for which course, and the record of every change.
 
 May import `courses`, `students`, `web` and the packages below them. Read `service.py` first:
-`allocation.py` decides who gets a seat, `ledger.py` locks and writes.
+`locks.py` locks and reads, `allocation.py` decides who gets a seat, `ledger.py` writes.
 """

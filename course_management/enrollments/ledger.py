@@ -51,8 +51,7 @@ _ADD_COUNTS = Statement(
 class SeatLedger:
     """The changes of one transaction to enrollments in courses that `locks.lock` has locked.
 
-    Each method makes its changes in memory and, where the database must choose the rows, at once;
-    `write` sends the rest together.
+    `remove` and `promote` change rows at once. Other changes stay in memory until `write`.
     """
 
     def __init__(self, session: Session, found: CourseStates) -> None:

@@ -17,8 +17,8 @@ STATES = (ENROLLED, WAITLISTED)
 
 
 class EnrollmentNotFound(NotFound):
-    """The student exists and so does the course, but the one does not take the other; `missing`
-    lists such students.
+    """The student is not enrolled in the course. `missing` lists the students without an
+    enrollment.
     """
 
     code = "enrollment-not-found"
@@ -31,9 +31,7 @@ class EnrollmentNotFound(NotFound):
 
 
 class CourseHasStudents(Conflict):
-    """A course that somebody takes, or waits for, is not deleted: no enrollment disappears
-    unasked.
-    """
+    """A course that students take or wait for is not deleted."""
 
     code = "course-has-students"
     title = "Students take this course."

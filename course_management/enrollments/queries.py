@@ -60,7 +60,7 @@ HISTORY = Listing(
 
 
 # By what the list shows: a student waits in few lines, so those before it are counted in each; a
-# roster shows much of one line, which is ranked once.
+# roster shows much of one waitlist, which is ranked once.
 _mine, _line = table.alias("mine"), table.alias("line")
 _ahead = sa.select(sa.func.count()).where(
     _line.c.course_id == _mine.c.course_id,
@@ -195,8 +195,8 @@ def course_history(reader: Reader, course: int | str, **query: Any) -> Page:
 
 
 def _add_positions(reader: Reader, page: Page, other: str, **given: int) -> None:
-    """Give every item its `position`: its rank among the tickets of the line, 1 is next; None for
-    who has a seat.
+    """Give every item its `position`: its rank among the tickets of the waitlist, 1 is next; None
+    for who has a seat.
 
     One statement more, and only for a page on which somebody waits.
     """

@@ -32,7 +32,7 @@ _STATE = {"example": ENROLLED}
 
 
 class Waiting(StrictSchema):
-    """Whether a waitlist position will do where no seat is free."""
+    """Whether to accept a waitlist position if no seat is free."""
 
     waitlist = Flag(load_default=False, metadata=_WAITLIST)
 

@@ -31,8 +31,8 @@ REFUSALS = (*NEITHER, CourseFull, WaitlistFull)
 
 @bp.app_errorhandler(NoRoom)
 def refuse(error: NoRoom) -> Response:
-    """The problem of courses without room, with where in the body each was asked for first what
-    it could not give.
+    """The problem document of courses without room. `errors` points at the first id in the body
+    that each course refused.
     """
     body = orjson.loads(current().environ.get(BODY_KEY, b"{}"))
     faults = [

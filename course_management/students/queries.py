@@ -89,5 +89,5 @@ def require_student(reader: Reader, student_id: int) -> None:
 
 
 def list_students(reader: Reader, **query: Any) -> Page:
-    """A page of the students (`paging.Listing.page`)."""
+    """A page of the students (`keyset.Listing.page`)."""
     return LISTING.page(reader, **folded(query))
