@@ -45,7 +45,7 @@ def test_bench_fails_no_request_and_leaves_none_out():
     assert [
         line[0] for line in map(str.split, table.splitlines()) if len(line) == 9 and line[-1] == "0"
     ] == list(WORKS)
-    assert re.findall(r"^(\w+) +\d+ a second; the service", limit, re.MULTILINE) == [
+    assert re.findall(r"^(\w+) +\d+ per second; the service", limit, re.MULTILINE) == [
         "list",
         "mine",
         "enroll",

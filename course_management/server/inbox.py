@@ -17,7 +17,7 @@ from course_management.server import http1
 from course_management.web.parsing import MAX_BODY_BYTES
 
 # The sizes and extensions of chunks may take this many bytes, plus a quarter of the body.
-MAX_FRAMING_BYTES = 2**16
+MAX_FRAMING_BYTES = 2**15
 
 _CRLF = b"\r\n"
 
