@@ -35,6 +35,7 @@ def run(name, **env):
     return done
 
 
+@pytest.mark.slow
 def test_bench_fails_no_request_and_leaves_none_out():
     """Seen to fail with a workload whose requests repeat: an enrollment that stands already is
     200.
@@ -52,6 +53,7 @@ def test_bench_fails_no_request_and_leaves_none_out():
     ]
 
 
+@pytest.mark.slow
 def test_storm_draws_its_verdict(tmp_path):
     done = run(
         "storm", STUDENTS="200", SEATS="20", CONNECTIONS="8", PICTURE=str(tmp_path / "storm.svg")
@@ -103,6 +105,7 @@ def test_equal_charts_are_equal_files(tmp_path):
     assert (tmp_path / "one.svg").read_bytes() == (tmp_path / "two.svg").read_bytes()
 
 
+@pytest.mark.slow
 def test_growth_asks_every_route(new_database, make_app):
     done = run("growth", SIZE="60000", PART="2", TIMES="1")
     labels = [line for line in done.stdout.splitlines() if re.search(r" \d+/\d+  ", line)]
@@ -120,6 +123,7 @@ def test_growth_asks_every_route(new_database, make_app):
     assert {route for route in routes - asked if re.match("/(students|courses)", route[1])} == set()
 
 
+@pytest.mark.slow
 def test_profile_shares_out_what_a_request_costs():
     done = run("profile", WORK="list enroll", BATCHES="1", TIMES="5", STUDENTS="500", COURSES="80")
     assert done.returncode == 0, done.stderr
