@@ -13,7 +13,7 @@ import sys
 import tempfile
 import urllib.error
 import urllib.request
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import psycopg2
@@ -186,10 +186,9 @@ def test_make_up_obeys_what_is_set_and_says_so(short, tmp_path):
         )
         with pytest.raises(urllib.error.HTTPError) as refused:
             urllib.request.urlopen(asked)
-        assert (refused.value.code, refused.value.headers["Access-Control-Allow-Origin"]) == (
-            401,
-            "https://a.example",
-        )
+        with refused.value as refusal:
+            allowed = refusal.headers["Access-Control-Allow-Origin"]
+            assert (refusal.code, allowed) == (401, "https://a.example")
         command = how.strip().replace(".venv/bin", str(BIN))
         env = {**os.environ, "DATABASE_URL": database}
         made = subprocess.run(
@@ -200,9 +199,8 @@ def test_make_up_obeys_what_is_set_and_says_so(short, tmp_path):
             urllib.request.Request(address + "/courses", headers=key)
         ) as answer:
             assert answer.status == 200
-    assert sqlite3.connect(tmp_path / "school.db").execute(
-        "SELECT count(*) FROM api_keys"
-    ).fetchone() == (1,)
+    with closing(sqlite3.connect(tmp_path / "school.db")) as school:
+        assert school.execute("SELECT count(*) FROM api_keys").fetchone() == (1,)
 
 
 def test_the_key_that_make_up_tells_of_is_one(short):
