@@ -238,6 +238,7 @@ class CourseChanges(TypedDict, total=False):
     waitlist_capacity: int | None
 
 
+# `id` is the name of the column.
 def tag(id: int, version: int, seats_taken: int | None, waitlisted: int) -> str:  # noqa: A002
     """What identifies a state of a course (`ETag`): its version, then the counts it shows, if it
     has a capacity.
