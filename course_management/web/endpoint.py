@@ -96,7 +96,9 @@ def _endpoint(endpoint: Endpoint) -> Callable[[View], View]:
             try:
                 return _write(view, endpoint, given)
             except IntegrityError as error:
-                raise _with_all_clashes(endpoint, error, given) from error
+                if refusal := _taken(endpoint, error, given):
+                    raise refusal from error
+                raise
 
         run.endpoint = endpoint  # type: ignore[attr-defined]  # read by access.py and openapi.py
         return run
@@ -143,17 +145,15 @@ def _write_once(
     return response
 
 
-def _with_all_clashes(
-    endpoint: Endpoint, error: IntegrityError, given: dict[str, Any]
-) -> Exception:
+def _taken(endpoint: Endpoint, error: IntegrityError, given: dict[str, Any]) -> Taken | None:
     """The refusal that lists every taken value, read now that the transaction is rolled back.
 
-    Returns the error of the violated constraint where no value is taken any more, and `error`
-    itself where it is not about a taken value. Raises sqlalchemy.exc.DBAPIError.
+    Returns the error of the violated constraint if no value is taken any more, and None if the
+    constraint is not about a taken value. Raises sqlalchemy.exc.DBAPIError.
     """
     named, find = integrity.explain(error), endpoint.clashes
     if not isinstance(named, Taken) or find is None:
-        return error
+        return None
     clashes = transaction.read(lambda connection: find(connection, **given))
     if not clashes:
         return named
