@@ -193,9 +193,8 @@ def flask(url, *args):
 def test_several_instances_upgrading_at_once(backend, new_database, make_app):
     url = new_database(backend)
     upgrades = [flask(url, "db", "upgrade") for _ in range(4)]
-    for process in upgrades:
-        output, _ = process.communicate(timeout=60)
-        assert process.returncode == 0, output
+    outputs = [process.communicate(timeout=60)[0] for process in upgrades]
+    assert [process.returncode for process in upgrades] == [0] * 4, outputs
     with make_app(url).app_context(), db.engine.connect() as connection:
         assert missing_from(connection) == []
 

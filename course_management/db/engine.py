@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+import time
 from pathlib import Path
 from typing import Any
 
@@ -86,6 +88,26 @@ def _on_connect(dbapi: Any, record: Any) -> None:
             " SET random_page_cost = 1.1; SET client_min_messages = warning"
         )
     else:
-        for pragma in ("journal_mode=WAL", "foreign_keys=ON", "synchronous=FULL"):
-            cursor.execute(f"PRAGMA {pragma}")
+        use_wal(cursor)
+        cursor.execute("PRAGMA foreign_keys=ON")
+        cursor.execute("PRAGMA synchronous=FULL")
     cursor.close()
+
+
+def use_wal(cursor: sqlite3.Cursor) -> None:
+    """Set SQLite's journal mode to WAL.
+
+    Of several processes that do this to a new file at once, SQLite refuses some at once
+    (SQLITE_BUSY), whatever timeout the connection has: they would wait for each other for ever.
+    So it is tried again, for as long as a writer waits.
+    """
+    deadline = time.monotonic() + SQLITE_LOCK_TIMEOUT_SECONDS
+    while True:
+        try:
+            cursor.execute("PRAGMA journal_mode=WAL")
+            return
+        except sqlite3.OperationalError as error:
+            # The lower byte of an extended code is the code itself (SQLITE_BUSY_RECOVERY).
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                raise
+        time.sleep(0.01)
