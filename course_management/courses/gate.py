@@ -10,34 +10,22 @@ excluded by the locks on the rows. SQLite has one writer at a time and needs no 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.engine import Connection
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.compiler import compiles
 
-from course_management.db.prepared_statements import Call, Statement
 
-# Below zero, where the service has no other advisory lock (migrations/env.py). Taken by rising id:
-# no two wait for each other.
-_PASS_GATES = Statement(
-    "pass_gates",
-    sa.text(
-        "SELECT pg_advisory_xact_lock_shared(-course) FROM unnest(CAST(:ids AS bigint[])) AS course"
-    ),
-)
+def select_gates(ids: str) -> sa.Select[Any]:
+    """A SELECT that passes the gates of the courses in the parameter `ids`, beside other students
+    who enroll. PostgreSQL only.
 
-
-def pass_gates(connection: Connection, course_ids: Iterable[int]) -> list[Call]:
-    """The statement by which one who enrolls passes the gates of these courses, beside others
-    who enroll; none on SQLite.
+    The keys are below zero, where the service has no other advisory lock (migrations/env.py). The
+    ids must rise: then no two requests wait for each other.
     """
-    return (
-        [(_PASS_GATES, {"ids": sorted(course_ids)})]
-        if connection.dialect.name == "postgresql"
-        else []
-    )
+    course = sa.func.unnest(sa.bindparam(ids, type_=ARRAY(sa.BigInteger))).column_valued("course")
+    return sa.select(sa.func.pg_advisory_xact_lock_shared(-course))
 
 
 # reads as an SQL function: close_gate(course.id)

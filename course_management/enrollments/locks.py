@@ -17,7 +17,7 @@ from sqlalchemy.engine import Connection
 from sqlalchemy.orm import Session
 
 from course_management.core.errors import NotFound
-from course_management.courses.gate import pass_gates
+from course_management.courses.gate import select_gates
 from course_management.courses.models import Course
 from course_management.db.base import among
 from course_management.db.prepared_statements import Call, Statement, send
@@ -32,12 +32,35 @@ _students = cast(sa.Table, Student.__table__)
 # read them. The precheck need not read these again.
 _UNLIMITED = "courses without a capacity"
 
-_LOCK_STUDENTS = Statement(
-    "lock_students",
-    sa.select(Student.id)
+_lock_students = (
+    sa.select(_students.c.id)
     .where(among(_students.c.id, "students"))
-    .order_by(Student.id)
-    .with_for_update(key_share=True),
+    .order_by(_students.c.id)
+    .with_for_update(key_share=True)
+)
+_lock_courses = (
+    sa.select(_courses.c.id)
+    .where(among(_courses.c.id, "ids"))
+    .order_by(_courses.c.id)
+    .with_for_update(key_share=True)
+)
+
+
+def _after_students(statement: sa.Select[Any]) -> sa.Select[Any]:
+    """`statement`, which begins once the students are locked: one statement instead of two.
+
+    PostgreSQL evaluates a condition without columns first, and once ("One-Time Filter").
+    """
+    locked = sa.select(sa.func.count()).select_from(_lock_students.cte("locked"))
+    return statement.where(locked.scalar_subquery() >= sa.literal_column("0"))
+
+
+_LOCK_STUDENTS = Statement("lock_students", _lock_students)
+_LOCK_COURSES = Statement("lock_courses", _lock_courses)
+_PASS_GATES = Statement("pass_gates", select_gates("ids"))
+_LOCK_STUDENTS_AND_COURSES = Statement("lock_students_and_courses", _after_students(_lock_courses))
+_LOCK_STUDENTS_AND_GATES = Statement(
+    "lock_students_and_gates", _after_students(select_gates("ids"))
 )
 _SEATS = [
     _courses.c[name]
@@ -65,13 +88,6 @@ _READ = (
 _READ_COURSES = Statement("read_courses", _READ)
 _SHARE_COURSES = Statement(
     "share_courses", _READ.with_for_update(read=True, key_share=True, of=_courses)
-)
-_LOCK_COURSES = Statement(
-    "lock_courses",
-    sa.select(_courses.c.id)
-    .where(among(_courses.c.id, "ids"))
-    .order_by(_courses.c.id)
-    .with_for_update(key_share=True),
 )
 
 
@@ -151,18 +167,33 @@ def lock(
     a lock returns the rows of other tables as they were before it waited.
     """
     connection, found = session.connection(), CourseStates()
-    before: list[Call] = [] if students_locked else [(_LOCK_STUDENTS, {"students": student_ids})]
-    others = [i for i in course_ids if i not in capped_course_ids]
+    others = sorted(i for i in course_ids if i not in capped_course_ids)
     if others:
-        gates = pass_gates(connection, others)
-        found.read(connection, student_ids, others, _SHARE_COURSES, *before, *gates)
-        before = []
+        gates = _before_sharing(connection, student_ids, others, students_locked)
+        found.read(connection, student_ids, others, _SHARE_COURSES, *gates)
+        students_locked = True
     capped = [i for i in course_ids if i in capped_course_ids]
     capped += [course.id for course in found.courses.values() if course.capacity is not None]
     if capped:
-        locking = (_LOCK_COURSES, {"ids": capped})
-        found.read(connection, student_ids, capped, _READ_COURSES, *before, locking)
+        locking = _LOCK_COURSES if students_locked else _LOCK_STUDENTS_AND_COURSES
+        values = {"students": student_ids, "ids": capped}
+        found.read(connection, student_ids, capped, _READ_COURSES, (locking, values))
     return found
+
+
+def _before_sharing(
+    connection: Connection,
+    student_ids: Sequence[int],
+    course_ids: Sequence[int],
+    students_locked: bool,
+) -> list[Call]:
+    """The statement that locks the students, unless they are locked, and passes the gates. SQLite,
+    where one transaction writes at a time, has no gates.
+    """
+    values = {"students": student_ids, "ids": course_ids}
+    if connection.dialect.name == "postgresql":
+        return [(_PASS_GATES if students_locked else _LOCK_STUDENTS_AND_GATES, values)]
+    return [] if students_locked else [(_LOCK_STUDENTS, values)]
 
 
 def require_all(ids: Iterable[int], found: set[int], error: type[NotFound], detail: str) -> None:

@@ -48,8 +48,8 @@ _IN, _OUT = (getattr(select, name, 0) for name in ("EPOLLIN", "EPOLLOUT"))  # ma
 
 
 class Connection:
-    """A connection, its `stage`, and the time at which that stage began (`since`, in seconds of
-    `time.monotonic`).
+    """A connection, its `stage`, the time at which that stage began (`since`, in seconds of
+    `time.monotonic`), and the epoll `event` after which the connection can go on.
 
     `client` and `server` are socket addresses. `sock` becomes non-blocking.
     """
@@ -69,11 +69,7 @@ class Connection:
     def enter(self, stage: str) -> None:
         """Begin a stage and its time."""
         self.stage, self.since = stage, time.monotonic()
-
-    @property
-    def event(self) -> int:
-        """The epoll event after which the connection can go on."""
-        return _OUT if self.stage == ANSWER else _IN
+        self.event = _OUT if stage == ANSWER else _IN
 
     @property
     def held_bytes(self) -> int:

@@ -138,7 +138,7 @@ def _set_cache_control(needed: dict[str, Need], answer: Response) -> Response:
     rule = current().url_rule
     if rule is not None and needed[rule.endpoint].scope != PUBLIC:
         answer.headers.add("Cache-Control", "private, no-cache")
-    elif "Cache-Control" not in answer.headers:  # the files of /docs set their own
+    elif not answer.direct_passthrough:  # a file, for which Flask has set its own
         answer.headers.add("Cache-Control", "no-cache")
     return answer
 

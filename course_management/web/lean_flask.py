@@ -54,6 +54,9 @@ class LeanRequest(Request):
             return cast(IO[bytes], self.environ["wsgi.input"])
         return super().stream
 
+    def close(self) -> None:
+        """Close nothing: no form is ever parsed, so there are no uploaded files."""
+
 
 class LeanResponse(Response):
     """A response whose body is one byte string and whose headers are final. werkzeug would process
