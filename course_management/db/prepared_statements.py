@@ -10,7 +10,7 @@ sent one by one as they are (docs/decisions/0006-prepared-statements.md).
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import cached_property
 from typing import Any
 
@@ -101,7 +101,7 @@ class Insert(Statement):
         return self._many[constant_columns]
 
 
-Call = tuple[Statement, Mapping[str, Any] | Sequence[Mapping[str, Any]]]
+Call = tuple[Statement, dict[str, Any] | list[dict[str, Any]]]
 
 
 def init_engine(engine: Engine) -> None:
@@ -175,12 +175,12 @@ def _message(
     return "; ".join(texts), given
 
 
-def _as_one(call: Call) -> tuple[Statement, Mapping[str, Any]]:
+def _as_one(call: Call) -> tuple[Statement, dict[str, Any]]:
     """Return the call with one value for each parameter: for several rows, a list for each column
     in which they differ.
     """
     statement, values = call
-    if isinstance(values, Mapping):
+    if isinstance(values, dict):
         return statement, values
     assert isinstance(statement, Insert)
     columns = {name: [row[name] for row in values] for name in statement.columns}

@@ -48,6 +48,14 @@ _ADD_COUNTS = Statement(
 )
 
 
+# The event of a change to this state; a promotion has its own.
+_EVENTS = {
+    ENROLLED: Event.STUDENT_ENROLLED,
+    WAITLISTED: Event.STUDENT_WAITLISTED,
+    None: Event.STUDENT_DROPPED,
+}
+
+
 class SeatLedger:
     """The changes of one transaction to enrollments in courses that `locks.lock` has locked.
 
@@ -68,7 +76,7 @@ class SeatLedger:
         }
         self._rows: list[dict[str, Any]] = []
         self._events: list[dict[str, Any]] = []
-        self._notes: dict[str, list[Pair]] = {}
+        self._notes: dict[Event, list[Pair]] = {}
 
     def allocate(self, wanted: Iterable[Pair], *, waitlist: bool) -> Allocation:
         """Give every pair a seat or, with `waitlist`, a waitlist position.
@@ -174,10 +182,12 @@ class SeatLedger:
         calls = [*before, (_INSERT_EVENT, _one_or_many(self._events))] if self._events else before
         defer(self.session.connection(), *calls)
         for event, pairs in self._notes.items():
-            student_ids, course_ids = (list(dict.fromkeys(p[i] for p in pairs)) for i in (0, 1))
+            student_ids, course_ids = (
+                list(dict.fromkeys([pair[i] for pair in pairs])) for i in (0, 1)
+            )
             logs.note(
                 self.session,
-                Event(event),
+                event,
                 student_ids=student_ids[:MAX_IDS_PER_EVENT],
                 course_ids=course_ids[:MAX_IDS_PER_EVENT],
                 count=len(pairs),
@@ -200,8 +210,8 @@ class SeatLedger:
                 **self._origin,
             }
         )
-        word = "promoted" if why == "promoted" else to_state or "dropped"
-        self._notes.setdefault(f"student {word}", []).append(pair)
+        event = Event.STUDENT_PROMOTED if why == "promoted" else _EVENTS[to_state]
+        self._notes.setdefault(event, []).append(pair)
 
 
 def _one_or_many(rows: list[dict[str, Any]]) -> dict[str, Any] | list[dict[str, Any]]:

@@ -51,7 +51,7 @@ def _after_students(statement: sa.Select[Any]) -> sa.Select[Any]:
 
     PostgreSQL evaluates a condition without columns first, and once ("One-Time Filter").
     """
-    locked = sa.select(sa.func.count()).select_from(_lock_students.cte("locked"))
+    locked = sa.select(sa.func.count()).select_from(_lock_students.subquery())
     return statement.where(locked.scalar_subquery() >= sa.literal_column("0"))
 
 
@@ -167,7 +167,7 @@ def lock(
     a lock returns the rows of other tables as they were before it waited.
     """
     connection, found = session.connection(), CourseStates()
-    others = sorted(i for i in course_ids if i not in capped_course_ids)
+    others = sorted(set(course_ids).difference(capped_course_ids))
     if others:
         gates = _before_sharing(connection, student_ids, others, students_locked)
         found.read(connection, student_ids, others, _SHARE_COURSES, *gates)

@@ -50,7 +50,7 @@ def precheck(
     """
     found = read_unlocked(connection, [student_id], request.course_ids)
     capped = _refuse_without_room(found, [student_id], request.course_ids, request.waitlist)
-    return replace(request, capped_course_ids=capped)
+    return replace(request, capped_course_ids=capped) if capped else request
 
 
 def precheck_roster(
@@ -241,11 +241,11 @@ def _ids(allocation: Allocation, position: int) -> tuple[list[int], list[int], l
     """The ids of the students (position 0 of a pair) or of the courses (1) with a new seat, with a
     seat they had before, and on the waitlist.
     """
-    added, kept, waitlisted = (
-        [pair[position] for pair in pairs]
-        for pairs in (allocation.added, allocation.already_enrolled, allocation.waitlisted)
+    return (
+        [pair[position] for pair in allocation.added],
+        [pair[position] for pair in allocation.already_enrolled],
+        [pair[position] for pair in allocation.waitlisted],
     )
-    return added, kept, waitlisted
 
 
 def _other_courses(session: Session, student_id: int, but: Sequence[int]) -> list[int]:
