@@ -9,7 +9,7 @@ PROGRAMS := systemd-analyze promtool npm
 PACKAGES := systemd prometheus npm
 # The tests of `make test`: those that neither need other programs nor take half a minute each.
 QUICK := not debian and not clients and not slow
-# Each file runs in one process. tests/longest.py decides which files begin.
+# Each file runs in one process. The longest files come first (tests/longest.py).
 FILES := --dist loadfile --no-loadscope-reorder
 LOCK := --quiet --universal --python-version 3.11 --generate-hashes --no-config --custom-compile-command "make lock"
 
@@ -33,10 +33,10 @@ run: .venv/installed
 up: .venv/installed-dev
 	@exec $(BIN)/python -m devtools.topology
 
-# Four files at a time, since tests often wait. Then two at a time the tests that load the machine.
+# First three files at a time, since tests often wait. Then two at a time: these load the machine.
 ## Run the test suite on SQLite and on PostgreSQL
 test: .venv/installed-dev
-	@$(BIN)/pytest -m "$(QUICK)" -n 4 $(FILES) --ignore tests/concurrency --ignore tests/drills --cov-report= --cov-fail-under=0
+	@$(BIN)/pytest -m "$(QUICK)" -n 3 $(FILES) --ignore tests/concurrency --ignore tests/drills --cov-report= --cov-fail-under=0
 	@$(BIN)/pytest -m "$(QUICK)" -n 2 $(FILES) tests/concurrency tests/drills --cov-append
 
 ## Run every test: those of test, test-stock, test-slow, test-debian and test-clients
@@ -48,7 +48,7 @@ test-slow: .venv/installed-dev
 
 ## Run the tests without the fast parts (TESTS=tests/web runs only these)
 test-stock: .venv/installed-dev
-	@STOCK=1 $(BIN)/pytest -m "$(QUICK)" -n 4 $(FILES) --no-cov $(or $(TESTS),--ignore tests/concurrency --ignore tests/drills)
+	@STOCK=1 $(BIN)/pytest -m "$(QUICK)" -n 3 $(FILES) --no-cov $(or $(TESTS),--ignore tests/concurrency --ignore tests/drills)
 	@$(if $(TESTS),,STOCK=1 $(BIN)/pytest -m "$(QUICK)" -n 2 $(FILES) tests/concurrency tests/drills --no-cov)
 
 ## Run the tests that need systemd and promtool
