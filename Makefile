@@ -9,6 +9,8 @@ PROGRAMS := systemd-analyze promtool npm
 PACKAGES := systemd prometheus npm
 # The tests of `make test`: those that neither need other programs nor take half a minute each.
 QUICK := not debian and not clients and not slow
+# Each file runs in one process. The longest files come first (tests/longest.py).
+FILES := --dist loadfile --no-loadscope-reorder
 LOCK := --quiet --universal --python-version 3.11 --generate-hashes --no-config --custom-compile-command "make lock"
 
 .PHONY: run up test test-stock test-all test-debian test-clients debian-programs debian-packages drill check format lock pin storm bench bench-growth profile
@@ -31,11 +33,11 @@ run: .venv/installed
 up: .venv/installed-dev
 	@exec $(BIN)/python -m devtools.topology
 
-# First three files at a time, since tests often wait; then the tests that need the whole machine.
+# First three files at a time, since tests often wait. Then two at a time: these load the machine.
 ## Run the test suite on SQLite and on PostgreSQL
 test: .venv/installed-dev
-	@$(BIN)/pytest -m "$(QUICK)" -n 3 --dist loadfile --ignore tests/concurrency --ignore tests/drills --cov-report= --cov-fail-under=0
-	@$(BIN)/pytest -m "$(QUICK)" tests/concurrency tests/drills --cov-append
+	@$(BIN)/pytest -m "$(QUICK)" -n 3 $(FILES) --ignore tests/concurrency --ignore tests/drills --cov-report= --cov-fail-under=0
+	@$(BIN)/pytest -m "$(QUICK)" -n 2 $(FILES) tests/concurrency tests/drills --cov-append
 
 ## Run every test: those of test, test-stock, test-slow, test-debian and test-clients
 test-all: debian-programs test test-stock test-slow test-debian test-clients
@@ -46,8 +48,8 @@ test-slow: .venv/installed-dev
 
 ## Run the tests without the fast parts (TESTS=tests/web runs only these)
 test-stock: .venv/installed-dev
-	@STOCK=1 $(BIN)/pytest -m "$(QUICK)" -n 3 --dist loadfile --no-cov $(or $(TESTS),--ignore tests/concurrency --ignore tests/drills)
-	@$(if $(TESTS),,STOCK=1 $(BIN)/pytest -m "$(QUICK)" tests/concurrency tests/drills --no-cov)
+	@STOCK=1 $(BIN)/pytest -m "$(QUICK)" -n 3 $(FILES) --no-cov $(or $(TESTS),--ignore tests/concurrency --ignore tests/drills)
+	@$(if $(TESTS),,STOCK=1 $(BIN)/pytest -m "$(QUICK)" -n 2 $(FILES) tests/concurrency tests/drills --no-cov)
 
 ## Run the tests that need systemd and promtool
 test-debian: .venv/installed-dev debian-programs

@@ -9,7 +9,8 @@ import json
 import os
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from functools import cache
 from typing import Any
 
 import psycopg2
@@ -28,6 +29,7 @@ from devtools.gunicorn import Gunicorn
 from devtools.postgres import Server
 from devtools.stock import is_stock, selected_fields, selected_settings
 from tests.auth.issuer import AUDIENCE, Issuer
+from tests.longest import position
 
 BACKENDS = ("sqlite", "postgresql")
 
@@ -36,7 +38,10 @@ os.environ.update(selected_settings())
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """On the stock configuration, leave out the tests of the fast parts."""
+    """Begin with the longest files. On the stock configuration, leave out the tests of the fast
+    parts.
+    """
+    items.sort(key=lambda item: position(item.path))
     if is_stock():
         left_out = [item for item in items if item.get_closest_marker("fast_parts")]
         items[:] = [item for item in items if item not in set(left_out)]
@@ -106,15 +111,41 @@ def backend(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
+# pytest ends `migrated` and `gunicorn` whenever the next test wants the other backend. `migrate`
+# and `serve` keep what they made: otherwise each file would have new databases and servers.
 @pytest.fixture(scope="session")
-def migrated(
-    backend: str, new_database: Callable[[str], str], make_app: Callable[..., Flask]
-) -> Flask:
+def migrate(
+    new_database: Callable[[str], str], make_app: Callable[..., Flask]
+) -> Callable[[str], Flask]:
+    """Returns the app on a migrated database of the named kind: one for each kind."""
+
+    @cache
+    def make(backend: str) -> Flask:
+        app = make_app(new_database(backend))
+        with app.app_context():
+            upgrade()
+        return app
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], Gunicorn]]:
+    """Returns a server on the database at an address: one for each address, until the end."""
+    with ExitStack() as running:
+
+        @cache
+        def start(url: str) -> Gunicorn:
+            log = tmp_path_factory.mktemp("gunicorn") / "log"
+            return running.enter_context(Gunicorn({"DATABASE_URL": url}, log))
+
+        yield start
+
+
+@pytest.fixture(scope="session")
+def migrated(backend: str, migrate: Callable[[str], Flask]) -> Flask:
     """The app on a database that the migrations made."""
-    app = make_app(new_database(backend))
-    with app.app_context():
-        upgrade()
-    return app
+    return migrate(backend)
 
 
 @pytest.fixture
@@ -209,14 +240,8 @@ def guarded(app: Flask, make_app: Callable[..., Flask], issuer: Issuer) -> Flask
     """
     url = app.config["SQLALCHEMY_DATABASE_URI"].render_as_string(hide_password=False)
     roles = (("registrar", ("students:write", "enrollments:write")), ("head", ("admin",)))
-    oidc = Oidc(
-        issuer.url,
-        AUDIENCE,
-        ("RS256", "ES256"),
-        "realm_access.roles",
-        roles,
-        ("external_id", "number"),
-    )
+    student = ("external_id", "number")
+    oidc = Oidc(issuer.url, AUDIENCE, ("RS256", "ES256"), "realm_access.roles", roles, student)
     return make_app(url, auth="required", oidc=oidc)
 
 
@@ -225,16 +250,10 @@ def new_key(app: Flask) -> Callable[..., str]:
     """Makes API keys as an operator does, and gives what is on the last line of standard output."""
 
     def make(*scopes: str, name: str = "SIS sync", expires: str | None = None) -> str:
-        args = [
-            "api-keys",
-            "create",
-            "--name",
-            name,
-            *(part for scope in scopes for part in ("--scope", scope)),
-        ]
-        result = app.test_cli_runner().invoke(
-            args=args + (["--expires", expires] if expires else [])
-        )
+        args = ["api-keys", "create", "--name", name]
+        args += [part for scope in scopes for part in ("--scope", scope)]
+        args += ["--expires", expires] if expires else []
+        result = app.test_cli_runner().invoke(args=args)
         assert result.exit_code == 0, result.output
         return str(result.stdout.splitlines()[-1])
 
@@ -275,8 +294,7 @@ def make(client: FlaskClient) -> Make:
 
 
 @pytest.fixture(scope="session")
-def gunicorn(migrated: Flask, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gunicorn]:
+def gunicorn(migrated: Flask, serve: Callable[[str], Gunicorn]) -> Gunicorn:
     """The service as it is served, on the same database as `app`."""
-    url = migrated.config["SQLALCHEMY_DATABASE_URI"].render_as_string(hide_password=False)
-    with Gunicorn({"DATABASE_URL": url}, log=tmp_path_factory.mktemp("gunicorn") / "log") as server:
-        yield server
+    uri = migrated.config["SQLALCHEMY_DATABASE_URI"]
+    return serve(uri.render_as_string(hide_password=False))

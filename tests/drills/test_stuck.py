@@ -139,6 +139,7 @@ def frozen(postgres):
             os.kill(pid, signal.SIGCONT)
 
 
+@pytest.mark.fast_parts  # gthread lets requests wait for a stuck thread; the next test is for it
 def test_a_database_that_says_nothing(up, course, record_property):
     """Seen to fail without the watchdog: the threads wait until it speaks again, and nginx
     answers 504 after a minute.
@@ -191,6 +192,7 @@ def test_ten_connections_a_thread(up, course, record_property):
     record_property("answered", f"{len(answers)} at {len(answers) / took:.0f}/s")
 
 
+@pytest.mark.fast_parts  # gthread refuses no request while its threads are stuck
 def test_every_thread_stuck(up, sql, course, record_property):
     """Seen to fail without the refusals of the supervisor: all wait as long as the first."""
     sql.execute("SELECT 1 FROM courses WHERE id = %s FOR UPDATE", (course.rpartition("/")[2],))
