@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
@@ -36,6 +36,8 @@ _PSYCOPG2_OPTIONS: dict[str, dict[str, Any]] = {
 }
 
 _EXTENSION = "course_management.db.connections"
+# Returns the app itself, without the proxy's work for each attribute.
+_app: Callable[[], Flask] = current_app._get_current_object  # type: ignore[attr-defined]
 
 # The driver's connections in use, each with the time since when (seconds of `time.monotonic`).
 _in_use: dict[int, tuple[float, Any]] = {}
@@ -54,7 +56,7 @@ def use_connection() -> Iterator[Connection]:
     SQLAlchemy assumes, and returned to the pool; if that fails, it is dropped. Raises
     sqlalchemy.exc.DBAPIError if the database is not reachable.
     """
-    connections: PoolConnections = current_app.extensions[_EXTENSION]
+    connections: PoolConnections = _app().extensions[_EXTENSION]
     connection = connections.check_out()
     _in_use[id(connection)] = time.monotonic(), connection.connection.dbapi_connection
     sound = True
