@@ -149,8 +149,10 @@ def make_up(short, **settings):
         text=True,
     ) as process:
         assert process.stdout
-        yield process, process.stdout
-        process.send_signal(signal.SIGINT)
+        try:
+            yield process, process.stdout
+        finally:
+            process.send_signal(signal.SIGINT)
 
 
 def test_make_up_says_where_it_is_and_leaves_nothing_behind(short):
