@@ -140,9 +140,11 @@ def make_up(short, **settings):
     after two minutes, so that a test that waits for a further line fails.
     """
     env = {
-        name: value for name, value in os.environ.items() if name not in ("AUTH", "HOST", "PORT")
+        name: value
+        for name, value in os.environ.items()
+        if name not in ("AUTH", "HOST", "PORT", "PYTHONUNBUFFERED")
     }
-    program = [sys.executable, "-u", "-m", "devtools.topology"]
+    program = [sys.executable, "-m", "devtools.topology"]
     with subprocess.Popen(
         program,
         cwd=ROOT,
