@@ -284,7 +284,7 @@ def main() -> None:
             f"Course Management: {up.url} (docs: {up.url}/docs). Logs in {up.home}. Stop it "
             "with Ctrl-C."
         )
-        print(described(up, own_database="DATABASE_URL" not in settings))
+        print(described(up, own_database="DATABASE_URL" not in settings), flush=True)
         up.gunicorn.wait()
         print(up.gunicorn_log.read_text(), file=sys.stderr)
 

@@ -102,6 +102,20 @@ def test_its_password_is_asked_for(server):
         sql(as_service(server, password="x"), "SELECT 1")
 
 
+def test_another_role_may_not_connect_to_its_database(server):
+    sql(server.url, "CREATE ROLE other LOGIN PASSWORD 'x'")
+    other = as_service(server, password="x").replace("course_management:", "other:")
+    assert sql(other.replace("/course_management", "/postgres"), "SELECT 1") == [(1,)]
+    with pytest.raises(psycopg2.OperationalError, match="permission denied for database"):
+        sql(other, "SELECT 1")
+
+
+def test_the_image_runs_the_file_that_is_tested_here():
+    """The image runs the files of this folder when its volume is empty."""
+    mounted = "./deploy/database.sql:/docker-entrypoint-initdb.d/database.sql:ro"
+    assert mounted in SERVICES["postgres"]["volumes"]
+
+
 @pytest.mark.parametrize("name", SERVICES)
 def test_every_container_has_least_privilege(name):
     service = SERVICES[name]
@@ -109,10 +123,9 @@ def test_every_container_has_least_privilege(name):
     assert service["security_opt"] == ["no-new-privileges:true"]
     assert "/tmp" in service["tmpfs"]
     assert "cap_add" not in service and "privileged" not in service
-    assert (
-        service.get("user", "0").partition(":")[0] != "0"
-        or "USER 10001" in (ROOT / "Dockerfile").read_text()
-    )
+    users = re.findall("^USER (.*)$", (ROOT / "Dockerfile").read_text(), flags=re.M)
+    user = service.get("user", users[-1] if "build" in service and users else "root")
+    assert re.fullmatch("[1-9][0-9]*(:[1-9][0-9]*)?", user)
 
 
 def test_only_nginx_is_published_and_on_this_host_alone():
@@ -169,10 +182,14 @@ def test_pin_changes_nothing_where_a_registry_does_not_answer(monkeypatch, tmp_p
     (tmp_path / "docker").write_text("#!/bin/sh\necho 'no such host' >&2\nexit 1\n")
     (tmp_path / "docker").chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
-    before = (ROOT / "compose.yaml").read_text()
+    names = ("compose.yaml", "Dockerfile")
+    for name in names:
+        (tmp_path / name).write_text((ROOT / name).read_text())
+    monkeypatch.setattr(pin, "ROOT", tmp_path)
     with pytest.raises(SystemExit, match=r"Cannot read the digest of .*: no such host"):
         pin.main()
-    assert (ROOT / "compose.yaml").read_text() == before
+    for name in names:
+        assert (tmp_path / name).read_text() == (ROOT / name).read_text()
 
 
 @pytest.mark.parametrize("name", ["requirements.txt", "requirements-dev.txt"])
@@ -185,10 +202,13 @@ def test_every_requirement_has_its_hashes(name):
     )
     # `make lock` was not forgotten
     assert {package.split()[0] for package in packages} >= set(wanted)
-    assert (
-        "-m pip install --quiet --disable-pip-version-check --require-hashes -r " + name
-        in (ROOT / "Makefile").read_text()
-    )
+
+
+def test_requirements_are_installed_by_hash_everywhere():
+    text = "".join((ROOT / name).read_text() for name in ("Makefile", "Dockerfile"))
+    installs = re.findall(r"^.*pip install.* -r .*$", text, flags=re.MULTILINE)
+    assert len(installs) == 3
+    assert [line for line in installs if " --require-hashes " not in line] == []
 
 
 def test_what_runs_is_what_is_tested():

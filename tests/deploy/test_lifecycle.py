@@ -11,6 +11,7 @@ import sqlite3
 import subprocess
 import sys
 import tempfile
+import threading
 import urllib.error
 import urllib.request
 from contextlib import closing, contextmanager
@@ -135,11 +136,15 @@ def short():
 
 @contextmanager
 def make_up(short, **settings):
-    """`make up` with these settings: its process, and the first lines that it prints."""
+    """`make up` with these settings: its process, and the first lines that it prints. It ends
+    after two minutes, so that a test that waits for a further line fails.
+    """
     env = {
-        name: value for name, value in os.environ.items() if name not in ("AUTH", "HOST", "PORT")
+        name: value
+        for name, value in os.environ.items()
+        if name not in ("AUTH", "HOST", "PORT", "PYTHONUNBUFFERED")
     }
-    program = [sys.executable, "-u", "-m", "devtools.topology"]
+    program = [sys.executable, "-m", "devtools.topology"]
     with subprocess.Popen(
         program,
         cwd=ROOT,
@@ -149,8 +154,13 @@ def make_up(short, **settings):
         text=True,
     ) as process:
         assert process.stdout
-        yield process, process.stdout
-        process.send_signal(signal.SIGINT)
+        ending = threading.Timer(120, process.send_signal, (signal.SIGINT,))
+        ending.start()
+        try:
+            yield process, process.stdout
+        finally:
+            ending.cancel()
+            process.send_signal(signal.SIGINT)
 
 
 def test_make_up_says_where_it_is_and_leaves_nothing_behind(short):

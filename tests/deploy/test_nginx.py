@@ -303,7 +303,7 @@ def test_tls(tmp_path):
     """Over TLS every answer has Strict-Transport-Security, also what nginx says by itself; in
     plain text none (RFC 6797, 7.2).
     """
-    up, port = Topology(), free_port()
+    up, port = Topology({"CORS_ORIGINS": "https://app.example.edu"}), free_port()
     certificate(tmp_path)
     text = (ROOT / "deploy" / "nginx-tls.conf").read_text()
     text = text.replace("/etc/course-management/tls", str(tmp_path)).replace(
@@ -318,6 +318,11 @@ def test_tls(tmp_path):
             (b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n", 404),
             (b"POST /courses HTTP/1.1\r\nHost: x\r\nContent-Length: 9999999\r\n\r\n", 413),
             (b"GET /courses HTTP/1.1\r\n\r\n", 400),
+            (
+                b"OPTIONS /courses HTTP/1.1\r\nHost: x\r\nOrigin: https://app.example.edu\r\n"
+                b"Access-Control-Request-Method: PUT\r\n\r\n",
+                204,
+            ),
             (b"GET /courses HTTP/1.0\r\nX-Forwarded-Ssl: off\r\n\r\n", 200),
         ):
             answer = raw(up, request, port=port, tls=context)

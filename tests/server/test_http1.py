@@ -173,3 +173,16 @@ def test_a_header_of_an_answer_is_one_line(value, where):
     header = (value, "x") if where == 0 else ("X-Header", value)
     with pytest.raises(ValueError, match="line break"):
         http1.answer(request, "200 OK", [header], [b"{}"], close=False)
+
+
+@pytest.mark.parametrize(
+    ("method", "status"),
+    [("HEAD", "200 OK"), ("GET", "204 No Content"), ("GET", "304 Not Modified")],
+)
+def test_an_answer_without_a_body_has_none_whatever_the_application_returns(method, status):
+    """RFC 9110 sections 9.3.2, 15.3.5 and 15.4.5."""
+    head = f"{method} / HTTP/1.1\r\nHost: x\r\n\r\n".encode()
+    request = http1.Request(Config(), IterUnreader([head]), "")
+    said = http1.answer(request, status, [("ETag", '"1-1"')], [b"{}"], close=False)
+    assert said.endswith(b'\r\nETag: "1-1"\r\n\r\n')
+    assert b"Content-Length" not in said

@@ -13,11 +13,13 @@ import threading
 import time
 from contextlib import closing
 from pathlib import Path
+from types import SimpleNamespace
 
 import psycopg2
 import pytest
 from flask_migrate import upgrade
 
+from course_management.server.worker import Worker
 from devtools.gunicorn import Gunicorn, send
 from devtools.waiting import eventually, wait_until
 from tests.databases import waiting_for_locks
@@ -213,6 +215,40 @@ def test_stopping_answers_what_has_been_accepted(small):
     idle.close()
     assert answers == [204]
     assert small.process.wait(30) == 0
+
+
+class _Flooded(Worker):
+    """A stopping worker: another connection always waits to be accepted. Clients close theirs at
+    once, unless they are `kept`.
+    """
+
+    def __init__(self, *, kept):
+        self.kept, self.accepted, self.began = kept, 0, time.monotonic()
+        self.alive, self.cm_slot, self.worker_connections = False, 0, 100
+        self.cfg = SimpleNamespace(graceful_timeout=0)
+        self.sockets = [SimpleNamespace(close=lambda: None)]
+        self.cm_threads = SimpleNamespace(open={})
+
+    def set_accept_enabled(self, enabled):
+        assert not enabled
+
+    def accept(self, listener):
+        assert time.monotonic() < self.began + 10
+        self.accepted += 1
+        if self.kept:
+            self.cm_threads.open[self.accepted] = None
+        return True
+
+
+def test_a_stopping_worker_accepts_a_flood_for_a_moment_only():
+    """Seen to fail: it accepted for ever, until its master ended it with all that it held."""
+    _Flooded(kept=False).cm_stop()
+
+
+def test_a_stopping_worker_holds_no_more_connections_than_another():
+    worker = _Flooded(kept=True)
+    worker.cm_stop()
+    assert len(worker.cm_threads.open) == worker.worker_connections
 
 
 def test_no_worker_takes_what_others_could_serve(new_database, make_app, tmp_path):
