@@ -143,7 +143,7 @@ def test_a_locked_file_is_waited_for_and_then_a_503(new_database, make_app, monk
 
 
 def test_a_statement_may_take_long_only_where_nobody_waits(new_database, make_app, monkeypatch):
-    """Without `unhurried` the command is refused too, and without `SET LOCAL statement_timeout`
+    """Without `no_timeout` the command is refused too, and without `SET LOCAL statement_timeout`
     the upgrade.
     """
     monkeypatch.setattr(engine, "STATEMENT_TIMEOUT_MS", 200)

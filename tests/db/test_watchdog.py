@@ -34,7 +34,7 @@ def test_a_stuck_connection_is_aborted_without_our_worker(own):
 
 def test_a_command_may_take_its_time(own):
     """Seen to fail: `audit` and `load-demo` would be aborted after twelve seconds."""
-    with own.app_context(), transaction(writing=True, unhurried=True) as session:
+    with own.app_context(), transaction(writing=True, no_timeout=True) as session:
         assert session.execute(sa.text("SELECT 1 FROM pg_sleep(1)")).scalar_one() == 1
 
 

@@ -92,7 +92,7 @@ def test_a_body_left_unread_ends_no_connection(small):
 
 
 def test_what_is_no_request_is_not_repeated_in_the_log(small):
-    """Seen to fail, with the whole line in it, without `discreet`."""
+    """Seen to fail, with the whole line in it, without `without_request_text`."""
     for line in (
         b"GET /students?email=ada%40example.edu&\xff HTTP/1.1",
         b"GET / HTTP/1.1\r\nAda Lovelace: x",
