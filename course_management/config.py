@@ -28,9 +28,7 @@ class BadSetting(SystemExit):
 
 
 class Given(dict[str, str]):
-    """The settings by name. A setting `NAME` can also come from a file, for example a secret: then
-    `NAME_FILE` is the path of that file.
-    """
+    """The settings by name. `NAME_FILE` is the path of a file that has the value of `NAME`."""
 
     def get(self, name: str, default: Any = None) -> Any:
         """The value of a setting, or `default` if it is not set.
@@ -157,8 +155,8 @@ def refuse_open_to_others(auth: str, host: str) -> None:
         loopback = False
     if not auth and not loopback:
         raise BadSetting(
-            f"AUTH must be set to listen on {host}: to required (see docs/access.md), or to open, "
-            "which lets everybody do everything."
+            f"AUTH must be set to listen on {host}: AUTH=required (see docs/access.md), or "
+            "AUTH=open, which lets everybody do everything."
         )
 
 

@@ -90,12 +90,12 @@ def test_every_spelling_of_postgresql_means_psycopg2(scheme):
         (
             "COURSE_LEVELS",
             "senior, Q" + "\u0300" * 31,
-            "COURSE_LEVELS has a word .* more than 30 combining marks in a row: leave out",
+            "COURSE_LEVELS contains a level .* more than 30 combining marks in a row: remove",
         ),
         (
             "COURSE_LEVELS",
             "senior, " + "a" * 1025,
-            "COURSE_LEVELS has a word that no course can have as its level",
+            "COURSE_LEVELS contains a level that no course can have",
         ),
         ("DATABASE_URL", "school.db", "DATABASE_URL is not an address"),
         ("DATABASE_URL", "postgresql://u@h:port/d", "DATABASE_URL is not an address"),
@@ -130,12 +130,12 @@ OIDC = {"OIDC_ISSUER": "https://id.example.edu", "OIDC_AUDIENCE": "courses"}
         (
             "OIDC_STUDENT",
             "email=preferred_username",
-            "OIDC_STUDENT must be email=email, .* or external_id=preferred_username",
+            "OIDC_STUDENT must be email=email, .* set external_id=preferred_username",
         ),
         (
             "OIDC_STUDENT",
             "email=profile.email",
-            "OIDC_STUDENT must be email=email, since email_verified speaks of that claim alone",
+            "OIDC_STUDENT must be email=email, because email_verified describes only that claim",
         ),
     ],
 )
@@ -229,9 +229,9 @@ def test_any_setting_may_come_from_a_file(tmp_path):
             None,
             False,
             r"PORT_FILE names .*, which cannot be read: No such file or directory\. Name a file "
-            r"with the value\.",
+            r"that contains the value\.",
         ),
-        (b"\xff", False, r"PORT_FILE names .*, which cannot be read: it is no text\."),
+        (b"\xff", False, r"PORT_FILE names .*, which cannot be read: it is not a text file\."),
         (b"9001", True, r"PORT and PORT_FILE are both set: unset one of them\."),
     ],
 )

@@ -172,8 +172,8 @@ class Misdirected(Error):
     code = "misdirected-request"
     title = "This service answers only to names of its own machine."
     remedy = (
-        "Send the request to localhost or 127.0.0.1. To use other names, the operator must set "
-        "AUTH to required or open."
+        "Send the request to localhost or 127.0.0.1. To allow other names, the operator must set "
+        "AUTH=required or AUTH=open."
     )
 
 

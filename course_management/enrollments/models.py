@@ -42,7 +42,7 @@ class CourseHasStudents(Conflict):
 
 
 class StudentCourse(Model):
-    """An enrollment: a student takes a course (`enrolled`) or waits for a seat in it (`waitlisted`).
+    """An enrollment: a student takes a course (`enrolled`) or waits for a seat (`waitlisted`).
 
     Of the students who wait, the one with the lowest `ticket` is next.
     """

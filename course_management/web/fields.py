@@ -1,4 +1,4 @@
-"""The marshmallow fields of this service. They check types strictly, and they trim and NFC-normalise
+"""The marshmallow fields of this service. They check types strictly. They trim and NFC-normalise
 texts (core/text.py).
 """
 

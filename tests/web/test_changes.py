@@ -113,7 +113,7 @@ def test_a_precondition_is_refused_in_words_that_are_true(client, make):
         assert answer.json["title"] == "A precondition of the request does not hold."
     assert (
         enroll.json["detail"]
-        == "This address has no ETag that If-Match could name: send the request without it."
+        == "This resource has no ETag to compare with If-Match: send the request without If-Match."
     )
     assert (
         edit.json["detail"]

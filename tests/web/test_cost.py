@@ -260,7 +260,7 @@ def test_too_many_marks_in_a_row_are_refused_with_the_way_out(client, mark, most
         )
         faults = {fault["pointer"]: fault["detail"] for fault in answer.json["errors"]}
         assert faults[f"/{field}"] == (
-            "Must not have more than 30 combining marks in a row: leave out those that no "
+            "Must not have more than 30 combining marks in a row: remove the marks that no "
             "letter needs."
         )
     answer = client.get("/courses", query_string={"q": "Q" + mark * 31})
