@@ -65,8 +65,8 @@ def upgrade() -> None:
             Path(str(db.engine.url.database)).parent.mkdir(parents=True, exist_ok=True)
     with connect() as connection:
         if connection.dialect.name == "sqlite":
-            # A migration may rebuild a table. With this check on, dropping the old table would delete
-            # the rows that refer to it.
+            # A migration may rebuild a table. With this check on, dropping the old table would
+            # delete the rows that refer to it.
             connection.connection.cursor().execute("PRAGMA foreign_keys=OFF")
         try:
             with begin(connection):

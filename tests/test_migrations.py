@@ -234,7 +234,7 @@ def test_a_database_that_cannot_hold_every_name_is_refused(new_database):
         server.close()
     assert process.returncode == 1
     assert output.startswith(
-        "The database's encoding SQL_ASCII has no room for every name: make it anew with createdb"
+        "The database has the encoding SQL_ASCII, which cannot store every name: create it again"
     )
     assert len(output.splitlines()) == 1
 

@@ -123,5 +123,5 @@ def test_a_script_that_fails_changes_nothing(new_database):
 def test_sqlite_says_that_it_has_none():
     done = flask("upgrade", "--sql", url="sqlite:///none.db")
     assert done.returncode == 1
-    assert done.stderr.splitlines()[-1].startswith("--sql writes for PostgreSQL only")
+    assert done.stderr.splitlines()[-1].startswith("--sql writes scripts for PostgreSQL only")
     assert not (ROOT / "none.db").exists()
