@@ -180,7 +180,7 @@ def test_make_up_obeys_what_is_set_and_says_so(short, tmp_path):
         )
         assert address.endswith(f":{port}")
         assert access.startswith("AUTH=required: ")
-        assert "The database is that of DATABASE_URL" in data
+        assert "It uses the database of DATABASE_URL" in data
         asked = urllib.request.Request(
             address + "/courses", headers={"Origin": "https://a.example"}
         )
@@ -220,7 +220,7 @@ def test_the_key_that_make_up_tells_of_is_one(short):
 
 @pytest.mark.parametrize(
     ("settings", "says"),
-    [({"HOST": "0.0.0.0"}, "127.0.0.1 alone"), ({"AUTH": "requierd"}, "AUTH must be")],
+    [({"HOST": "0.0.0.0"}, "only on 127.0.0.1"), ({"AUTH": "requierd"}, "AUTH must be")],
 )
 def test_make_up_ends_with_a_line_where_it_cannot_obey(short, settings, says):
     with make_up(short, **settings) as (process, _):
