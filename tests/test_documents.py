@@ -36,7 +36,7 @@ def anchors(document: Path) -> set[str]:
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.relative_to(ROOT).as_posix())
-def test_every_link_leads_somewhere(document):
+def test_every_link_has_a_target(document):
     broken = []
     for link in LINK.findall(outside_code(document)):
         if link.startswith(("https://", "http://")):

@@ -120,7 +120,7 @@ def test_a_script_that_fails_changes_nothing(new_database):
     )
 
 
-def test_sqlite_says_that_it_has_none():
+def test_sqlite_has_no_scripts():
     done = flask("upgrade", "--sql", url="sqlite:///none.db")
     assert done.returncode == 1
     assert done.stderr.splitlines()[-1].startswith("--sql writes scripts for PostgreSQL only")

@@ -45,7 +45,9 @@ def matches(shown: str, line: str, document: str) -> bool:
 
 @pytest.mark.parametrize("document", [README, TOUR])
 @pytest.mark.parametrize("by", ["gunicorn", "nginx"])
-def test_the_tour_is_true(backend, new_database, make_app, tmp_path, by, document):
+def test_the_commands_of_the_tour_give_the_shown_responses(
+    backend, new_database, make_app, tmp_path, by, document
+):
     url = new_database(backend)
     with make_app(url).app_context():
         upgrade()

@@ -45,7 +45,9 @@ from tests.databases import waiting_for_locks
         ),
     ],
 )
-def test_one_who_was_promoted_meanwhile_is_told_so(postgres_app, method, path, body, answer):
+def test_a_student_promoted_meanwhile_is_reported_as_enrolled(
+    postgres_app, method, path, body, answer
+):
     """Fails, the student being told to be on the waitlist, where the states are read by the
     statement that waits for the lock.
     """

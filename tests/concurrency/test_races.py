@@ -30,7 +30,7 @@ def statuses(answers):
     return sorted(answer.status for answer in answers)
 
 
-def test_two_who_send_if_match_never_lose_an_update(client, make, together):
+def test_edits_with_if_match_never_lose_an_update(client, make, together):
     """Held twice: by the lock on the row, and without it by the version that the UPDATE names."""
     student = make.student()
     path = f"/students/{student['id']}"
@@ -45,7 +45,7 @@ def test_two_who_send_if_match_never_lose_an_update(client, make, together):
     assert client.get(path).json["version"] == 11
 
 
-def test_those_who_send_none_all_get_through(client, make, together):
+def test_edits_without_if_match_all_succeed(client, make, together):
     """Without `for_update` some answer 412 though they named no version: seen to fail so."""
     course = make.course()
     path = f"/courses/{course['id']}"
@@ -63,7 +63,7 @@ def test_those_who_send_none_all_get_through(client, make, together):
         ("/students", {"name": "Ada", "external_id": "7"}, "external-id-taken"),
     ],
 )
-def test_what_is_unique_goes_to_one_of_those_who_ask_together(client, together, path, body, code):
+def test_of_simultaneous_requests_one_gets_a_unique_value(client, together, path, body, code):
     for _ in range(5):
         answers = together(*[("POST", path, body)] * 5)
         assert statuses(answers) == [201, 409, 409, 409, 409]
@@ -74,7 +74,7 @@ def test_what_is_unique_goes_to_one_of_those_who_ask_together(client, together, 
         client.delete(f"{path}/{made['id']}")
 
 
-def test_a_set_is_one_of_those_that_were_put_together(client, make, together):
+def test_simultaneous_puts_do_not_mix(client, make, together):
     """Without the lock of `_LOCK_STUDENTS` one of them answers 500, of a row inserted twice:
     seen to fail so on PostgreSQL.
     """
@@ -105,7 +105,7 @@ def test_a_course_deleted_while_students_enroll(client, make, together):
         assert len(roster) == statuses(enrolled).count(201)
 
 
-def test_a_student_deleted_while_it_enrolls_and_is_enrolled(client, make, together):
+def test_a_student_deleted_while_they_enroll(client, make, together):
     """Without the lock of `_LOCK_STUDENTS` some answer is a 500, of a foreign key: seen to fail
     so on PostgreSQL.
     """

@@ -32,13 +32,13 @@ def test_a_stuck_connection_is_aborted_without_our_worker(own):
     assert time.monotonic() - began < 6
 
 
-def test_a_command_may_take_its_time(own):
+def test_a_command_is_not_aborted(own):
     """Seen to fail: `audit` and `load-demo` would be aborted after twelve seconds."""
     with own.app_context(), transaction(writing=True, no_timeout=True) as session:
         assert session.execute(sa.text("SELECT 1 FROM pg_sleep(1)")).scalar_one() == 1
 
 
-def test_a_database_connection_closed_just_now_breaks_nothing(monkeypatch):
+def test_a_connection_closed_meanwhile_does_no_harm(monkeypatch):
     """Seen to fail: InterfaceError ended the loop that aborts connections."""
 
     class Closing:
@@ -51,7 +51,7 @@ def test_a_database_connection_closed_just_now_breaks_nothing(monkeypatch):
     assert connections.abort_stuck_connections(1) == 0
 
 
-def test_a_number_that_another_has_now_is_not_broken(monkeypatch):
+def test_a_reused_file_descriptor_is_not_shut_down(monkeypatch):
     """Closed between the two: its number may be that of somebody else's connection."""
     ours, theirs = socket.socketpair()
 

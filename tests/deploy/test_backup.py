@@ -76,7 +76,7 @@ def test_sqlite(tmp_path, blocks):
     assert restored["student_courses"] == 2000
 
 
-def test_a_password_in_the_address_is_no_argument_of_the_backup(tmp_path, blocks):
+def test_the_password_is_not_an_argument_of_the_backup(tmp_path, blocks):
     """What is in an argument, every user of the host can read: it is left out, and libpq takes
     it from PGPASSFILE.
     """

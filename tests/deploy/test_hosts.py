@@ -40,7 +40,7 @@ def one(url, query):
         return cursor.fetchone()[0]
 
 
-def test_a_standby_that_is_promoted_takes_over_and_nothing_is_restarted(primary, standby):
+def test_a_promoted_standby_takes_over_without_a_restart(primary, standby):
     """Without `target_session_attrs=read-write` the migration fails already: it meets the
     standby, which is named first.
     """
@@ -67,7 +67,7 @@ def test_a_standby_that_is_promoted_takes_over_and_nothing_is_restarted(primary,
         assert up.flask("audit").count("ok") == len(up.flask("audit").splitlines())
 
 
-def test_an_api_host_that_is_down_is_passed_over(tmp_path):
+def test_nginx_skips_an_api_host_that_is_down(tmp_path):
     up = Topology()
     up.nginx_settings["UPSTREAM"] = f"unix:{tmp_path}/down; server unix:{up.socket}"
     with up:

@@ -36,7 +36,7 @@ def systemd_analyze(*args):
 
 
 @pytest.mark.debian
-def test_systemd_finds_no_fault(units):
+def test_systemd_accepts_the_units(units):
     """An unknown key, a wrong value or a program that is not there is a line here."""
     names = [
         *SERVICES,
@@ -58,7 +58,7 @@ def test_every_program_is_confined(units, service):
     assert float(exposure[1]) < 2
 
 
-def test_the_commands_the_timers_run_exist():
+def test_the_commands_of_the_timers_exist():
     for timer in UNITS.glob("*.timer"):
         command = re.search(r"Unit=course-management-task@(.*)\.service", timer.read_text())
         assert command
@@ -71,7 +71,7 @@ def test_the_commands_the_timers_run_exist():
         assert done.returncode == 0
 
 
-def test_a_reload_tries_the_settings_without_the_credentials(tmp_path):
+def test_a_reload_checks_the_settings_without_the_credentials(tmp_path):
     """systemd before 257 keeps them from ExecReload of a confined unit: with DATABASE_URL_FILE
     left in, no reload ever worked.
     """
@@ -94,7 +94,7 @@ def test_a_reload_tries_the_settings_without_the_credentials(tmp_path):
         assert (done.returncode, done.stdout + done.stderr) == (code, says)
 
 
-def test_nginx_and_the_units_mean_the_same_socket():
+def test_nginx_and_the_units_use_the_same_socket():
     path = "unix:/run/course-management/gunicorn.sock"
     assert f"UPSTREAM={path}\n" in (ROOT / "deploy" / "nginx.env").read_text()
     assert f"HOST={path}\n" in (UNITS / "course-management.service").read_text()
@@ -104,7 +104,7 @@ def test_nginx_and_the_units_mean_the_same_socket():
     )
 
 
-def test_the_service_may_hold_as_many_connections_as_it_is_sent():
+def test_the_service_may_open_enough_file_descriptors():
     """systemd's own limit is 1,024 descriptors: a few hundred clients and the database would
     meet it.
     """

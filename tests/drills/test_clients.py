@@ -175,7 +175,7 @@ def test_idle_connections(up, record_property):
 
 
 @pytest.mark.parametrize("to", ["nginx", "gunicorn"])
-def test_requests_smuggled_or_malformed(up, record_property, to):
+def test_smuggled_and_malformed_requests(up, record_property, to):
     """No second request is read out of one. Seen to fail with a chunk whose extension ends in a
     bare line feed: nginx 1.22 reads on behind it, which does no harm while it is the first to
     read.

@@ -38,7 +38,7 @@ def full(up, path):
             resource.prlimit(pid, resource.RLIMIT_FSIZE, whole)
 
 
-def test_no_room_for_the_log(up, record_property):
+def test_no_space_for_the_log(up, record_property):
     """Seen to fail where `JsonHandler.write` raises: work that is done goes without an answer."""
     with Storm(up, courses=size(20, 80)) as storm:
         storm.wait_for(50)
@@ -64,7 +64,7 @@ def embedded(tmp_path_factory):
         yield running
 
 
-def test_no_room_for_the_sqlite_file(embedded, record_property):
+def test_no_space_for_the_sqlite_file(embedded, record_property):
     """Seen to fail, with 500s, where SQLite's IOERR and FULL are not among the codes that mean
     "not now".
     """
@@ -91,7 +91,7 @@ def test_no_room_for_the_sqlite_file(embedded, record_property):
     record_property("students told they are in, and there", len(kept))
 
 
-def test_postgresql_takes_no_writes(up, record_property):
+def test_postgresql_accepts_no_writes(up, record_property):
     """Reads go on; writes are 503s, whose reason is in the log. Seen to fail, with 500s, without
     25006 in `db/integrity.py`.
     """

@@ -72,7 +72,7 @@ def test_postgresql_restarted(up, record_property, mode):
     record_property("of them done already", storm.replayed())
 
 
-def test_postgresql_restarted_at_night(up, record_property):
+def test_postgresql_restarted_while_idle(up, record_property):
     """Nobody asks meanwhile, so every connection of the pool is dead: the first who ask see nothing
     of it.
 

@@ -84,9 +84,7 @@ def hang(sql):
     sql.execute("DROP TRIGGER hang ON students; DROP FUNCTION hang")
 
 
-def test_a_statement_that_hangs_and_a_lock_held_by_somebody_else(
-    up, sql, hang, course, record_property
-):
+def test_a_hanging_statement_and_a_lock_of_another_session(up, sql, hang, course, record_property):
     """Seen to fail without `statement_timeout`: the one is a 504 after a minute, the others, in
     line for the lock, wait 15 s.
 
@@ -139,7 +137,7 @@ def frozen(postgres):
             os.kill(pid, signal.SIGCONT)
 
 
-def test_a_database_that_says_nothing(up, course, record_property):
+def test_a_silent_database(up, course, record_property):
     """Seen to fail without the watchdog: the threads wait until it speaks again, and nginx
     answers 504 after a minute.
     """
@@ -164,7 +162,7 @@ def test_a_database_that_says_nothing(up, course, record_property):
 @pytest.mark.parametrize(
     "settings", [{"WORKER": "gthread"}, STOCK_SETTINGS], ids=["gthread", "stock"]
 )
-def test_a_database_that_says_nothing_to_other_workers(settings, record_property):
+def test_a_silent_database_with_several_workers(settings, record_property):
     """The watchdog does not depend on our worker. No more requests than threads of one worker:
     gthread refuses none of those that wait.
     """
@@ -180,7 +178,7 @@ def test_a_database_that_says_nothing_to_other_workers(settings, record_property
     record_property("answered 503", f"within {max(one.took for one in stuck):.1f} s")
 
 
-def test_ten_connections_a_thread(up, course, record_property):
+def test_ten_connections_per_thread(up, course, record_property):
     """Latency grows, and nobody is refused while threads come free."""
     requests = [("GET", course), ("POST", "/students", {"name": "Crowd"})] * size(500, 10_000)
     began = time.monotonic()

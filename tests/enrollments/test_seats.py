@@ -77,7 +77,7 @@ def test_a_course_shows_its_seats(client, make, ask, students):
     }
 
 
-def test_a_tag_joins_version_and_counts_and_if_match_looks_at_the_version(
+def test_a_tag_has_version_and_counts_and_if_match_compares_the_version(
     client, make, ask, students
 ):
     # without a limit no count is shown
@@ -99,14 +99,14 @@ def test_a_tag_joins_version_and_counts_and_if_match_looks_at_the_version(
 
 @pytest.mark.parametrize("field", ["capacity", "waitlist_capacity"])
 @pytest.mark.parametrize("bad", [-1, 1.5, "3", True, 2**31, []])
-def test_what_is_no_capacity(client, make, field, bad):
+def test_an_invalid_capacity_is_refused(client, make, field, bad):
     answer = client.post("/courses", json={"name": "a", "level": "b", field: bad})
     assert problem(answer) == (422, "invalid")
     assert answer.json["errors"][0]["pointer"] == f"/{field}"
 
 
 @pytest.mark.parametrize("bad", [1, "true", None, []])
-def test_what_is_no_flag(client, make, students, bad):
+def test_an_invalid_flag_is_refused(client, make, students, bad):
     for method, path, body in (
         ("post", f"/students/{students[0]}/enroll", {"course_ids": [1]}),
         ("put", f"/students/{students[0]}/enroll", {"course_ids": [1]}),
@@ -145,7 +145,7 @@ def test_every_full_course_is_named_and_nothing_changes(client, make, ask, stude
     assert ask(students[0], [full, lined]).json["kept"] == [full, lined]
 
 
-def test_what_is_also_wrong_comes_first(client, make, ask, students):
+def test_other_faults_are_reported_before_a_full_course(client, make, ask, students):
     full = make.course(capacity=0)["id"]
     assert problem(ask(99999, [full])) == (404, "student-not-found")
     assert problem(ask(students[0], [full, 99999])) == (404, "course-not-found")
@@ -156,7 +156,7 @@ def test_what_is_also_wrong_comes_first(client, make, ask, students):
     assert "missing" not in answer.json
 
 
-def test_joining_the_line(client, make, ask, students, line):
+def test_joining_the_waitlist(client, make, ask, students, line):
     course, other = make.course(capacity=1, waitlist_capacity=2)["id"], make.course()["id"]
     ask(students[0], [course])
     answer = ask(students[1], [other, course], waitlist=True)
@@ -244,7 +244,9 @@ def test_lists_show_state_and_position_and_filter_by_it(client, make, ask, stude
     assert problem(client.get(f"/courses/{course}/students?state=gone")) == (422, "invalid")
 
 
-def test_first_come_first_served_and_who_returns_goes_to_the_end(client, make, ask, students, line):
+def test_first_come_first_served_and_a_returning_student_goes_to_the_end(
+    client, make, ask, students, line
+):
     a, b, c, d, _, _ = students
     course = make.course(capacity=1, waitlist_capacity=None)["id"]
     for student in (a, b, c, d):
@@ -263,7 +265,7 @@ def test_first_come_first_served_and_who_returns_goes_to_the_end(client, make, a
     assert (seats(client, course), line(course)) == ([b], [])
 
 
-def test_seats_of_a_list_go_in_its_order(client, make, students, line):
+def test_seats_are_allocated_in_the_order_of_the_list(client, make, students, line):
     a, b, c, d, e, _ = students
     course = make.course(capacity=2, waitlist_capacity=2)["id"]
     path = f"/courses/{course}/students"
@@ -343,7 +345,7 @@ def test_raising_a_capacity_promotes_as_many(client, make, students, line):
     assert (shown["seats_taken"], shown["waitlisted"]) == (6, 0)
 
 
-def test_lowering_below_what_is_taken_is_refused_with_both_numbers(client, make, students):
+def test_a_capacity_below_the_seats_taken_is_refused_with_both_numbers(client, make, students):
     course = make.course(capacity=3, waitlist_capacity=None)["id"]
     client.post(f"/courses/{course}/students", json={"student_ids": students, "waitlist": True})
     answer = client.patch(f"/courses/{course}", json={"capacity": 2})
@@ -372,7 +374,7 @@ def test_from_unlimited_to_limited_and_back(client, make, students, line):
     assert (seats(client, course), line(course)) == (students, [])
 
 
-def test_who_waits_keeps_a_course_from_being_deleted(client, make, ask, students):
+def test_a_course_with_a_waitlisted_student_cannot_be_deleted(client, make, ask, students):
     course = make.course(capacity=0, waitlist_capacity=None)["id"]
     ask(students[0], [course], waitlist=True)
     assert problem(client.delete(f"/courses/{course}")) == (409, "course-has-students")
@@ -387,7 +389,7 @@ def test_a_full_course_is_refused_without_a_transaction(client, make, ask, stude
     assert "FOR " not in sent[0]
 
 
-def test_a_key_replays_a_place_in_line(client, make, ask, students):
+def test_an_idempotency_key_replays_a_waitlist_position(client, make, ask, students):
     course = make.course(capacity=0, waitlist_capacity=1)["id"]
     headers = {"Idempotency-Key": "k"}
     body = {"course_ids": [course], "waitlist": True}
@@ -405,7 +407,7 @@ def test_a_key_replays_a_place_in_line(client, make, ask, students):
     assert problem(refused) == (409, "waitlist-full")
 
 
-def test_enrolling_is_no_edit_of_a_course_with_a_capacity(client, make, ask, students):
+def test_enrolling_does_not_edit_a_course_with_a_capacity(client, make, ask, students):
     course = make.course(capacity=1, waitlist_capacity=None)
     for student in students[:3]:
         ask(student, [course["id"]], waitlist=True)
@@ -413,7 +415,7 @@ def test_enrolling_is_no_edit_of_a_course_with_a_capacity(client, make, ask, stu
     assert shown == course | {"seats_taken": 1, "waitlisted": 2}
 
 
-def test_a_line_of_thousands_is_emptied_at_once(app, client, make):
+def test_a_waitlist_of_thousands_is_promoted_at_once(app, client, make):
     course = make.course(capacity=1, waitlist_capacity=None)["id"]
     app.test_cli_runner().invoke(
         args=["load-demo", "--students", "17000", "--courses", "2", "--each", "0"]

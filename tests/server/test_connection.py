@@ -55,7 +55,7 @@ def step(threads, fd):
     threads._serve(threads.waiting.pop(fd))
 
 
-def test_no_bytes_are_no_request(pair):
+def test_a_connection_without_bytes_has_no_request(pair):
     """An event of a closed connection can wake a thread. Seen to fail: the first byte then had
     ten seconds to arrive.
     """
@@ -110,7 +110,7 @@ def test_no_request_is_served_while_an_answer_is_unsent(pair, threads):
     assert threads.worker.nr == 2
 
 
-def test_a_connection_that_ends_is_not_served_further(pair, threads):
+def test_a_closing_connection_is_not_served(pair, threads):
     conn, client = pair
     client.sendall(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n" + REQUEST)
     threads.add(conn)
@@ -137,7 +137,7 @@ class LateEvent:
         self.epoll.modify(fd, event)
 
 
-def test_a_late_event_does_not_change_the_event_that_is_awaited(pair, threads):
+def test_a_late_event_does_not_replace_the_armed_event(pair, threads):
     """Seen to fail: armed for reading, the rest of an answer waited until its time was over."""
     conn, client = pair
     threads.worker.body = b"x" * 2**22
@@ -162,7 +162,7 @@ class _ToldToStop(Stub):
         self._alive = deque([value])
 
 
-def test_a_worker_told_to_stop_stays_told(pair, threads):
+def test_a_stopping_worker_is_not_revived(pair, threads):
     """Seen to fail with `alive = alive and ...`: the answer of a thread set it to True again."""
     conn, client = pair
     client.sendall(REQUEST)

@@ -63,7 +63,7 @@ def test_it_listens_on_a_unix_socket_for_its_group(start, tmp_path):
     assert f"Course Management listens on unix:{path}. Stop it" in (tmp_path / "log").read_text()
 
 
-def test_a_socket_left_over_is_replaced_and_one_in_use_is_not(start, tmp_path):
+def test_an_unused_socket_is_replaced_and_a_used_one_is_not(start, tmp_path):
     """Without the check in `on_starting`, the second takes the socket away from the first."""
     path = tmp_path / "s"
     with socket.socket(socket.AF_UNIX) as dead:
@@ -87,7 +87,7 @@ def test_a_socket_left_over_is_replaced_and_one_in_use_is_not(start, tmp_path):
         ("file", "there is a file of that name"),
     ],
 )
-def test_a_socket_that_cannot_be_made_is_one_line(start, tmp_path, name, says):
+def test_a_socket_that_cannot_be_created_is_reported_in_one_line(start, tmp_path, name, says):
     (tmp_path / "file").touch()
     assert start(HOST=f"unix:{tmp_path / name}").wait(30) != 0
     (line,) = (tmp_path / "log").read_text().splitlines()
@@ -99,7 +99,7 @@ def test_a_socket_that_cannot_be_made_is_one_line(start, tmp_path, name, says):
 
 
 @pytest.mark.parametrize(("threads", "warned"), [(4, False), (256, True)])
-def test_more_threads_than_connections_are_warned_of_at_start(
+def test_more_threads_than_connections_are_logged_at_the_start(
     new_database, tmp_path, threads, warned
 ):
     env = {
@@ -117,7 +117,7 @@ def test_more_threads_than_connections_are_warned_of_at_start(
     ] * warned
 
 
-def test_it_starts_while_the_database_is_away(tmp_path):
+def test_it_starts_while_the_database_is_down(tmp_path):
     began = time.monotonic()
     with Gunicorn(
         {"DATABASE_URL": f"postgresql://u@127.0.0.1:{free_port()}/none"}, tmp_path / "log"
@@ -150,7 +150,7 @@ def test_a_worker_told_to_stop_before_it_listens_stops(tmp_path):
     assert process.wait(20) == 0
 
 
-def test_a_wrong_setting_is_found_before_a_reload(tmp_path):
+def test_an_invalid_setting_is_found_before_a_reload(tmp_path):
     """What the unit's ExecReload asks first: gunicorn itself would end on it."""
     unit = (ROOT / "deploy" / "systemd" / "course-management.service").read_text()
     assert "gunicorn --check-config wsgi:app\nExecReload=/bin/kill -HUP $MAINPID" in unit
@@ -163,7 +163,7 @@ def test_a_wrong_setting_is_found_before_a_reload(tmp_path):
         )
 
 
-def test_the_image_is_healthy_when_the_service_answers(start, tmp_path):
+def test_the_image_is_healthy_if_the_service_responds(start, tmp_path):
     """The HEALTHCHECK of the Dockerfile, on a socket elsewhere."""
     text = (ROOT / "Dockerfile").read_text()
     command = text.split('CMD ["python", "-c", "')[1].split('"]')[0].replace("\\\\", "\\")
@@ -214,7 +214,7 @@ def test_the_image_has_all_that_the_service_needs(tmp_path):
 
 
 @pytest.mark.parametrize("worker_class", [[], ["-k", "gthread"]], ids=["ours", "gthread"])
-def test_tls_is_left_to_nginx_in_one_line(tmp_path, worker_class):
+def test_a_certificate_is_refused_in_one_line(tmp_path, worker_class):
     """A worker of ours died of its first idle connection: a TLS socket cannot be looked into."""
     env = {**os.environ, "DATABASE_URL": f"sqlite:///{tmp_path / 'a.db'}", "PORT": str(free_port())}
     program = [

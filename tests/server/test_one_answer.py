@@ -55,7 +55,7 @@ BROKEN = {
 
 @pytest.mark.parametrize("body", BROKEN.values(), ids=BROKEN)
 @pytest.mark.parametrize("head", [LIVE, POST], ids=["unwanted", "wanted"])
-def test_a_chunked_body_that_is_none_has_one_answer(small, head, body):
+def test_a_malformed_chunked_body_has_one_answer(small, head, body):
     """Seen to fail where nobody wanted it: 200 with keep-alive, and then 400, which answers the
     next request.
     """
@@ -67,7 +67,7 @@ def test_a_chunked_body_that_is_none_has_one_answer(small, head, body):
     assert said[9:12] == b"400" and b"\r\nConnection: close\r\n" in said
 
 
-def test_a_body_that_breaks_off_has_one_answer(small):
+def test_an_incomplete_body_has_one_answer(small):
     for head in (LIVE, POST):
         with dial(small) as wire:
             wire.sendall(head + b"Content-Length: 9\r\n\r\n{")
@@ -78,7 +78,7 @@ def test_a_body_that_breaks_off_has_one_answer(small):
 
 @pytest.mark.parametrize("path", ["/courses", "/courses?unknown=1"])
 @pytest.mark.parametrize("length", [2**20, 2**20 + 1, 3 * 2**20])
-def test_a_connection_that_will_end_is_not_called_kept(small, path, length):
+def test_the_last_answer_of_a_connection_says_close(small, path, length):
     """Seen to fail over 2 MiB: called kept and closed, so that the next request of a pool
     failed.
     """
@@ -93,7 +93,7 @@ def test_a_connection_that_will_end_is_not_called_kept(small, path, length):
 @pytest.mark.parametrize(
     "chunk", [b"100001\r\n", b"fffffffff\r\n", b"100000\r\n" + b" " * 2**20 + b"\r\n1\r\n"]
 )
-def test_a_chunked_body_over_the_limit_is_refused_as_soon_as_it_says_so(small, chunk):
+def test_a_chunked_body_is_refused_when_it_declares_too_many_bytes(small, chunk):
     with dial(small) as wire:
         wire.sendall(POST + b"Transfer-Encoding: chunked\r\n\r\n" + chunk)
         said = read(wire)
@@ -112,7 +112,7 @@ def test_many_small_chunks_cost_little(small):
         assert wire.recv(65536)[9:12] == b"400"
 
 
-def test_who_asks_whether_to_send_its_body_is_told(small):
+def test_expect_100_continue_is_answered(small):
     """RFC 9110 section 10.1.1: before the body, and only where it is wanted."""
     with dial(small) as wire:
         wire.sendall(POST + b"Expect: 100-continue\r\nContent-Length: 2\r\n\r\n")
@@ -124,7 +124,7 @@ def test_who_asks_whether_to_send_its_body_is_told(small):
         assert wire.recv(65536)[9:12] == b"413"
 
 
-def test_a_refused_connection_ends_though_its_client_goes_on(small):
+def test_a_refused_connection_ends_even_if_its_client_goes_on_sending(small):
     """Seen to fail: 20 s and longer."""
     with dial(small) as wire:
         wire.sendall(b"GET / HTTP/9.9\r\n\r\n")
@@ -155,7 +155,7 @@ def test_a_refusal_of_head_has_no_body(small, head):
     assert b"Content-Length: " in top
 
 
-def test_a_problem_asked_for_by_head_has_no_body(gunicorn):
+def test_a_problem_in_response_to_head_has_no_body(gunicorn):
     answers = [
         gunicorn.request("HEAD", path)
         for path in ("/nowhere", "/courses/9999", "/courses?unknown=1", "/students/x")
@@ -168,7 +168,7 @@ def test_a_problem_asked_for_by_head_has_no_body(gunicorn):
     ]
 
 
-def test_stopping_ends_though_others_go_on_dialling(tmp_path):
+def test_stopping_ends_while_clients_go_on_connecting(tmp_path):
     """Seen to fail: whoever is accepted may be the last, and another comes."""
     env = {
         "DATABASE_URL": f"sqlite:///{tmp_path / 'a.db'}",
@@ -214,7 +214,7 @@ def test_an_answer_has_one_date_and_no_type_without_a_body(small):
     assert (gone.status, gone.headers["Content-Type"]) == (204, None)
 
 
-def test_only_the_header_of_our_proxy_tells_the_scheme(small):
+def test_only_the_header_of_our_proxy_sets_the_scheme(small):
     """Seen to fail: 400, as X-Forwarded-Ssl said another scheme than nginx."""
     for name, value in (("X-Forwarded-Ssl", "on"), ("X-Forwarded-Protocol", "ssl")):
         assert (

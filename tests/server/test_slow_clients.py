@@ -105,7 +105,7 @@ def test_slow_clients_take_no_thread(small, count):
     assert slowest < 2  # seconds; a thread that waits for a client is held for five times as long
 
 
-def test_a_slow_client_has_its_time_and_no_more(small):
+def test_a_slow_client_is_disconnected_after_its_time(small):
     """Seen to fail: each byte began the ten seconds anew."""
     with ExitStack() as stack:
         wires = {kind: stack.enter_context(begin(small, kind)) for kind in SLOW}
@@ -134,7 +134,7 @@ def test_a_slow_client_has_its_time_and_no_more(small):
     assert taken.count(b"HTTP/1.1 200") < MANY
 
 
-def test_one_who_takes_its_answer_slowly_gets_all_of_it(small):
+def test_a_client_that_reads_slowly_gets_the_whole_answer(small):
     """In pieces, and the answers to what it asked meanwhile after it, in order."""
     with dial(small, taking=2048) as wire:
         wire.sendall(
@@ -155,7 +155,7 @@ def test_one_who_takes_its_answer_slowly_gets_all_of_it(small):
 
 
 @pytest.mark.parametrize("kind", ["body", "chunks"])
-def test_a_request_in_pieces_is_one(small, kind):
+def test_a_request_in_pieces_is_read_as_one(small, kind):
     """However it is cut, and whatever comes right behind it."""
     text = b'{"name": "Ada"}'
     bodies = {
@@ -179,7 +179,7 @@ def test_a_request_in_pieces_is_one(small, kind):
         assert [answer[:3] for answer in said.split(b"HTTP/1.1 ")[1:]] == [b"201", b"201", b"200"]
 
 
-def test_what_slow_clients_hold_is_bounded(small):
+def test_the_memory_for_slow_clients_is_bounded(small):
     """A thousand bodies of a mebibyte would be a gigabyte; the oldest are let go, and others are
     served.
     """

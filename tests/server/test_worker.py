@@ -59,7 +59,7 @@ def read(wire):
     return b"".join(parts)
 
 
-def test_requests_sent_at_once_are_answered_in_order(small):
+def test_pipelined_requests_are_answered_in_order(small):
     with dial(small) as wire:
         wire.sendall(
             b"GET /health/live HTTP/1.1\r\nHost: x\r\n\r\nGET /nowhere HTTP/1.1\r\nHost: x\r\n"
@@ -69,7 +69,7 @@ def test_requests_sent_at_once_are_answered_in_order(small):
     assert [answer[:3] for answer in answers] == [b"200", b"404"]
 
 
-def test_a_refusal_of_a_body_left_unread_is_not_cut_off(small):
+def test_the_refusal_of_an_unread_body_is_complete(small):
     with dial(small) as wire:
         wire.sendall(
             b"POST /courses HTTP/1.1\r\nHost: x\r\nContent-Type: text/csv\r\nContent-Length: "
@@ -78,7 +78,7 @@ def test_a_refusal_of_a_body_left_unread_is_not_cut_off(small):
         assert wire.recv(65536).startswith(b"HTTP/1.1 415")
 
 
-def test_a_body_left_unread_ends_no_connection(small):
+def test_an_unread_body_does_not_end_the_connection(small):
     """gunicorn reads 64 KiB of it and closes, though it said keep-alive: behind nginx, somebody
     else's request is then a 502.
     """
@@ -91,7 +91,7 @@ def test_a_body_left_unread_ends_no_connection(small):
     wire.close()
 
 
-def test_what_is_no_request_is_not_repeated_in_the_log(small):
+def test_a_malformed_request_is_not_repeated_in_the_log(small):
     """Seen to fail, with the whole line in it, without `without_request_text`."""
     for line in (
         b"GET /students?email=ada%40example.edu&\xff HTTP/1.1",
@@ -103,7 +103,7 @@ def test_what_is_no_request_is_not_repeated_in_the_log(small):
     assert re.findall("(?i)ada", small.log.read_text()) == []
 
 
-def test_who_sends_half_a_request_is_given_up_and_holds_nobody(small):
+def test_half_a_request_is_given_up_and_blocks_nobody(small):
     """With gunicorn's own blocking reads, four such clients took all threads for ever."""
     halves = [
         b"GET /health/live HT",
@@ -117,7 +117,7 @@ def test_who_sends_half_a_request_is_given_up_and_holds_nobody(small):
     assert small.request("GET", "/health/live").status == 200
 
 
-def test_while_every_thread_is_stuck_others_are_refused_at_once(small):
+def test_while_every_thread_is_stuck_other_requests_are_refused(small):
     """Seen to fail: without the refusal it waits as long as the others; taken for idle, its
     connection is closed.
     """
@@ -153,7 +153,7 @@ def test_an_idle_connection_is_closed_and_a_used_one_is_not(small):
     wire.close()
 
 
-def test_where_the_database_is_slow_others_step_in(new_database, make_app, tmp_path):
+def test_extra_threads_serve_while_the_database_is_slow(new_database, make_app, tmp_path):
     """Seen to fail where they step in for what takes a quarter of a second, and not for what
     waits: two at once, for ever.
     """
@@ -190,7 +190,7 @@ def _ten_students(server):
         assert server.request("POST", "/students", {"name": "Ada"}).status == 201
 
 
-def test_stopping_answers_what_has_been_accepted(small):
+def test_a_stopping_worker_answers_all_accepted_requests(small):
     student, locker = locked_student(small)
     answers = []
     waiting = threading.Thread(
@@ -215,7 +215,7 @@ def test_stopping_answers_what_has_been_accepted(small):
     assert small.process.wait(30) == 0
 
 
-def test_no_worker_takes_what_others_could_serve(new_database, make_app, tmp_path):
+def test_connections_are_spread_over_the_workers(new_database, make_app, tmp_path):
     """Seen to fail without the pause before `accept`: one worker may have them all."""
     url = new_database("sqlite")
     with make_app(url).app_context():

@@ -42,7 +42,7 @@ def read(tmp_path):
     return collect
 
 
-def test_workers_add_up_and_a_successor_counts_on(worker, read, tmp_path):
+def test_workers_add_up_and_a_successor_continues_the_counts(worker, read, tmp_path):
     """Seen to fail with a new file for the successor: the sum was 4."""
     for slot, answers in ((0, 3), (1, 4)):
         counter, busy = worker(slot)

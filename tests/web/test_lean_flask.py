@@ -28,7 +28,7 @@ def test_a_hook_of_a_blueprint_is_refused(hook):
 
 
 @pytest.mark.parametrize("hook", ["teardown_request", "url_value_preprocessor"])
-def test_a_hook_that_nobody_calls_is_refused(hook):
+def test_a_hook_that_is_never_called_is_refused(hook):
     app = LeanFlask(__name__)
     getattr(app, hook)(nothing)
     with pytest.raises(RuntimeError):

@@ -71,7 +71,7 @@ def wire(gunicorn):
 @example("//evil.example/x")
 @example("a/students")
 @example("http://x/y")
-def test_what_post_accepts_can_be_fetched_by_its_name(app, wire, name):
+def test_every_name_that_post_accepts_is_an_address(app, wire, name):
     answer = send(wire, "POST", "/courses", {"name": name, "level": "x"})
     assert answer.status in (201, 422)  # each name is removed again: none is taken
     if answer.status == 201:
