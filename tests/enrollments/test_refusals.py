@@ -46,16 +46,16 @@ def test_students_with_a_seat_do_not_count_as_asking(client, make, students):
 
 
 def test_every_full_course_has_a_pointer_into_the_body(client, make, students):
-    free, full, lined = (
+    free, full, waitlisting = (
         make.course(capacity=c, waitlist_capacity=w)["id"] for c, w in ((5, 0), (0, 0), (0, 1))
     )
-    body = {"course_ids": [free, free, full, lined]}
+    body = {"course_ids": [free, free, full, waitlisting]}
     for method in (client.post, client.put):
         answer = method(f"/students/{students[0]}/enroll", json=body)
         assert problem(answer) == (409, "course-full")
         assert answer.json["courses"] == [
             {"id": full, "waitlist_open": False, "seats_free": 0, "asked": 1},
-            {"id": lined, "waitlist_open": True, "seats_free": 0, "asked": 1},
+            {"id": waitlisting, "waitlist_open": True, "seats_free": 0, "asked": 1},
         ]
         assert answer.json["detail"] == f"Every seat in course {full} is taken. (1 more in errors.)"
         assert answer.json["errors"] == [
@@ -64,7 +64,7 @@ def test_every_full_course_has_a_pointer_into_the_body(client, make, students):
                 "code": "course-full",
                 "detail": f"Every seat in course {course} is taken.",
             }
-            for i, course in ((2, full), (3, lined))
+            for i, course in ((2, full), (3, waitlisting))
         ]
     one = client.post(f"/students/{students[0]}/courses", json={"course_id": full})
     assert [fault["pointer"] for fault in one.json["errors"]] == ["/course_id"]
