@@ -1,6 +1,4 @@
-"""The benchmarks run, on very little, and answer what they are asked. Nothing here is about
-time.
-"""
+"""The benchmarks run with little data and do their work. No test measures time."""
 
 from __future__ import annotations
 
@@ -37,9 +35,7 @@ def run(name, **env):
 
 @pytest.mark.slow
 def test_bench_measures_every_kind_without_a_failed_request():
-    """Seen to fail with a workload whose requests repeat: an enrollment that stands already is
-    200.
-    """
+    """Fails with a workload that repeats a request: an enrollment that exists already gets 200."""
     done = run("bench", SECONDS="0.2", CONNECTIONS="4", STUDENTS="2000", COURSES="400")
     assert done.returncode == 0, done.stdout + done.stderr
     table, _, limit = done.stdout.partition("the limit")

@@ -1,4 +1,4 @@
-"""Settings: defaults, spellings of DATABASE_URL, and one clear line for what cannot be used."""
+"""Settings: defaults, forms of DATABASE_URL, and one clear line for each invalid value."""
 
 from __future__ import annotations
 

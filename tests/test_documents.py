@@ -55,7 +55,7 @@ def test_settings_are_those_of_the_example():
 
 
 def test_documented_defaults_are_the_defaults():
-    """Setting a default by hand changes nothing."""
+    """Setting a documented default explicitly changes nothing."""
     rows = SETTING.findall((ROOT / "docs" / "settings.md").read_text())
     defaults = {name: text.strip("`") for name, _, text in rows if re.fullmatch("`[^`]+`", text)}
     assert len(defaults) >= 8

@@ -1,4 +1,4 @@
-"""The laws of the house that a grep can hold."""
+"""Rules of the project that a search of the code can check."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The migrations: up, down and up again on both databases, nothing lost, and the live schema is
+"""The migrations: up, down and up again on both databases. No row is lost, and the live schema is
 that of the models.
 """
 
@@ -162,7 +162,7 @@ def test_seats_and_waitlists_survive_upgrades_and_downgrades(fresh):
 
 
 def test_an_older_release_can_still_write(fresh):
-    """What the release of 0006 inserts: its columns alone, and its ON CONFLICT."""
+    """The release of 0006 inserts only its own columns, and uses its ON CONFLICT."""
     upgrade()
     moment = "'2026-01-01 08:00:00.000000'"
     key = (
@@ -214,8 +214,8 @@ def test_an_upgrade_waits_for_a_locked_table_and_then_reports_it(new_database, m
 
 
 def test_a_database_that_cannot_hold_every_name_is_refused(new_database):
-    """PostgreSQL's on a host without a locale. Without the check, the first name that is not
-    ASCII is a 500.
+    """PostgreSQL creates such databases on a host without a locale. Without the check, the first
+    name that is not ASCII is a 500.
     """
     url = new_database("postgresql")
     server = psycopg2.connect(url.replace("+psycopg2", ""))

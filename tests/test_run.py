@@ -1,4 +1,4 @@
-"""`make run` as its user meets it."""
+"""`make run` as its users see it."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def stop(process):
 
 
 def is_up(process, port):
-    """Whether the service answers; an assertion fails where its process has ended."""
+    """Whether the service responds. An assertion fails if its process has ended."""
     assert process.poll() is None
     try:
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/health") as answer:
@@ -105,7 +105,7 @@ def test_it_listens_to_other_machines_only_if_auth_is_set(tmp_path):
     assert process.returncode != 0
     (said,) = [line for line in err.splitlines() if not line.startswith("make")]
     assert said.startswith("AUTH must be set to listen on 0.0.0.0: AUTH=required")
-    # As well where the address is not that of the settings.
+    # Also if the address does not come from the settings.
     gunicorn = [str(Path(sys.executable).parent / "gunicorn"), "wsgi:app", "--bind"]
     for bind in ("0.0.0.0:0", f"unix:{tmp_path / 'sock'}"):
         done = subprocess.run(

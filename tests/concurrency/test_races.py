@@ -1,4 +1,4 @@
-"""Requests that arrive together, over the real server with its workers and threads."""
+"""Requests that arrive together, sent to the real server with its workers and threads."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def statuses(answers):
 
 
 def test_edits_with_if_match_never_lose_an_update(client, make, together):
-    """Held twice: by the lock on the row, and without it by the version that the UPDATE names."""
+    """Two mechanisms ensure this: the lock on the row, and the version in the UPDATE."""
     student = make.student()
     path = f"/students/{student['id']}"
     for _ in range(10):
@@ -46,7 +46,7 @@ def test_edits_with_if_match_never_lose_an_update(client, make, together):
 
 
 def test_edits_without_if_match_all_succeed(client, make, together):
-    """Without `for_update` some answer 412 though they named no version: seen to fail so."""
+    """Fails without `for_update`: some edits get 412 although they have no If-Match."""
     course = make.course()
     path = f"/courses/{course['id']}"
     for i in range(10):
@@ -75,8 +75,8 @@ def test_of_simultaneous_requests_one_gets_a_unique_value(client, together, path
 
 
 def test_simultaneous_puts_do_not_mix(client, make, together):
-    """Without the lock of `_LOCK_STUDENTS` one of them answers 500, of a row inserted twice:
-    seen to fail so on PostgreSQL.
+    """Fails on PostgreSQL without the lock of `_LOCK_STUDENTS`: one request gets 500, because it
+    inserts a row twice.
     """
     student = make.student()["id"]
     courses = [make.course()["id"] for _ in range(8)]
@@ -106,8 +106,8 @@ def test_a_course_deleted_while_students_enroll(client, make, together):
 
 
 def test_a_student_deleted_while_they_enroll(client, make, together):
-    """Without the lock of `_LOCK_STUDENTS` some answer is a 500, of a foreign key: seen to fail
-    so on PostgreSQL.
+    """Fails on PostgreSQL without the lock of `_LOCK_STUDENTS`: a request gets 500 from a foreign
+    key.
     """
     courses = [make.course()["id"] for _ in range(3)]
     for _ in range(15):

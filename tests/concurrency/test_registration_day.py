@@ -1,16 +1,16 @@
-"""Registration day: real clients at once against the real server, on both databases. Never
-oversold, and nobody is told a lie.
+"""Registration day: many real clients at the same time against the real server, on both databases.
+No course is oversold, and every response is true.
 
-Taken out once, to see the tests fail:
-- `_LOCK_COURSES` without its lock (PostgreSQL): both answer 500, since only constraints are left
-  to refuse the seat too many.
-- `_SHARE_COURSES` without its lock (PostgreSQL): the auditor finds a course made limited that
-  miscounted its seats.
-- `_LOCK_STUDENTS` without its lock (PostgreSQL): the brawl answers 500, of a student deleted while
-  it enrolled.
-- `BEGIN IMMEDIATE` as plain BEGIN (SQLite): both answer 503, the database is locked.
-- `promote` left out of `remove`: both answer 500, of the constraint that no seat is free beside
-  somebody who waits.
+The tests fail without these parts of the service:
+- the lock of `_LOCK_COURSES` (PostgreSQL): both tests get 500s, because only the constraints still
+  refuse a seat above the capacity;
+- the lock of `_SHARE_COURSES` (PostgreSQL): the audit finds a course with wrong counts, after it got
+  a capacity;
+- the lock of `_LOCK_STUDENTS` (PostgreSQL): `test_a_brawl` gets 500s, because a student is deleted
+  while they enroll;
+- `BEGIN IMMEDIATE` instead of BEGIN (SQLite): both tests get 503s, because the database is locked;
+- `promote` in `remove`: both tests get 500s from the constraint that forbids a free seat while
+  students wait.
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ def students(app):
         return [student.id for student in made]
 
 
-def moves(app):
-    """The moves on record by the request that made them: (student, course, from, to)."""
+def events(app):
+    """The events by the request that caused them: (student, course, from, to)."""
     found = {}
     with app.app_context(), transaction(writing=False) as session:
         for event in session.scalars(sa.select(EnrollmentEvent).order_by(EnrollmentEvent.id)):
@@ -71,24 +71,29 @@ def test_a_rush(app, client, make, gunicorn, students):
 
     roster = whole(client, f"/courses/{course}/students")
     seated = {s["id"] for s in roster if s["state"] == "enrolled"}
-    line = sorted((s for s in roster if s["state"] == "waitlisted"), key=lambda s: s["position"])
-    assert (len(seated), [s["position"] for s in line]) == (100, list(range(1, 301)))
+    waitlist = sorted(
+        (s for s in roster if s["state"] == "waitlisted"), key=lambda s: s["position"]
+    )
+    assert (len(seated), [s["position"] for s in waitlist]) == (100, list(range(1, 301)))
     for student, answer in answers.items():
-        told_seat, told_line = (
+        told_seat, told_waitlisted = (
             answer.json.get("added") == [course],
             answer.json.get("waitlisted") == [course],
         )
-        assert (told_seat, told_line) == (student in seated, student in {s["id"] for s in line})
+        assert (told_seat, told_waitlisted) == (
+            student in seated,
+            student in {s["id"] for s in waitlist},
+        )
     audit(app)
 
-    # Fifty seats are given back at once: they go to the fifty who joined the line first, by the
-    # record.
+    # Fifty seats are given back at the same time. They go to the fifty students who joined the
+    # waitlist first, according to the history.
     joined = [
         event["student_id"]
         for event in whole(client, f"/courses/{course}/history")[::-1]
         if event["to"] == "waitlisted"
     ]
-    assert [s["id"] for s in line] == joined
+    assert [s["id"] for s in waitlist] == joined
     drops = [("DELETE", f"/students/{s}/courses/{course}", None) for s in sorted(seated)[:50]]
     assert {answer.status for answer in crowd(gunicorn.port, drops, 10)} == {204}
     now_seated = {s["id"] for s in whole(client, f"/courses/{course}/students?state=enrolled")}
@@ -97,8 +102,8 @@ def test_a_rush(app, client, make, gunicorn, students):
 
 
 def fight(rng, students, courses):
-    """One request of a brawl: enrolls, drops, swaps, capacities and deletions among a few
-    courses, in every order.
+    """One random request of `test_a_brawl`: it enrolls, drops, swaps, changes a capacity or deletes,
+    with a few courses in any order.
     """
     student, some = rng.choice(students), rng.sample(courses, rng.randint(1, 3))
     waitlist = rng.random() < 0.6
@@ -142,14 +147,14 @@ def test_a_brawl(app, client, make, gunicorn, students):
     assert {200, 201, 204, 409} <= statuses
     audit(app)
 
-    record = moves(app)
+    record = events(app)
     for (method, path, *_), answer, i in zip(requests, answers, range(len(requests)), strict=True):
         made = record.get(f"brawl-{i}", [])
         if answer.status >= 400:
             assert made == [], (method, path, answer)
             continue
         if method == "PATCH" or method == "DELETE":
-            continue  # these answer without the ids they moved; the auditor has seen to them
+            continue  # these responses have no ids; the audit has checked their changes
         body = answer.json
         mine = (
             (lambda i, b=body: (b["student_id"], i))

@@ -1,4 +1,4 @@
-"""Texts: trimming, NFC, blanks, and the key that ignores case."""
+"""Texts: trimming, NFC, invisible characters, and the key that ignores case."""
 
 from __future__ import annotations
 

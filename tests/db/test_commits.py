@@ -1,5 +1,5 @@
-"""A commit that fails, in every way and at every statement of its message, and the request that
-follows on that thread.
+"""Commits that fail in every way and at every statement of their message, and the next request of
+the same thread.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ PLACES = {
 BACKEND = "(pg_backend_pid()); PERFORM pg_sleep(5)"
 # What fails there, and the answer: a state is raised by the trigger, or PostgreSQL does it itself.
 FAILURES = {
-    **dict.fromkeys(("40001", "40P01"), (201, None)),  # bad luck: repeated, and done
+    **dict.fromkeys(("40001", "40P01"), (201, None)),  # repeated, and then successful
     **dict.fromkeys(
         ("53100", "53200", "55P03", "57014", "57P01", "58030"), (503, "service-unavailable")
     ),
@@ -62,7 +62,7 @@ def run(*statements):
 
 
 def fail_once(place, failure):
-    """Have the first transaction that comes to `place` fail."""
+    """Make the first transaction fail that reaches `place`."""
     how = (
         f"RAISE EXCEPTION USING ERRCODE = '{failure}'"
         if len(failure) == 5
@@ -228,7 +228,7 @@ def standby(admin, names):
 
 
 def test_without_standbys_a_warning_is_ignored(own):
-    """A trigger of the operator's own that warns costs nobody an answer."""
+    """The warning of an operator's trigger does not make a commit uncertain."""
     with own.app_context():
         run(
             "CREATE OR REPLACE FUNCTION warn() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "

@@ -12,7 +12,7 @@ def path(tmp_path):
 
 
 def connect(path):
-    # Without a timeout SQLite refuses at once, as it does to one of two that change the mode.
+    # Without a timeout, SQLite refuses at once, as for two processes that change the journal mode.
     return sqlite3.connect(path, timeout=0, isolation_level=None, check_same_thread=False)
 
 

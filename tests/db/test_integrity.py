@@ -1,4 +1,4 @@
-"""What a failure of the database means, told from the driver's error alone."""
+"""The meaning of database failures, found from the driver's error alone."""
 
 from __future__ import annotations
 

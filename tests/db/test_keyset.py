@@ -1,4 +1,4 @@
-"""Every list, walked by its links, shows every row once."""
+"""Every list shows every row once if a client follows its links."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def walk(client, address, between=lambda: None):
 
 @pytest.fixture
 def crowd(app):
-    """57 students, many of one name and one moment."""
+    """57 students, many with the same name and the same time."""
     with app.app_context(), transaction(writing=True) as session:
         session.add_all(Student(name=f"Näme {i % 5}", external_id=str(i)) for i in range(57))
     return 57

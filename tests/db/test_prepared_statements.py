@@ -1,4 +1,4 @@
-"""Statements are planned once a connection on PostgreSQL, and the answers do not show it."""
+"""PostgreSQL plans a statement once per connection, and the responses stay the same."""
 
 from __future__ import annotations
 

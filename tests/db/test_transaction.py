@@ -1,4 +1,4 @@
-"""Bad luck of a transaction is repeated inside the server, and no more than a few times."""
+"""The service repeats transactions after temporary failures, but only a few times."""
 
 from __future__ import annotations
 
@@ -118,7 +118,7 @@ def test_edits_that_swap_names_cause_no_error(postgres_app):
 
 
 def deadlocks(app):
-    """How many deadlocks PostgreSQL has ended in this database."""
+    """The number of deadlocks that PostgreSQL has ended in this database."""
     with closing(connect(app)) as connection, connection.cursor() as cursor:
         cursor.execute("SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()")
         return cursor.fetchone()[0]

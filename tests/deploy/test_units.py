@@ -1,4 +1,4 @@
-"""The systemd units, as systemd itself judges them."""
+"""systemd's own checks of the systemd units."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SERVICES = (
 
 @pytest.fixture
 def units(tmp_path):
-    """The units, their programs where they are here."""
+    """The units, with the paths of programs that exist on this machine."""
     shutil.copytree(UNITS, tmp_path / "units", symlinks=True)
     for path in (tmp_path / "units").glob("*.service"):
         path.write_text(
@@ -37,7 +37,7 @@ def systemd_analyze(*args):
 
 @pytest.mark.debian
 def test_systemd_accepts_the_units(units):
-    """An unknown key, a wrong value or a program that is not there is a line here."""
+    """systemd prints a line for an unknown key, a wrong value or a missing program."""
     names = [
         *SERVICES,
         "course-management.socket",
@@ -51,7 +51,9 @@ def test_systemd_accepts_the_units(units):
 @pytest.mark.debian
 @pytest.mark.parametrize("service", SERVICES)
 def test_every_program_is_confined(units, service):
-    """Without the link in course-management-.service.d all but the first are at 9.6."""
+    """Fails without the link in course-management-.service.d: all units except the first then get
+    the exposure 9.6.
+    """
     done = systemd_analyze("security", "--offline=true", units / service)
     exposure = re.search(r"Overall exposure level for .*: ([\d.]+)", done.stdout)
     assert exposure
@@ -72,8 +74,8 @@ def test_the_commands_of_the_timers_exist():
 
 
 def test_a_reload_checks_the_settings_without_the_credentials(tmp_path):
-    """systemd before 257 keeps them from ExecReload of a confined unit: with DATABASE_URL_FILE
-    left in, no reload ever worked.
+    """systemd before 257 does not give credentials to ExecReload of a confined unit. Fails if
+    DATABASE_URL_FILE stays set: every reload then fails.
     """
     unit = (UNITS / "course-management.service").read_text()
     line = re.search(r"^ExecReload=(.*--check-config.*)$", unit, flags=re.M)
@@ -105,7 +107,7 @@ def test_nginx_and_the_units_use_the_same_socket():
 
 
 def test_the_service_may_open_enough_file_descriptors():
-    """systemd's own limit is 1,024 descriptors: a few hundred clients and the database would
-    meet it.
+    """systemd's default is 1,024 descriptors, which a few hundred clients and the database would
+    exceed.
     """
     assert "\nLimitNOFILE=65536\n" in (UNITS / "course-management.service").read_text()

@@ -1,4 +1,4 @@
-"""Who gets a seat, who joins the waitlist and who is refused: pure functions, no database."""
+"""The allocation of seats and waitlist positions: pure functions, no database."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def allocate(courses, wanted, *, waitlist=False, existing=None):
 
 
 def refusals(error, courses, wanted, *, waitlist=False, existing=None):
-    """What `error` says of each course that refuses, in order."""
+    """The texts and numbers of each course in `error`, in order."""
     with pytest.raises(NoRoom) as caught:
         allocate(courses, wanted, waitlist=waitlist, existing=existing)
     assert type(caught.value) is error

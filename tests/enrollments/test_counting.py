@@ -1,4 +1,4 @@
-"""How many take a course without a limit: counted where it is asked for, and nowhere else."""
+"""Students of a course without a capacity are counted on request only."""
 
 from __future__ import annotations
 

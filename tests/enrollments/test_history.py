@@ -1,4 +1,4 @@
-"""The record: every move, in its own transaction, of what is gone too."""
+"""The history: every change is an event in the same transaction, also of deleted rows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A plain model of the rules against the service, step by step, on both databases."""
+"""Compares a plain model of the rules with the service, step by step, on both databases."""
 
 from __future__ import annotations
 

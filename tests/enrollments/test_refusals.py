@@ -1,5 +1,5 @@
-"""What a 409 for seats tells: every course that refused, its numbers, where in the body it was
-named, and words that are true.
+"""The contents of a 409 for seats: every course that refuses, its numbers, the pointer into the
+body, and a true explanation.
 """
 
 from __future__ import annotations
@@ -119,7 +119,7 @@ def test_a_waitlist_without_room_refuses(
 
 
 def test_the_refusal_is_the_same_with_and_without_the_precheck(client, make, students):
-    """With an Idempotency-Key the courses are looked at inside the transaction."""
+    """With an Idempotency-Key, the precheck runs inside the transaction."""
     course = make.course(capacity=2)["id"]
     answers = [
         client.post(

@@ -80,7 +80,7 @@ def test_a_course_shows_its_seats(client, make, ask, students):
 def test_a_tag_has_version_and_counts_and_if_match_compares_the_version(
     client, make, ask, students
 ):
-    # without a limit no count is shown
+    # Without a capacity no count is shown.
     for course, after in ((make.course(), 304), (make.course(capacity=5), 200)):
         path = f"/courses/{course['id']}"
         tag = client.get(path).headers["ETag"]
@@ -141,7 +141,7 @@ def test_every_full_course_is_named_and_nothing_changes(client, make, ask, stude
     ]
     assert client.get(f"/students/{students[1]}/courses").json == []
     assert client.get(f"/courses/{free}").json["seats_taken"] == 0
-    # One who has the seat is not refused it.
+    # A student who has the seat is not refused.
     assert ask(students[0], [full, waitlisting]).json["kept"] == [full, waitlisting]
 
 

@@ -245,7 +245,7 @@ def test_a_hundred_courses_cost_as_many_statements_as_one(
                 f"/students/{waiting}/enroll", json={"course_ids": ids, "waitlist": True}
             )
             assert answer.json["waitlisted"] == ids
-        assert len(sent) <= 10, sent  # of them three to see, without a lock, that it is not refused
+        assert len(sent) <= 10, sent  # three of them belong to the precheck
         with statements() as sent:
             assert len(client.get(f"/students/{waiting}/courses?limit=100").json) == count
         assert len(sent) == 2, sent
@@ -254,4 +254,4 @@ def test_a_hundred_courses_cost_as_many_statements_as_one(
             client.put(f"/students/{student}/enroll", json={"course_ids": []}).json["removed"]
             == ids
         )
-    assert len(sent) <= 11, sent  # the promotions among them, and on PostgreSQL the gates
+    assert len(sent) <= 11, sent  # including the promotions and, on PostgreSQL, the gates

@@ -20,7 +20,7 @@ from tests.deploy.client import events
 
 @pytest.fixture
 def start(tmp_path):
-    """Starts gunicorn with settings; what it says goes to `tmp_path / "log"`."""
+    """Starts gunicorn with settings. Its output goes to `tmp_path / "log"`."""
     started = []
 
     def start(**settings):
@@ -46,7 +46,7 @@ def start(tmp_path):
 
 
 def answers(path):
-    """Whether the service answers on a unix socket."""
+    """Whether the service responds on a unix socket."""
     with socket.socket(socket.AF_UNIX) as wire:
         if wire.connect_ex(str(path)):
             return False
@@ -151,7 +151,9 @@ def test_a_worker_told_to_stop_before_it_listens_stops(tmp_path):
 
 
 def test_an_invalid_setting_is_found_before_a_reload(tmp_path):
-    """What the unit's ExecReload asks first: gunicorn itself would end on it."""
+    """ExecReload of the systemd unit runs this check first, because an invalid setting would end
+    gunicorn.
+    """
     unit = (ROOT / "deploy" / "systemd" / "course-management.service").read_text()
     assert "gunicorn --check-config wsgi:app\nExecReload=/bin/kill -HUP $MAINPID" in unit
     for settings, code in (({}, 0), ({"THREADS": "x"}, 1)):
@@ -164,7 +166,7 @@ def test_an_invalid_setting_is_found_before_a_reload(tmp_path):
 
 
 def test_the_image_is_healthy_if_the_service_responds(start, tmp_path):
-    """The HEALTHCHECK of the Dockerfile, on a socket elsewhere."""
+    """Runs the HEALTHCHECK of the Dockerfile on another socket."""
     text = (ROOT / "Dockerfile").read_text()
     command = text.split('CMD ["python", "-c", "')[1].split('"]')[0].replace("\\\\", "\\")
     command = command.replace("/run/course-management/gunicorn.sock", str(tmp_path / "s"))
@@ -184,7 +186,7 @@ def test_the_image_is_healthy_if_the_service_responds(start, tmp_path):
 
 
 def test_the_image_has_all_that_the_service_needs(tmp_path):
-    """Copied as the Dockerfile copies, the service starts: nothing it reads was left out."""
+    """The service starts in a folder with only the files that the Dockerfile copies."""
     copied = [
         line.split()[1:-1]
         for line in (ROOT / "Dockerfile").read_text().splitlines()
@@ -215,7 +217,9 @@ def test_the_image_has_all_that_the_service_needs(tmp_path):
 
 @pytest.mark.parametrize("worker_class", [[], ["-k", "gthread"]], ids=["ours", "gthread"])
 def test_a_certificate_is_refused_in_one_line(tmp_path, worker_class):
-    """A worker of ours died of its first idle connection: a TLS socket cannot be looked into."""
+    """Our worker does not support TLS: a TLS socket has no MSG_PEEK, so the first idle connection
+    would end it.
+    """
     env = {**os.environ, "DATABASE_URL": f"sqlite:///{tmp_path / 'a.db'}", "PORT": str(free_port())}
     program = [
         BIN / "gunicorn",

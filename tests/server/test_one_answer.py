@@ -1,4 +1,4 @@
-"""One request has one answer, and what the answer says of the connection is true."""
+"""Each request has one answer, and its Connection header is correct."""
 
 from __future__ import annotations
 
@@ -56,8 +56,8 @@ BROKEN = {
 @pytest.mark.parametrize("body", BROKEN.values(), ids=BROKEN)
 @pytest.mark.parametrize("head", [LIVE, POST], ids=["unwanted", "wanted"])
 def test_a_malformed_chunked_body_has_one_answer(small, head, body):
-    """Seen to fail where nobody wanted it: 200 with keep-alive, and then 400, which answers the
-    next request.
+    """Fails if the body is read only after the answer: 200 with keep-alive, and then a 400, which
+    answers the next request.
     """
     with dial(small) as wire:
         wire.sendall(head + b"Transfer-Encoding: chunked\r\n\r\n" + body)
@@ -79,8 +79,8 @@ def test_an_incomplete_body_has_one_answer(small):
 @pytest.mark.parametrize("path", ["/courses", "/courses?unknown=1"])
 @pytest.mark.parametrize("length", [2**20, 2**20 + 1, 3 * 2**20])
 def test_the_last_answer_of_a_connection_says_close(small, path, length):
-    """Seen to fail over 2 MiB: called kept and closed, so that the next request of a pool
-    failed.
+    """Fails over 2 MiB if the answer says keep-alive and the connection is closed: the next request
+    of a client's pool then fails.
     """
     wire = http.client.HTTPConnection("127.0.0.1", small.port, timeout=30)
     answer = send(wire, "POST", path, b" " * length, {"Content-Type": "application/json"})
@@ -102,8 +102,8 @@ def test_a_chunked_body_is_refused_when_it_declares_too_many_bytes(small, chunk)
 
 
 def test_many_small_chunks_cost_little(small):
-    """A mebibyte of one-byte chunks: what frames it is bounded, so that nobody computes for
-    long.
+    """One mebibyte in chunks of one byte. The size of the framing is limited, so reading it takes
+    little time.
     """
     with dial(small) as wire:
         wire.sendall(POST + b"Transfer-Encoding: chunked\r\n\r\n")
@@ -113,7 +113,7 @@ def test_many_small_chunks_cost_little(small):
 
 
 def test_expect_100_continue_is_answered(small):
-    """RFC 9110 section 10.1.1: before the body, and only where it is wanted."""
+    """100 is sent before the body, and only if the client expects it (RFC 9110 section 10.1.1)."""
     with dial(small) as wire:
         wire.sendall(POST + b"Expect: 100-continue\r\nContent-Length: 2\r\n\r\n")
         assert wire.recv(65536) == b"HTTP/1.1 100 Continue\r\n\r\n"
@@ -125,7 +125,7 @@ def test_expect_100_continue_is_answered(small):
 
 
 def test_a_refused_connection_ends_even_if_its_client_goes_on_sending(small):
-    """Seen to fail: 20 s and longer."""
+    """Without the limit of the stage DRAIN, this took 20 s and longer."""
     with dial(small) as wire:
         wire.sendall(b"GET / HTTP/9.9\r\n\r\n")
         assert b" 400 " in wire.recv(65536)
@@ -146,7 +146,9 @@ def test_a_refused_connection_ends_even_if_its_client_goes_on_sending(small):
     ],
 )
 def test_a_refusal_of_head_has_no_body(small, head):
-    """RFC 9110 section 9.3.2. Seen to fail: the body is the beginning of the next answer."""
+    """RFC 9110 section 9.3.2. Fails if the refusal has a body: the client reads it as the next
+    answer.
+    """
     with dial(small) as wire:
         wire.sendall(head)
         said = read(wire)
@@ -169,7 +171,7 @@ def test_a_problem_in_response_to_head_has_no_body(gunicorn):
 
 
 def test_stopping_ends_while_clients_go_on_connecting(tmp_path):
-    """Seen to fail: whoever is accepted may be the last, and another comes."""
+    """Fails without LAST_ACCEPTS_SECONDS: the worker stops only when no client connects."""
     env = {
         "DATABASE_URL": f"sqlite:///{tmp_path / 'a.db'}",
         "WEB_CONCURRENCY": "1",
@@ -215,7 +217,9 @@ def test_an_answer_has_one_date_and_no_type_without_a_body(small):
 
 
 def test_only_the_header_of_our_proxy_sets_the_scheme(small):
-    """Seen to fail: 400, as X-Forwarded-Ssl said another scheme than nginx."""
+    """Fails with gunicorn's default: the answer is 400, because X-Forwarded-Ssl contradicts nginx's
+    header.
+    """
     for name, value in (("X-Forwarded-Ssl", "on"), ("X-Forwarded-Protocol", "ssl")):
         assert (
             small.request(

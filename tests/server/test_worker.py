@@ -1,6 +1,4 @@
-"""How the threads of a worker take requests: the cases in which a server of our own could lose
-one.
-"""
+"""How the threads of a worker take requests: the cases in which our own server could lose one."""
 
 from __future__ import annotations
 
@@ -42,9 +40,7 @@ def dial(server):
 
 
 def locked_student(server):
-    """A student's id, and the connection of somebody who holds a lock on the row until it is
-    closed.
-    """
+    """The id of a student, and a connection that holds a lock on the row until it is closed."""
     student = server.request("POST", "/students", {"name": "Ada"}).json["id"]
     locker = psycopg2.connect(server.database.replace("+psycopg2", ""))
     locker.cursor().execute("SELECT 1 FROM students FOR UPDATE")
@@ -79,8 +75,8 @@ def test_the_refusal_of_an_unread_body_is_complete(small):
 
 
 def test_an_unread_body_does_not_end_the_connection(small):
-    """gunicorn reads 64 KiB of it and closes, though it said keep-alive: behind nginx, somebody
-    else's request is then a 502.
+    """gunicorn reads 64 KiB of the body and closes the connection although it said keep-alive.
+    Behind nginx, another client's request would then get 502.
     """
     wire = http.client.HTTPConnection("127.0.0.1", small.port, timeout=30)
     refused = send(wire, "POST", "/courses?unknown=1", b"x" * 900_000)
@@ -92,7 +88,7 @@ def test_an_unread_body_does_not_end_the_connection(small):
 
 
 def test_a_malformed_request_is_not_repeated_in_the_log(small):
-    """Seen to fail, with the whole line in it, without `without_request_text`."""
+    """Fails without `without_request_text`: the log then has the whole request line."""
     for line in (
         b"GET /students?email=ada%40example.edu&\xff HTTP/1.1",
         b"GET / HTTP/1.1\r\nAda Lovelace: x",
@@ -104,7 +100,7 @@ def test_a_malformed_request_is_not_repeated_in_the_log(small):
 
 
 def test_half_a_request_is_given_up_and_blocks_nobody(small):
-    """With gunicorn's own blocking reads, four such clients took all threads for ever."""
+    """With gunicorn's own blocking reads, four such clients hold all threads for ever."""
     halves = [
         b"GET /health/live HT",
         b"POST /courses HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: "
@@ -118,8 +114,8 @@ def test_half_a_request_is_given_up_and_blocks_nobody(small):
 
 
 def test_while_every_thread_is_stuck_other_requests_are_refused(small):
-    """Seen to fail: without the refusal it waits as long as the others; taken for idle, its
-    connection is closed.
+    """Fails without the refusal: the request then waits as long as the others. A connection with a
+    waiting request must not be closed as idle, either.
     """
     student, locker = locked_student(small)
     stuck = [
@@ -154,8 +150,8 @@ def test_an_idle_connection_is_closed_and_a_used_one_is_not(small):
 
 
 def test_extra_threads_serve_while_the_database_is_slow(new_database, make_app, tmp_path):
-    """Seen to fail where they step in for what takes a quarter of a second, and not for what
-    waits: two at once, for ever.
+    """Fails if extra threads are enabled only after a quarter of a second, and not while all base
+    threads wait for the database.
     """
     url = new_database("postgresql")
     with make_app(url).app_context():
@@ -216,7 +212,7 @@ def test_a_stopping_worker_answers_all_accepted_requests(small):
 
 
 def test_connections_are_spread_over_the_workers(new_database, make_app, tmp_path):
-    """Seen to fail without the pause before `accept`: one worker may have them all."""
+    """Fails without the pause before `accept`: one worker may then get all connections."""
     url = new_database("sqlite")
     with make_app(url).app_context():
         upgrade()
@@ -239,7 +235,7 @@ def entries(pid, folder):
 
 
 def sockets(server):
-    """How many sockets each worker has open."""
+    """The number of open sockets of each worker."""
     return [sum(map(is_socket, entries(pid, "fd"))) for pid in sorted(server.workers())]
 
 

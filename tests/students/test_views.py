@@ -71,7 +71,7 @@ def test_fields_not_in_a_change_keep_their_values(client, make, method):
     } == answer.json
     assert answer.json["updated_at"] > student["updated_at"]
     assert answer.headers["ETag"] == f'"{student["id"]}-2"'
-    # The address that was cleared is free, and the new name is found.
+    # The e-mail address that was cleared is free, and the new name is found.
     make.student(email="A@B.C")
     assert [s["id"] for s in client.get("/students?q=ADA L").json] == [student["id"]]
 

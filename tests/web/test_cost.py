@@ -171,7 +171,7 @@ def test_an_unknown_address_costs_little(client, path):
     ],
 )
 def test_a_long_header_costs_little(guarded, new_key, make, name, value, status):
-    """All else of the request is sound, so that it is this header that is read."""
+    """The rest of the request is valid, so the service reads this header."""
     client, path = guarded.test_client(), f"/courses/{make.course()['id']}"
     headers = {"Content-Type": "application/json"} | bearer(new_key("courses:write"))
     seconds, answer = cost(

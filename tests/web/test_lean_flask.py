@@ -62,7 +62,7 @@ def test_a_coroutine_before_a_request_is_refused():
 
 
 def test_after_this_request_raises_an_error():
-    """Seen to fail: the function was never called, and nobody was told."""
+    """Fails if the function is silently never called."""
     app = LeanFlask(__name__)
 
     @app.get("/")
