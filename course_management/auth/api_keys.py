@@ -166,7 +166,7 @@ def record_use(connection: Connection, key_id: str) -> None:
 def _get(session: Session, key_id: str) -> ApiKey:
     key = session.get(ApiKey, key_id, with_for_update=True)
     if key is None or key.revoked_at:
-        raise NotFound(f"There is no key with the id {key_id}, or it is already revoked.")
+        raise NotFound(f"No key has the id {key_id}, or it is already revoked.")
     return key
 
 

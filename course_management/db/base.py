@@ -76,7 +76,7 @@ class UTCDateTime(sa.TypeDecorator[datetime]):
 
 # PostgreSQL: bigint identity. SQLite: its own rowid, which must be declared INTEGER.
 BigId = sa.BigInteger().with_variant(sa.Integer, "sqlite")
-# Text compared by code point on both databases, whatever the locale of the server.
+# Text that both databases compare by code point. The locale of the server makes no difference.
 KeyText = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
 
 

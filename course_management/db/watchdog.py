@@ -2,7 +2,7 @@
 
 PostgreSQL ends statements that take too long, and the kernel detects hosts that are gone. Neither
 helps if the host of the database accepts bytes and never answers, for example because its disk
-hangs. Each process that connects to PostgreSQL starts one such thread, whatever worker it is.
+hangs. Each process that connects to PostgreSQL starts one such thread, with every kind of worker.
 """
 
 from __future__ import annotations

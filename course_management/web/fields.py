@@ -25,7 +25,7 @@ class StrictSchema(Schema):
 
     error_messages: dict[str, Any] = {
         "type": "Send a JSON object.",
-        "unknown": "There is no such field here.",
+        "unknown": "Unknown field.",
     }
 
 

@@ -119,7 +119,7 @@ def _query(schema: Schema | None, text: bytes) -> dict[str, Any]:
     for name in given:
         if name not in known:
             choices = ", ".join(known) or "none"
-            faults.append((name, f"This address has no such parameter; it has: {choices}."))
+            faults.append((name, f"This route has no such parameter. Its parameters: {choices}."))
     try:
         loaded = schema.load({k: v[0] for k, v in given.items() if k in known}) if schema else {}
     except ValidationError as error:

@@ -86,7 +86,7 @@ def test_an_unknown_key_id_is_reported(app):
     for command in ("revoke", "rotate"):
         result = run(app, command, "aaaaaaaaaaaa")
         assert (result.exit_code, result.stdout) == (1, "")
-        assert "There is no key with the id aaaaaaaaaaaa" in result.output
+        assert "No key has the id aaaaaaaaaaaa" in result.output
 
 
 def test_every_worker_refuses_a_revoked_key_within_a_second(app, new_key, backend, tmp_path):

@@ -4,8 +4,8 @@ No course is oversold, and every response is true.
 The tests fail without these parts of the service:
 - the lock of `_LOCK_COURSES` (PostgreSQL): both tests get 500s, because only the constraints still
   refuse a seat above the capacity;
-- the lock of `_SHARE_COURSES` (PostgreSQL): the audit finds a course with wrong counts, after it got
-  a capacity;
+- the lock of `_SHARE_COURSES` (PostgreSQL): the audit finds wrong counts in a course that got a
+  capacity;
 - the lock of `_LOCK_STUDENTS` (PostgreSQL): `test_a_brawl` gets 500s, because a student is deleted
   while they enroll;
 - `BEGIN IMMEDIATE` instead of BEGIN (SQLite): both tests get 503s, because the database is locked;
@@ -102,8 +102,8 @@ def test_a_rush(app, client, make, gunicorn, students):
 
 
 def fight(rng, students, courses):
-    """One random request of `test_a_brawl`: it enrolls, drops, swaps, changes a capacity or deletes,
-    with a few courses in any order.
+    """One random request of `test_a_brawl`: an enrollment, a drop, a swap, a new capacity or a
+    deletion, with a few courses in any order.
     """
     student, some = rng.choice(students), rng.sample(courses, rng.randint(1, 3))
     waitlist = rng.random() < 0.6

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tests.sockets import dial, exchange, status_of
 from tests.web.problems import problem
 
-UNKNOWN = "There is no such field here."
+UNKNOWN = "Unknown field."
 CONTROL = "Must not contain control characters."
 ID_RULE = "Must be a whole number from 1 to 9223372036854775807."
 
