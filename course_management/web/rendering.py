@@ -72,8 +72,8 @@ def json_response(
 def list_response(found: Page) -> Response:
     """A page of a list as a JSON array.
 
-    `Link` has the address of the next page (RFC 8288), except on the last page. `Total-Count` has the
-    length of the whole list, if it was counted.
+    `Link` has the address of the next page (RFC 8288), except on the last page. `Total-Count` has
+    the length of the whole list, if it was counted.
     """
     answer = json_document(found.items)
     if found.next_cursor:
