@@ -179,8 +179,8 @@ def list_students_of(
 def student_history(
     reader: Reader, student_id: int, seen_by: str | None = None, **query: Any
 ) -> Page:
-    """A page of the history of a student, the newest event first. Raises StudentNotFound for a
-    student who never had an enrollment and does not exist.
+    """A page of the history of a student, the newest event first. Raises StudentNotFound if the
+    student does not exist and has no events.
 
     If students read their own history, `seen_by` is the name of their principal. Events of other
     principals then have no `actor` and no `request_id`, because a promotion would show who dropped
@@ -198,7 +198,7 @@ def student_history(
 
 def course_history(reader: Reader, course: int | str, **query: Any) -> Page:
     """A page of the history of a course, the newest event first. The history of a deleted course is
-    found by its id. Raises CourseNotFound.
+    found by its id. Raises CourseNotFound if the course does not exist and has no events.
 
     `query` has the arguments of `keyset.Listing.page`.
     """

@@ -6,8 +6,8 @@ The tests fail without these parts of the service:
   refuse a seat above the capacity;
 - the lock of `_SHARE_COURSES` (PostgreSQL): the audit finds wrong counts in a course that got a
   capacity;
-- the lock of `_LOCK_STUDENTS` (PostgreSQL): `test_a_brawl` gets 500s, because a student is deleted
-  while they enroll;
+- the lock of `_LOCK_STUDENTS` (PostgreSQL): `test_random_simultaneous_requests` gets 500s, because
+  a student is deleted while they enroll;
 - `BEGIN IMMEDIATE` instead of BEGIN (SQLite): both tests get 503s, because the database is locked;
 - `promote` in `remove`: both tests get 500s from the constraint that forbids a free seat while
   students wait.
@@ -48,7 +48,7 @@ def events(app):
     return found
 
 
-def whole(client, address):
+def all_pages(client, address):
     items = []
     while address:
         answer = client.get(address)
@@ -58,7 +58,7 @@ def whole(client, address):
     return items
 
 
-def test_a_rush(app, client, make, gunicorn, students):
+def test_a_registration_rush(app, client, make, gunicorn, students):
     course = make.course(capacity=100, waitlist_capacity=300)["id"]
     body = {"course_ids": [course]}
     rush = [
@@ -69,7 +69,7 @@ def test_a_rush(app, client, make, gunicorn, students):
     told = {s: (a.status, a.json.get("type", "").rpartition("/")[2]) for s, a in answers.items()}
     assert set(told.values()) <= {(201, ""), (409, "course-full"), (409, "waitlist-full")}
 
-    roster = whole(client, f"/courses/{course}/students")
+    roster = all_pages(client, f"/courses/{course}/students")
     seated = {s["id"] for s in roster if s["state"] == "enrolled"}
     waitlist = sorted(
         (s for s in roster if s["state"] == "waitlisted"), key=lambda s: s["position"]
@@ -90,20 +90,20 @@ def test_a_rush(app, client, make, gunicorn, students):
     # waitlist first, according to the history.
     joined = [
         event["student_id"]
-        for event in whole(client, f"/courses/{course}/history")[::-1]
+        for event in all_pages(client, f"/courses/{course}/history")[::-1]
         if event["to"] == "waitlisted"
     ]
     assert [s["id"] for s in waitlist] == joined
     drops = [("DELETE", f"/students/{s}/courses/{course}", None) for s in sorted(seated)[:50]]
     assert {answer.status for answer in crowd(gunicorn.port, drops, 10)} == {204}
-    now_seated = {s["id"] for s in whole(client, f"/courses/{course}/students?state=enrolled")}
+    now_seated = {s["id"] for s in all_pages(client, f"/courses/{course}/students?state=enrolled")}
     assert now_seated - seated == set(joined[:50])
     audit(app)
 
 
-def fight(rng, students, courses):
-    """One random request of `test_a_brawl`: an enrollment, a drop, a swap, a new capacity or a
-    deletion, with a few courses in any order.
+def random_request(rng, students, courses):
+    """One random request: an enrollment, a drop, a swap, a new capacity or a deletion, with a few
+    courses in any order.
     """
     student, some = rng.choice(students), rng.sample(courses, rng.randint(1, 3))
     waitlist = rng.random() < 0.6
@@ -131,7 +131,7 @@ def fight(rng, students, courses):
     return ("DELETE", f"/students/{student}", None)
 
 
-def test_a_brawl(app, client, make, gunicorn, students):
+def test_random_simultaneous_requests(app, client, make, gunicorn, students):
     rng = random.Random(20260901)
     courses = [
         make.course(capacity=rng.choice([None, 2, 4]), waitlist_capacity=rng.choice([None, 5]))[
@@ -140,7 +140,9 @@ def test_a_brawl(app, client, make, gunicorn, students):
         for _ in range(4)
     ]
     few = students[:40]
-    requests = [(*fight(rng, few, courses), {"X-Request-ID": f"brawl-{i}"}) for i in range(1500)]
+    requests = [
+        (*random_request(rng, few, courses), {"X-Request-ID": f"brawl-{i}"}) for i in range(1500)
+    ]
     answers = crowd(gunicorn.port, requests, 16)
     statuses = {answer.status for answer in answers}
     assert statuses <= {200, 201, 204, 404, 409}, [a.body for a in answers if a.status >= 500][:3]
