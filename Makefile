@@ -31,7 +31,7 @@ run: .venv/installed
 up: .venv/installed-dev
 	@exec $(BIN)/python -m devtools.topology
 
-# First three test files at a time, because tests often wait. Then the tests that need the whole machine.
+# First three files at a time, since tests often wait; then the tests that need the whole machine.
 ## Run the test suite on SQLite and on PostgreSQL
 test: .venv/installed-dev
 	@$(BIN)/pytest -m "$(QUICK)" -n 3 --dist loadfile --ignore tests/concurrency --ignore tests/drills --cov-report= --cov-fail-under=0
