@@ -1,13 +1,13 @@
-# `make` lists every command. Each command has its description in the `##` lines above it: first a
-# sentence, then its options with their defaults. Needs Python 3.11 or newer.
+# `make` lists every command. The `##` lines above a command are its description: first a sentence,
+# then its parameters with their defaults. Needs Python 3.11 or newer.
 PYTHON ?= python3
 export STUDENTS COURSES SEATS CONNECTIONS SECONDS PICTURE SIZE PART TIMES ONLY WORK
 BIN := .venv/bin
 
-# The tests marked `debian` use these programs, which pip cannot install; and Debian's packages of them.
+# The programs that tests marked `debian` and `clients` use and pip cannot install, and their Debian packages.
 PROGRAMS := systemd-analyze promtool npm
 PACKAGES := systemd prometheus npm
-# The tests of `make test`: those that neither need other programs nor take half a minute each.
+# The tests of `make test`: all that need no such program and take less than half a minute each.
 QUICK := not debian and not clients and not slow
 # Each file runs in one process. The longest files come first (tests/longest.py).
 FILES := --dist loadfile --no-loadscope-reorder
@@ -42,7 +42,7 @@ test: .venv/installed-dev
 ## Run every test: those of test, test-stock, test-slow, test-debian and test-clients
 test-all: debian-programs test test-stock test-slow test-debian test-clients
 
-## Run the benchmarks in small
+## Run the benchmarks with little data, as tests
 test-slow: .venv/installed-dev
 	@$(BIN)/pytest -m slow --no-cov
 
@@ -63,11 +63,11 @@ test-clients: .venv/installed-dev debian-programs
 debian-programs:
 	@for program in $(PROGRAMS); do command -v $$program > /dev/null || { echo "$$program is missing: apt-get install --no-install-recommends $(PACKAGES)" >&2; exit 1; }; done
 
-## Print the Debian packages that have these programs
+## Print the Debian packages of the programs that test-all needs
 debian-packages:
 	@echo $(PACKAGES)
 
-## Break everything that can break in production, and print a table of results
+## Run the failure drills of docs/operations.md, and print a table of results
 drill: .venv/installed-dev
 	@DRILL=full $(BIN)/pytest tests/drills --no-cov
 
@@ -127,7 +127,7 @@ pin: .venv/installed
 	@$(BIN)/python -m deploy.pin
 
 .venv/bin/python:
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Course Management needs Python 3.11 or newer; this is %d.%d. Name another: make run PYTHON=python3.12" % sys.version_info[:2])'
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Course Management needs Python 3.11 or newer; this is %d.%d. Choose another: make run PYTHON=python3.12" % sys.version_info[:2])'
 	@$(PYTHON) -m venv .venv || { rm -rf .venv; exit 1; }
 
 .venv/installed: .venv/bin/python requirements.txt

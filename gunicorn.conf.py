@@ -17,7 +17,7 @@ from course_management.server.hooks import (  # noqa: F401 - gunicorn reads thes
     pre_fork,
     when_ready,
 )
-from course_management.telemetry.logs import discreet
+from course_management.telemetry.logs import without_request_text
 
 settings = Config.from_env()
 
@@ -28,15 +28,14 @@ worker_class = "course_management.server.worker.Worker" if settings.worker == "e
 threads = settings.threads
 keepalive = settings.keepalive  # seconds
 graceful_timeout = settings.graceful_timeout  # seconds
-# With gunicorn's parser in C, server/http1.py would read nothing, and HTTP/1.1 without Host would
-# be accepted.
+# gunicorn's parser in C would bypass server/http1.py, and accept HTTP/1.1 requests without Host.
 http_parser = "python"
-# Bytes: a name of 200 characters, percent-encoded, and a cursor
-limit_request_line = 8190
-forwarder_headers = ""  # no header changes the path of a route
-# The header that nginx sets. With gunicorn's default, another such header of a client is a 400.
+limit_request_line = 8190  # bytes: enough for a percent-encoded course name and a cursor
+forwarder_headers = ""  # no header can set SCRIPT_NAME or PATH_INFO
+# Only the header that nginx sets. By default, gunicorn also reads other headers, and answers 400 if
+# a client sends one that contradicts it.
 secure_scheme_headers = {"X-FORWARDED-PROTO": "https"}
-# Workers write to files in it several times a second, so it is in memory where that exists.
+# Workers write to files in this folder several times a second, so it is in memory if possible.
 worker_tmp_dir = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # nosec B108
 control_socket_disable = True  # gunicorn would create it in a home directory
 loglevel = "warning"  # the service itself logs requests and events
@@ -47,8 +46,8 @@ logconfig_dict = {
         "json": {
             "class": "course_management.telemetry.logs.JsonHandler",
             "stream": "ext://sys.stdout",
-            "filters": ["discreet"],
+            "filters": ["without_request_text"],
         }
     },
-    "filters": {"discreet": {"()": lambda: discreet}},
+    "filters": {"without_request_text": {"()": lambda: without_request_text}},
 }

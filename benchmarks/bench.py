@@ -31,7 +31,8 @@ CONNECTIONS, STUDENTS, COURSES = (
     for name, default in (("CONNECTIONS", 32), ("STUDENTS", 100_000), ("COURSES", 1000))
 )
 WARM_UP = 0.2  # of SECONDS, added before the measurement
-# Requests sent to count statements. The first one on a connection sends more, so the last counts.
+# Requests sent to count statements. The first request on a connection sends more statements than
+# later ones, so the statements of the last request are counted.
 COUNTED = 2
 HEAD = (
     "request",
@@ -48,7 +49,7 @@ ROW = "{:<12}{:>10}{:>9}{:>9}{:>9}{:>15}{:>11}{:>12}{:>8}"
 
 
 def main() -> int:
-    """Run the benchmark; 1 if a response had a wrong status."""
+    """Run the benchmark. Returns the exit status: 1 if a response had a wrong status, else 0."""
     with (
         postgres("shared_buffers=256MB", "max_wal_size=4GB") as server,
         tempfile.TemporaryDirectory() as folder,
@@ -78,7 +79,7 @@ def main() -> int:
 
 
 def world_of(service: Gunicorn, token: str) -> World:
-    """The demo data, with two new courses: a full one and one with seats for everybody."""
+    """The demo data with two new courses: a full one, and one with seats for all students."""
 
     def course(name: str, capacity: int) -> int:
         fields = {"name": name, "level": "senior", "capacity": capacity}
@@ -142,7 +143,7 @@ def report(server: Server, service: Gunicorn, token: str, driver: Executor) -> i
 def counted(inside: Service, name: str, world: World) -> int:
     """The number of statements of a request besides BEGIN and COMMIT.
 
-    Sends the first COUNTED requests of the kind `name`; the caller must skip these.
+    Sends the first COUNTED requests of the kind `name`. The measurement must skip these.
     """
     asked = requests(name, world)
     for _ in range(COUNTED):

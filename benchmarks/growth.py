@@ -30,13 +30,13 @@ SIZE, PART, TIMES = (
 ONLY = os.environ.get("ONLY", "")
 MAX_RATIO = 1.2  # of the times, and of the numbers of statements
 WARM_UP = 3  # requests of a kind before the measurement: they prepare statements and read pages
-MAX_ROUNDS = 3  # for a kind that looks slow: the machine may have been busy
+MAX_ROUNDS = 3  # a kind that looks slow is measured again, because the machine may have been busy
 
 
 @dataclass
 class Measured:
     """The cost of one kind of request on one side: the seconds of each request, and the statements
-    of the request that sent most.
+    of the request that sent the most.
     """
 
     case: Case
@@ -105,13 +105,13 @@ def database(url: str, name: str) -> str:
 
 
 def main() -> int:
-    """Run the benchmark; 1 if a kind of request gets slower."""
+    """Run the benchmark. Returns the exit status: 1 if a kind of request gets slower, else 0."""
     if (least := 2 * EACH * (WARM_UP + MAX_ROUNDS * TIMES + WAITLISTED + 2)) > SIZE // PART:
         sys.exit(
             f"SIZE / PART must be at least {least} enrollments: with TIMES={TIMES}, each request "
             "of a kind needs another student."
         )
-    # Enough memory for all data: otherwise the comparison would show how much of it is on the disk.
+    # PostgreSQL has memory for all data. With less, the comparison would measure the disk.
     with postgres(f"shared_buffers={max(128, SIZE // 1600)}MB", "max_wal_size=8GB") as server:
         sides = []
         for name, size in (("big", SIZE), ("small", SIZE // PART)):
@@ -126,7 +126,7 @@ def main() -> int:
 
 
 def report(big: Side, small: Side) -> int:
-    """Print a row for each kind of request; 1 if one gets slower."""
+    """Print a row for each kind of request. Returns 1 if a kind gets slower, else 0."""
     print(f"{'request':<68}{'us small':>9}{'us big':>9}{'ratio':>7}{'statements':>12}  verdict")
     bad = 0
     pairs = [
@@ -138,7 +138,7 @@ def report(big: Side, small: Side) -> int:
         }
         for side in (big, small)
     ]
-    # a list may have only one page on the small side
+    # A list with several pages on the big side may have only one on the small side.
     both = [label for label in pairs[0] if label in pairs[1]]
     for label in both:
         measured = [

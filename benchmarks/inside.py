@@ -112,7 +112,7 @@ class Service:
             dialect: Any = db.engine.dialect
         dialect.do_execute = _recorded(dialect.do_execute)
         if batching.Connection.defer.__module__ != __name__:
-            # record the statement, then do as before
+            # Record the statement, then defer it as before.
             batching.Connection.defer = _recorded(batching.Connection.defer)  # type: ignore[method-assign]
 
 

@@ -14,8 +14,8 @@ from devtools.postgres import Server
 
 # The options with which the service opens its connections.
 OPTIONS = "-c plan_cache_mode=force_generic_plan -c random_page_cost=1.1"
-# For `enroll`, every client uses other students, so that no student is enrolled twice, and the
-# courses from the last one downwards.
+# For `enroll`, each client uses students of its own and enrolls each of them once in a course. Then
+# it continues with the course before; it begins with the last course.
 VALUES = {
     "list": "",
     "mine": r"\set student random(1, :students)",
@@ -35,7 +35,7 @@ def script(name: str, service: Service, world: World) -> str:
         "mine": lambda s: ("GET", f"/students/{s}/courses", None),
         "enroll": lambda s: ("POST", f"/students/{s}/courses", {"course_id": course}),
     }[name]
-    # the first request of a kind on a connection sends more statements
+    # The first request of a kind on a connection sends more statements. The second one is recorded.
     for one in (student - 1, student):
         service.sent.clear()
         answer = service.ask(*asked(one))

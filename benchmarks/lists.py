@@ -1,4 +1,4 @@
-"""Every list: its first page, one in the middle and the last, sorted every way and filtered."""
+"""Every list: its first page, a middle page and its last page, in every order and with filters."""
 
 from __future__ import annotations
 

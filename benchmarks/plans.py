@@ -1,4 +1,4 @@
-"""Find the tables that PostgreSQL's plans read from end to end."""
+"""Finds the tables that PostgreSQL's plans read from end to end."""
 
 from __future__ import annotations
 

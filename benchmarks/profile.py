@@ -96,7 +96,7 @@ def report(service: Service, token: str, name: str, world: World) -> None:
     profile = cProfile.Profile(time.thread_time)  # CPU time, without the wait for PostgreSQL
     profile.runcall(batch())
     spent = list(charged(profile))
-    # the profiler slows everything down
+    # The profiler slows everything down, so its times are scaled to the time without it.
     scale = statistics.median(costs) / sum(seconds for _, _, seconds in spent)
     table("layer", totals((name, seconds * scale) for name, _, seconds in spent))
     table(

@@ -9,13 +9,13 @@ from benchmarks.lists import Asked, Case
 from benchmarks.side import EACH, WAITLISTED, Side
 
 MANY = 50  # students in one bulk request
-# The number of courses that the requests of one kind use. Before the measurement a student enrolls
-# in each of them, so that the connection knows them, as in a service that runs for some time.
+# The number of courses that the requests of one kind use. Before the measurement, a student enrolls
+# in each of them. So the connection has already read their capacities, as in a running service.
 POOL = 24
 
 
 class Fresh:
-    """Numbers that are not used yet, so that every request has something to change."""
+    """Unused numbers, students and courses, so that every request has something to change."""
 
     def __init__(self, side: Side) -> None:
         self.side = side
@@ -31,8 +31,8 @@ class Fresh:
         return WAITLISTED + 2 + self.number(what) * 7919 % (self.side.standing - WAITLISTED - 1)
 
     def course(self, what: int) -> int:
-        """The next course of a pool in one quarter (`what`, 0 to 3) of the courses that the demo
-        data leaves without students.
+        """The next course of a pool. Each of the four pools (`what`, 0 to 3) lies in one quarter of
+        the courses that have no students in the demo data.
         """
         quarter = (self.side.courses - self.side.half) // 4
         pool = min(POOL, quarter)
@@ -47,10 +47,10 @@ class Fresh:
 def others(side: Side) -> Iterator[Case]:
     """All kinds of requests except lists.
 
-    Each request finds the rows that it needs, and leaves none that make the next one slower.
+    Each request finds the rows that it needs, and leaves no rows that make the next one slower.
     """
     fresh = Fresh(side)
-    # the course and the students of the request before
+    # The course and the students of the previous request of `many`.
     in_many: list[tuple[int, list[int]]] = []
     for what in range(4):
         for _ in range(POOL):
@@ -94,7 +94,7 @@ def others(side: Side) -> Iterator[Case]:
         return "GET", f"/students/{student}/courses/{1 + student * 7 % side.half}", None
 
     def many() -> Asked:
-        """First drops the students of the request before: a small database has too few students."""
+        """Also drops the students of the previous such request: a small database has too few."""
         for course, students in in_many:
             side.ask("POST", f"/courses/{course}/drop", {"student_ids": students})
         in_many[:] = [(fresh.course(3), [fresh.student("many") for _ in range(MANY)])]

@@ -1,6 +1,6 @@
 """One of the two databases that `make bench-growth` compares.
 
-On both, a student has equally many courses and a course equally many students.
+In both, students have the same number of courses, and courses the same number of students.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from benchmarks.stage import load
 EACH = 10  # courses of a student
 WAITLISTED = 20  # students on the waitlist of the course `full`
 
-# The courses with low ids and students are full, as after a registration day. So the list of open
-# courses must skip many rows, which shows whether its cost grows.
+# Courses with students and low ids are full, as after a registration day. So the list of open
+# courses must skip many rows. This shows whether its cost grows.
 FILL = """
 UPDATE courses SET capacity = taken, seats_taken = taken
 FROM (

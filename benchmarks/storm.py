@@ -37,8 +37,8 @@ Request = tuple[Any, ...]
 
 @dataclass(frozen=True)
 class Storm:
-    """The responses to a storm, and the seconds it took. All times are seconds of
-    `time.perf_counter`.
+    """The responses to a storm, its start (in seconds of `time.perf_counter`) and its duration in
+    seconds.
     """
 
     began: float
@@ -119,7 +119,9 @@ def _kind(answer: Answer) -> str:
 
 
 def main() -> int:
-    """Run the storm, print its result and draw it; 1 if the data is wrong."""
+    """Run the storm, print its result and draw it. Returns the exit status: 1 if the data is wrong,
+    else 0.
+    """
     with postgres("shared_buffers=256MB") as server, tempfile.TemporaryDirectory() as folder:
         load(server.url, STUDENTS, courses=2, each=0)
         with Gunicorn({"DATABASE_URL": server.url}, log=Path(folder, "log")) as service:
@@ -137,7 +139,7 @@ def main() -> int:
 
 
 def report(url: str, done: Storm, watch: Watch) -> int:
-    """Print the result of the storm and draw it; 1 if the data is wrong."""
+    """Print the result of the storm and draw it. Returns 1 if the data is wrong, else 0."""
     connection = psycopg2.connect(url)
     cursor = connection.cursor()
     cursor.execute(

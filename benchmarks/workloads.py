@@ -16,8 +16,8 @@ Asked = tuple[str, str, Any]  # method, address, body
 
 
 class World(NamedTuple):
-    """The demo data: the numbers of students and courses, and the ids of a full course and of one
-    with seats for everybody.
+    """The demo data: the numbers of students and courses, and the ids of a full course and of a
+    course with seats for all students.
     """
 
     students: int

@@ -31,8 +31,9 @@ from course_management.web.parsing import MAX_BODY_BYTES
 
 
 def create_app(config: Config | None = None) -> Flask:
-    """The service as a Flask app, with the settings of the environment where none are given.
-    Touches no database.
+    """The service as a Flask app. Without `config` it reads the settings from the environment.
+
+    Does not connect to the database. Raises BadSetting.
     """
     config = config or Config.from_env()
     app = (LeanFlask if config.flask == "lean" else Flask)(__name__, static_folder=None)
@@ -74,25 +75,26 @@ def create_app(config: Config | None = None) -> Flask:
 
 
 def _identity(config: Config) -> str | None:
-    """The attribute of a student that can be set, and by which a sign-in is recognised; None
-    where there is none.
-    """
-    by = (
+    """The attribute by which sign-ins recognise a student, if requests can change it, else None."""
+    attribute = (
         config.oidc.student[0]
         if config.oidc and config.oidc.student and config.auth == access.REQUIRED
         else None
     )
-    return by if by != "id" else None
+    return attribute if attribute != "id" else None
 
 
 def _authenticate(config: Config) -> access.Authenticate:
-    """Who a bearer token is: an API key by its form, else what the provider says, where there is
-    one.
+    """A function that finds the principal of a bearer token.
+
+    Tokens that begin with `cm_` are API keys. Others are tokens of the OpenID Connect provider, if
+    one is set.
     """
     keyring = KeyCache()
     tokens = (
         TokenVerifier(
-            config.oidc, lambda *who: transaction.read(lambda c: students.find_student(c, *who))
+            config.oidc,
+            lambda by, value: transaction.read(lambda c: students.find_student(c, by, value)),
         )
         if config.oidc
         else None

@@ -1,4 +1,4 @@
-"""The settings: read once, checked once, frozen. The only reader of the environment."""
+"""The settings. They are read from the environment and checked once, here and nowhere else."""
 
 from __future__ import annotations
 
@@ -20,21 +20,20 @@ from course_management.core.principal import SCOPES
 
 ROOT = Path(__file__).resolve().parent.parent
 DEFAULT_DATABASE = f"sqlite:///{ROOT / 'instance' / 'course_management.db'}"
-_LONGEST_SOCKET = 107  # bytes of a path: what Linux takes
+_MAX_SOCKET_PATH_BYTES = 107  # Linux accepts no longer path of a unix socket (unix(7))
 
 
 class BadSetting(SystemExit):
-    """A setting that cannot be used: ends the process with one line that says how to fix it."""
+    """A setting is invalid. The process ends and prints one line that says how to fix it."""
 
 
 class Given(dict[str, str]):
-    """The settings given by name. Where `NAME` is not, `NAME_FILE` is the path of a file that
-    has its value, such as a secret.
-    """
+    """The settings by name. `NAME_FILE` is the path of a file that has the value of `NAME`."""
 
     def get(self, name: str, default: Any = None) -> Any:
-        """The value of a setting, or `default`. Raises BadSetting where both are given, or the
-        file cannot be read.
+        """The value of a setting, or `default` if it is not set.
+
+        Raises BadSetting if both `NAME` and `NAME_FILE` are set, or if the file cannot be read.
         """
         path = super().get(f"{name}_FILE")
         if path is None:
@@ -44,19 +43,20 @@ class Given(dict[str, str]):
         try:
             return Path(path).read_text(encoding="utf-8").strip() or default
         except (OSError, UnicodeDecodeError) as error:
-            reason = error.strerror if isinstance(error, OSError) else "it is no text"
+            reason = error.strerror if isinstance(error, OSError) else "it is not a text file"
             raise BadSetting(
-                f"{name}_FILE names {path}, which cannot be read: {reason}. Name a file with "
-                "the value."
+                f"{name}_FILE names {path}, which cannot be read: {reason}. Name a file that "
+                "contains the value."
             ) from None
 
 
 @dataclass(frozen=True)
 class Oidc:
-    """The OpenID Connect provider whose tokens are taken, and what their claims mean here.
+    """The OpenID Connect provider whose tokens are accepted, and the meaning of their claims.
 
-    `scopes` is what each word of the claim `scopes_claim` grants. `student` is how a token names
-    its student: by `id`, `external_id` or `email`, and in which claim.
+    `scopes` lists pairs of a role, which is a word of the claim `scopes_claim`, and the scopes that
+    this role grants. `student` is an attribute of students (`id`, `external_id` or `email`) and the
+    claim that has its value.
     """
 
     issuer: str
@@ -67,16 +67,16 @@ class Oidc:
     student: tuple[str, str] | None = None
 
 
-# One worker per core, and one more that works while another waits for the database. Measured on two
-# cores: with yet another worker, an enrollment costs a fifth more.
+# One worker per core, and one more that works while another waits for the database. With twice as
+# many workers as cores, an enrollment costs a quarter more (measured on two cores).
 _CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 DEFAULT_WORKERS = min(16, _CORES + 1)
 
 # The worker of server/worker.py needs Linux's epoll.
 WORKERS = ("epoll", "gthread") if hasattr(select, "epoll") else ("gthread",)
 
-# Threads of a worker that serve requests. More than two would wait for each other rather than for
-# the database. The others help while one of these is held up.
+# Threads of a worker that always serve. With more than two, they would wait for each other rather
+# than for the database. The other threads serve only while one of these is held up.
 BASE_THREADS = 2
 
 
@@ -90,7 +90,7 @@ class Config:
     proxy: bool = False
     workers: int = DEFAULT_WORKERS
     threads: int = 4
-    auth: str = ""  # open, required, or not said: then open, and on a loopback address only
+    auth: str = ""  # "open", "required", or "" (not set): open, but for this machine only
     oidc: Oidc | None = None
     cors_origins: tuple[str, ...] = ()
     keepalive: int = 75
@@ -106,11 +106,11 @@ class Config:
 
     @classmethod
     def from_env(cls, env: Mapping[str, str | None] | None = None) -> Config:
-        """The settings from `env`: by default `.env` at the top of the project, overruled by the
-        environment.
+        """The settings from `env`. By default, they come from the environment and from the file
+        `.env` in the project's folder; the environment wins.
 
-        An empty setting is an unset one; each may stand in a file that NAME_FILE names. Raises
-        BadSetting for a value that cannot be used.
+        An empty setting counts as not set. Each setting can also come from a file (`Given`). Raises
+        BadSetting for an invalid value.
         """
         if env is None:
             env = dotenv_values(ROOT / ".env") | {k: v for k, v in os.environ.items() if v.strip()}
@@ -148,25 +148,23 @@ class Config:
 
 
 def refuse_open_to_others(auth: str, host: str) -> None:
-    """Raise BadSetting where nobody said who may use the service, and `host` lets in more than
-    this machine.
-    """
+    """Raise BadSetting if AUTH is not set (`auth` is empty) and other machines can reach `host`."""
     try:
         loopback = host == "localhost" or ipaddress.ip_address(host).is_loopback
     except ValueError:  # another name, or the path of a socket
         loopback = False
     if not auth and not loopback:
         raise BadSetting(
-            f"AUTH must be set to listen on {host}: AUTH=required (docs/access.md says how), or "
-            "AUTH=open to let in everybody."
+            f"AUTH must be set to listen on {host}: AUTH=required (see docs/access.md), or "
+            "AUTH=open, which lets everybody do everything."
         )
 
 
 def database_url(address: str) -> URL:
-    """The address of the database as SQLAlchemy takes it.
+    """The address of the database as SQLAlchemy needs it. Raises BadSetting.
 
-    `postgres://` and `postgresql://` mean psycopg2, which this service ships; SQLAlchemy 2.1 would
-    take psycopg 3.
+    `postgres://` and `postgresql://` mean psycopg2, which this service uses. SQLAlchemy 2.1 would
+    refuse the first and use psycopg 3 for the second.
     """
     try:
         url = make_url(
@@ -193,11 +191,11 @@ def database_url(address: str) -> URL:
 
 def _host(value: str) -> str:
     if value.startswith("unix:") and not (
-        value.startswith("unix:/") and len(value.encode()) <= len("unix:") + _LONGEST_SOCKET
+        value.startswith("unix:/") and len(value.encode()) <= len("unix:") + _MAX_SOCKET_PATH_BYTES
     ):
         raise BadSetting(
             "HOST must be an address, or unix: and an absolute path of at most "
-            f"{_LONGEST_SOCKET} bytes."
+            f"{_MAX_SOCKET_PATH_BYTES} bytes."
         )
     return value.strip("[]")
 
@@ -229,7 +227,7 @@ def _levels(given: Mapping[str, str]) -> tuple[str, ...]:
         return tuple(text.clean(word) for word in _words(given, "COURSE_LEVELS"))
     except (text.TooLong, text.TooManyMarks) as error:
         raise BadSetting(
-            f"COURSE_LEVELS has a word that no course can have as its level. {error}"
+            f"COURSE_LEVELS contains a level that no course can have. {error}"
         ) from None
 
 
@@ -258,8 +256,8 @@ def _oidc(given: Mapping[str, str]) -> Oidc | None:
         )
     if not audience:
         raise BadSetting(
-            "OIDC_AUDIENCE must be set with OIDC_ISSUER: tokens meant for others would be taken "
-            "without it."
+            "OIDC_AUDIENCE must be set with OIDC_ISSUER: without it, tokens for other services "
+            "would be accepted."
         )
     algorithms = _words(given, "OIDC_ALGORITHMS", ",".join(Oidc.algorithms))
     if not set(algorithms) <= set(ALGORITHMS):
@@ -279,12 +277,13 @@ def _oidc(given: Mapping[str, str]) -> Oidc | None:
     by, _, claim = given.get("OIDC_STUDENT", "").partition("=")
     if by and (by not in STUDENT_KEYS or not claim):
         raise BadSetting(
-            f"OIDC_STUDENT must be id, external_id or email, then = and a claim's name, not {by!r}."
+            "OIDC_STUDENT must be id, external_id or email, then = and the name of a claim, not "
+            f"{by!r}."
         )
     if by == "email" and claim != "email":
         raise BadSetting(
-            "OIDC_STUDENT must be email=email, since email_verified speaks of that claim alone;"
-            f" or external_id={claim}, with the students' external ids to match."
+            "OIDC_STUDENT must be email=email, because email_verified describes only that claim. "
+            f"To use another claim, set external_id={claim} and store its values as external ids."
         )
     claim_of_scopes = given.get("OIDC_SCOPES_CLAIM", Oidc.scopes_claim)
     return Oidc(

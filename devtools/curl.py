@@ -1,5 +1,5 @@
-"""As much of curl as the two tours use, for machines that have none: -s, -X, -H, -d, -D -,
--o and an address.
+"""A small replacement for curl, for machines without it. It has the options that the two tours use:
+-s, -X, -H, -d, -D -, -o and an address.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from pathlib import Path
 
 
 def main() -> None:
-    """Send one request, and write what curl would."""
+    """Send one request, and write the response as curl does."""
     parser = argparse.ArgumentParser()
     parser.add_argument("-s", action="store_true")
     parser.add_argument("-X", dest="method")

@@ -1,4 +1,4 @@
-"""The service under gunicorn in a process of its own, and a simple HTTP client for it."""
+"""Runs the service with gunicorn in a process of its own; and a simple HTTP client for it."""
 
 from __future__ import annotations
 
@@ -92,8 +92,10 @@ class Gunicorn:
 
 
 def crowd(port: int, requests: list[tuple[Any, ...]], connections: int) -> list[Answer]:
-    """Send `requests` over `connections` connections at once, each request being the arguments of
-    `send`. Returns the responses in the order of the requests.
+    """Send `requests` over `connections` connections at the same time.
+
+    A request is the arguments of `send` after the connection. Returns the responses in the order of
+    the requests.
     """
     answers: list[Answer | None] = [None] * len(requests)
     todo = iter(range(len(requests)))

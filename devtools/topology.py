@@ -253,24 +253,24 @@ def chosen() -> dict[str, str]:
     found = {name: value for name in names if (value := given.get(name))}
     Config.from_env({"AUTH": "open", **found})  # raises BadSetting for an invalid value
     if (host := found.pop("HOST", "127.0.0.1")) not in ("127.0.0.1", "localhost"):
-        sys.exit(f"make up listens on 127.0.0.1 alone, not on {host}: unset HOST.")
+        sys.exit(f"make up listens only on 127.0.0.1, not on {host}: unset HOST.")
     return found
 
 
 def described(up: Topology, *, own_database: bool) -> str:
-    """Text that says who may use the service and where its data is."""
+    """The text that `make up` prints about access to the service and its data."""
     database = f"DATABASE_URL={up.settings['DATABASE_URL']} " if own_database else ""
     return "\n".join(
         (
-            "AUTH=open: anybody on this machine may do everything. `AUTH=required make up` "
+            "AUTH=open: everybody on this machine may do everything. `AUTH=required make up` "
             "requires an API key."
             if up.settings["AUTH"].lower() == "open"
-            else "AUTH=required: every request needs an API key or a token. To make the first "
-            "key:\n"
+            else "AUTH=required: every request needs an API key or a token. To create the "
+            "first key:\n"
             f"  {database}.venv/bin/flask --app wsgi api-keys create --name me --scope admin",
             "It uses a temporary PostgreSQL, whose data is deleted when it stops."
             if own_database
-            else "The database is that of DATABASE_URL, and its data stays.",
+            else "It uses the database of DATABASE_URL, whose data stays.",
         )
     )
 

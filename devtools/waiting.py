@@ -7,14 +7,12 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-INTERVAL = 0.02  # seconds between two looks
+INTERVAL = 0.02  # seconds between two checks
 _never = threading.Event()
 
 
 def pause(seconds: float) -> None:
-    """Let `seconds` pass. Only for clients whose subject is their pace, never to wait for a
-    condition.
-    """
+    """Let `seconds` pass. Use it only for slow clients in tests, never to wait for a condition."""
     _never.wait(seconds)
 
 
@@ -23,7 +21,7 @@ def wait_until(
     seconds: float = 30,
     explain: Callable[[], str] = lambda: "The condition never came true.",
 ) -> float:
-    """Return when `condition` holds: the seconds that it took.
+    """Wait until `condition` is true. Returns the seconds that it took.
 
     Raises TimeoutError with the text of `explain` after `seconds`. An error that `condition` raises
     is passed on.
@@ -37,7 +35,7 @@ def wait_until(
 
 
 def eventually(read: Callable[[], Any], wanted: Any, seconds: float = 10) -> float:
-    """Return when `read` returns `wanted`: the seconds that it took.
+    """Wait until `read` returns `wanted`. Returns the seconds that it took.
 
     Raises TimeoutError with the last value after `seconds`.
     """

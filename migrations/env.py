@@ -1,5 +1,5 @@
-"""Runs the migrations: all of an upgrade in one transaction, one upgrade at a time, whoever else
-starts one.
+"""Runs the migrations. All steps of an upgrade are one transaction. If several processes start an
+upgrade, they run one after the other.
 """
 
 import time
@@ -14,9 +14,9 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 from course_management.db.base import Base, db
 from course_management.db.connections import begin
 
-LOCK = 5_046_821_733  # the advisory lock of upgrades: any number, the same in every release
+LOCK = 5_046_821_733  # the id of the advisory lock of upgrades: the same in every release
 ATTEMPTS = 5
-# for a table: an upgrade that waited longer would hold up every request queued behind it
+# How long a migration waits for a table. Requests for the table wait behind it meanwhile.
 LOCK_TIMEOUT = "3s"
 
 
@@ -24,13 +24,12 @@ def run(connection: sa.Connection) -> None:
     if connection.dialect.name == "postgresql":
         encoding = connection.scalar(sa.text("SHOW server_encoding"))
         if encoding != "UTF8":
-            remedy = "make it anew with createdb --encoding=UTF8 --template=template0"
             raise SystemExit(
-                f"The database's encoding {encoding} has no room for every name: {remedy}."
+                f"The database has the encoding {encoding}, which cannot store every name: create "
+                "it again with createdb --encoding=UTF8 --template=template0."
             )
-        connection.execute(
-            sa.text("SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0")
-        )  # for another's upgrade, as long as it takes
+        # Wait for another process's upgrade, however long it takes.
+        connection.execute(sa.text("SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0"))
         connection.execute(sa.text("SELECT pg_advisory_xact_lock(:id)"), {"id": LOCK})
         connection.execute(sa.text(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'"))
     context.configure(
@@ -44,13 +43,13 @@ def run(connection: sa.Connection) -> None:
         orphans = connection.exec_driver_sql("PRAGMA foreign_key_check").all()
         if orphans:
             raise SystemExit(
-                f"The migration would leave {len(orphans)} rows without what they refer to: "
-                "nothing was changed."
+                f"The migration would leave {len(orphans)} rows that refer to missing rows. "
+                "Nothing was changed."
             )
 
 
 def connect() -> sa.Connection:
-    """A connection, or one line that says why there is none."""
+    """A connection. Ends the process with one line if the database cannot be used."""
     try:
         return db.engine.connect()
     except DBAPIError as error:
@@ -62,31 +61,30 @@ def connect() -> sa.Connection:
 
 def upgrade() -> None:
     if db.engine.dialect.name == "sqlite":
-        with suppress(OSError):  # connecting will say what is wrong
+        with suppress(OSError):  # `connect` reports the reason
             Path(str(db.engine.url.database)).parent.mkdir(parents=True, exist_ok=True)
     with connect() as connection:
         if connection.dialect.name == "sqlite":
-            # A migration may rebuild a table; with the checks on, dropping the old one would delete
-            # what refers to it.
+            # A migration may rebuild a table. With this check on, dropping the old table would
+            # delete the rows that refer to it.
             connection.connection.cursor().execute("PRAGMA foreign_keys=OFF")
         try:
             with begin(connection):
                 run(connection)
         finally:
-            connection.invalidate()  # its settings are not those of the pool
+            connection.invalidate()  # its settings differ from those of the pool
 
 
 def write_sql() -> None:
-    """Write the statements of the migrations (`--sql`) instead of running them, as one transaction,
-    asking no database.
+    """Print the statements of the migrations as one transaction (`--sql`), without a database.
 
-    Without the advisory lock: a script knows where it begins, so it could only wait for another
-    upgrade and then fail.
+    The script takes no advisory lock. It begins at a fixed revision, so after waiting for another
+    upgrade it would fail.
     """
     if db.engine.dialect.name != "postgresql":
         raise SystemExit(
-            "--sql writes for PostgreSQL only: what SQLite's migrations do depends on the rows "
-            "they find."
+            "--sql writes scripts for PostgreSQL only. The migrations of SQLite depend on the rows "
+            "of the database."
         )
     context.configure(
         url=db.engine.url, target_metadata=Base.metadata, transactional_ddl=True, literal_binds=True
@@ -106,10 +104,10 @@ def main() -> None:
                 raise
             if attempt == ATTEMPTS:
                 raise SystemExit(
-                    "A table is in use by somebody who does not let go: nothing was changed. "
-                    "Try again."
+                    "A table is in use: another session keeps it locked. Nothing was changed. Try "
+                    "again."
                 ) from None
-            current_app.logger.warning("a table is locked by somebody else: trying again")
+            current_app.logger.warning("a table is locked by another session: trying again")
             time.sleep(attempt)
 
 

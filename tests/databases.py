@@ -1,4 +1,4 @@
-"""The databases of tests: connections beside the service's own, and what they tell of it."""
+"""Connections of tests to their databases, beside those of the service, and checks of the data."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from course_management.db.transaction import transaction
 
 
 def libpq_url(database: Flask | str) -> str:
-    """The address of an app's PostgreSQL, or of one named as SQLAlchemy does, for libpq."""
+    """The address of a PostgreSQL database for libpq, from an app or in SQLAlchemy's form."""
     given = (
         database_url(database)
         if isinstance(database, str)
@@ -21,7 +21,7 @@ def libpq_url(database: Flask | str) -> str:
 
 
 def connect(database: Flask | str) -> psycopg2.extensions.connection:
-    """A connection of one's own to the same PostgreSQL."""
+    """A new connection to the same PostgreSQL database."""
     return psycopg2.connect(libpq_url(database))
 
 
@@ -33,7 +33,7 @@ def run(app: Flask, *statements: str) -> None:
 
 
 def waiting_for_locks(database: Flask | str) -> int:
-    """How many connections to this PostgreSQL database wait for a lock."""
+    """The number of connections to this PostgreSQL database that wait for a lock."""
     connection = connect(database)
     try:
         cursor = connection.cursor()
@@ -47,6 +47,6 @@ def waiting_for_locks(database: Flask | str) -> int:
 
 
 def audit(app: Flask) -> None:
-    """Assert that the auditor finds nothing wrong."""
+    """Assert that the audit finds no violation."""
     result = app.test_cli_runner().invoke(args=["audit"])
     assert result.exit_code == 0, result.output

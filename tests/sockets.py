@@ -1,4 +1,4 @@
-"""Bytes to a server and back, for requests that no HTTP client would send."""
+"""Sends raw bytes to a server and reads its answer, for requests that no HTTP client would send."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ def dial(port: int, timeout: float = 30) -> socket.socket:
 
 
 def exchange(port: int, *parts: bytes, timeout: float = 30) -> bytes:
-    """All that the server sends until it closes; it may close before it has read every part."""
+    """The bytes that the server sends until it closes. It may close before it has read all."""
     with dial(port, timeout) as wire:
         try:
             for part in parts:
                 wire.sendall(part)
         except OSError:
-            pass  # refused early: the answer is there all the same
+            pass  # refused early: the answer has arrived anyway
         return read_all(wire)
 
 
 def read_all(wire: socket.socket) -> bytes:
-    """All that arrives until the server closes."""
+    """The bytes that arrive until the server closes."""
     received = b""
     try:
         while part := wire.recv(65536):

@@ -1,6 +1,4 @@
-"""The benchmarks run, on very little, and answer what they are asked. Nothing here is about
-time.
-"""
+"""The benchmarks run with little data and do their work. No test measures time."""
 
 from __future__ import annotations
 
@@ -36,10 +34,8 @@ def run(name, **env):
 
 
 @pytest.mark.slow
-def test_bench_fails_no_request_and_leaves_none_out():
-    """Seen to fail with a workload whose requests repeat: an enrollment that stands already is
-    200.
-    """
+def test_bench_measures_every_kind_without_a_failed_request():
+    """Fails with a workload that repeats a request: an enrollment that exists already gets 200."""
     done = run("bench", SECONDS="0.2", CONNECTIONS="4", STUDENTS="2000", COURSES="400")
     assert done.returncode == 0, done.stdout + done.stderr
     table, _, limit = done.stdout.partition("the limit")
@@ -106,7 +102,7 @@ def test_equal_charts_are_equal_files(tmp_path):
 
 
 @pytest.mark.slow
-def test_growth_asks_every_route(new_database, make_app):
+def test_growth_measures_every_route(new_database, make_app):
     done = run("growth", SIZE="60000", PART="2", TIMES="1")
     labels = [line for line in done.stdout.splitlines() if re.search(r" \d+/\d+  ", line)]
     assert f"{len(labels)} kinds of requests" in done.stdout, done.stdout + done.stderr
@@ -124,7 +120,7 @@ def test_growth_asks_every_route(new_database, make_app):
 
 
 @pytest.mark.slow
-def test_profile_shares_out_what_a_request_costs():
+def test_profile_splits_the_cost_of_a_request():
     done = run("profile", WORK="list enroll", BATCHES="1", TIMES="5", STUDENTS="500", COURSES="80")
     assert done.returncode == 0, done.stderr
     for one in done.stdout.split("statements besides")[1:]:
@@ -143,7 +139,7 @@ def test_profile_shares_out_what_a_request_costs():
         ("SELECT id FROM students WHERE id = 7", []),
     ],
 )
-def test_a_plan_that_scans_is_seen(new_database, make_app, statement, tables):
+def test_a_sequential_scan_is_found(new_database, make_app, statement, tables):
     url = new_database("postgresql")
     with make_app(url).app_context():
         upgrade()

@@ -1,4 +1,4 @@
-"""Settings: defaults, spellings of DATABASE_URL, and one clear line for what cannot be used."""
+"""Settings: defaults, forms of DATABASE_URL, and one clear line for each invalid value."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from course_management.config import BadSetting, Config
 from devtools.stock import STOCK_SETTINGS
 
 
-def test_nothing_set_means_sqlite_in_the_instance_folder():
+def test_the_default_database_is_sqlite_in_the_instance_folder():
     settings = Config.from_env({})
     assert settings.database_url.render_as_string().endswith("/instance/course_management.db")
     assert (settings.host, settings.port, settings.threads) == ("127.0.0.1", 8000, 4)
     assert 2 <= settings.workers <= 16
 
 
-def test_an_empty_setting_is_an_unset_one():
+def test_an_empty_setting_counts_as_not_set():
     assert Config.from_env(
         {"PORT": "", "DATABASE_URL": "  ", "COURSE_LEVELS": ""}
     ) == Config.from_env({})
 
 
 @pytest.mark.parametrize("scheme", ["postgres", "postgresql", "postgresql+psycopg2"])
-def test_every_spelling_of_postgresql_means_psycopg2(scheme):
+def test_every_form_of_a_postgresql_address_means_psycopg2(scheme):
     url = Config.from_env({"DATABASE_URL": f"{scheme}://u:p@db.example/school"}).database_url
     assert (
         url.render_as_string(hide_password=False) == "postgresql+psycopg2://u:p@db.example/school"
@@ -90,12 +90,12 @@ def test_every_spelling_of_postgresql_means_psycopg2(scheme):
         (
             "COURSE_LEVELS",
             "senior, Q" + "\u0300" * 31,
-            "COURSE_LEVELS has a word .* more than 30 combining marks in a row: leave out",
+            "COURSE_LEVELS contains a level .* more than 30 combining marks in a row: remove",
         ),
         (
             "COURSE_LEVELS",
             "senior, " + "a" * 1025,
-            "COURSE_LEVELS has a word that no course can have as its level",
+            "COURSE_LEVELS contains a level that no course can have",
         ),
         ("DATABASE_URL", "school.db", "DATABASE_URL is not an address"),
         ("DATABASE_URL", "postgresql://u@h:port/d", "DATABASE_URL is not an address"),
@@ -105,7 +105,7 @@ def test_every_spelling_of_postgresql_means_psycopg2(scheme):
         ("DATABASE_URL", "sqlite:///:memory:", "DATABASE_URL must be postgresql"),
     ],
 )
-def test_a_setting_that_cannot_be_used_ends_with_one_line(name, value, says):
+def test_an_invalid_setting_ends_with_one_line(name, value, says):
     with pytest.raises(BadSetting, match=says) as caught:
         Config.from_env({name: value})
     assert "\n" not in str(caught.value)
@@ -130,22 +130,22 @@ OIDC = {"OIDC_ISSUER": "https://id.example.edu", "OIDC_AUDIENCE": "courses"}
         (
             "OIDC_STUDENT",
             "email=preferred_username",
-            "OIDC_STUDENT must be email=email, .* or external_id=preferred_username",
+            "OIDC_STUDENT must be email=email, .* set external_id=preferred_username",
         ),
         (
             "OIDC_STUDENT",
             "email=profile.email",
-            "OIDC_STUDENT must be email=email, since email_verified speaks of that claim alone",
+            "OIDC_STUDENT must be email=email, because email_verified describes only that claim",
         ),
     ],
 )
-def test_a_provider_that_is_set_up_wrongly_is_one_line(name, value, says):
+def test_invalid_provider_settings_end_with_one_line(name, value, says):
     with pytest.raises(BadSetting, match=says) as caught:
         Config.from_env({**OIDC, name: value})
     assert "\n" not in str(caught.value)
 
 
-def test_a_provider_and_what_its_claims_mean():
+def test_the_settings_of_a_provider():
     words = {
         "OIDC_SCOPES": "registrar=students:write+enrollments:write, head=admin",
         "OIDC_STUDENT": "external_id=number",
@@ -164,14 +164,14 @@ def test_a_provider_and_what_its_claims_mean():
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.0.0.2", "::1", "[::1]", "localhost"])
-def test_nothing_said_is_open_on_a_loopback_address_only(host):
+def test_without_auth_the_service_starts_on_loopback_addresses_only(host):
     assert Config.from_env({"HOST": host}).auth == ""
     for said in ("open", "required", "Required"):
         for address in (host, "0.0.0.0", "unix:/run/x.sock"):
             assert Config.from_env({"HOST": address, "AUTH": said}).auth == said.lower()
 
 
-def test_any_setting_may_stand_in_a_file(tmp_path):
+def test_a_setting_is_read_from_a_file(tmp_path):
     (tmp_path / "url").write_text("postgresql://u:hush@db.example/school\n")
     (tmp_path / "port").write_text("9003\n")
     settings = Config.from_env(
@@ -182,14 +182,14 @@ def test_any_setting_may_stand_in_a_file(tmp_path):
         Config.from_env({"PORT": "9004", "PORT_FILE": str(tmp_path / "port")})
 
 
-def test_course_levels_are_words():
+def test_course_levels_are_separated_by_commas():
     assert Config.from_env({"COURSE_LEVELS": " freshman, senior ,,"}).course_levels == (
         "freshman",
         "senior",
     )
 
 
-def test_the_environment_overrules_the_file(monkeypatch, tmp_path):
+def test_the_environment_overrides_the_env_file(monkeypatch, tmp_path):
     (tmp_path / ".env").write_text("PORT=9001\nTHREADS=3\nHOST=\n")
     monkeypatch.setattr(config, "ROOT", tmp_path)
     monkeypatch.setenv("PORT", "9002")
@@ -229,13 +229,13 @@ def test_any_setting_may_come_from_a_file(tmp_path):
             None,
             False,
             r"PORT_FILE names .*, which cannot be read: No such file or directory\. Name a file "
-            r"with the value\.",
+            r"that contains the value\.",
         ),
-        (b"\xff", False, r"PORT_FILE names .*, which cannot be read: it is no text\."),
+        (b"\xff", False, r"PORT_FILE names .*, which cannot be read: it is not a text file\."),
         (b"9001", True, r"PORT and PORT_FILE are both set: unset one of them\."),
     ],
 )
-def test_a_file_that_cannot_be_used_ends_with_one_line(tmp_path, content, both, says):
+def test_an_unreadable_setting_file_ends_with_one_line(tmp_path, content, both, says):
     if content is not None:
         (tmp_path / "port").write_bytes(content)
     with pytest.raises(BadSetting, match=says):
@@ -258,7 +258,7 @@ def test_the_fast_parts_are_on_unless_they_are_turned_off():
     )
 
 
-def test_a_proxy_is_believed_by_default_only_on_a_socket_of_its_own():
+def test_a_proxy_is_trusted_by_default_only_on_a_unix_socket():
     assert not Config.from_env({}).proxy
     assert Config.from_env({"AUTH": "open", "HOST": "unix:/run/x"}).proxy
     assert not Config.from_env({"AUTH": "open", "HOST": "unix:/run/x", "PROXY": "off"}).proxy

@@ -36,7 +36,7 @@ def anchors(document: Path) -> set[str]:
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.relative_to(ROOT).as_posix())
-def test_every_link_leads_somewhere(document):
+def test_every_link_has_a_target(document):
     broken = []
     for link in LINK.findall(outside_code(document)):
         if link.startswith(("https://", "http://")):
@@ -55,7 +55,7 @@ def test_settings_are_those_of_the_example():
 
 
 def test_documented_defaults_are_the_defaults():
-    """Setting a default by hand changes nothing."""
+    """Setting a documented default explicitly changes nothing."""
     rows = SETTING.findall((ROOT / "docs" / "settings.md").read_text())
     defaults = {name: text.strip("`") for name, _, text in rows if re.fullmatch("`[^`]+`", text)}
     assert len(defaults) >= 8

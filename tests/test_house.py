@@ -1,4 +1,4 @@
-"""The laws of the house that a grep can hold."""
+"""Rules of the project that a search of the code can check."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def test_the_api_prefix_is_defined_once():
     assert lines("/api/v1", but="core/api.py") == []
 
 
-def test_nothing_makes_tables_but_migrations():
+def test_only_migrations_create_tables():
     assert lines("create_all") == []
 
 
@@ -49,7 +49,7 @@ def test_migrations_import_no_model():
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda p: p.relative_to(ROOT).as_posix())
-def test_a_file_fits_in_a_head(path):
+def test_files_have_at_most_300_lines(path):
     assert len(path.read_text().splitlines()) <= 300
 
 
@@ -60,7 +60,7 @@ def test_every_problem_code_is_in_the_api_document():
     assert [code for code in catalogue() if f"`{code}`" not in text] == []
 
 
-def test_every_test_that_the_threat_model_names_is_there():
+def test_every_test_that_the_threat_model_names_exists():
     tests = "".join(path.read_text() for path in (ROOT / "tests").rglob("test_*.py"))
     named = re.findall(r"`((?:test_|tests/)[\w./]+)`", (ROOT / "SECURITY.md").read_text())
     assert len(named) > 20

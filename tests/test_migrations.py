@@ -1,4 +1,4 @@
-"""The migrations: up, down and up again on both databases, nothing lost, and the live schema is
+"""The migrations: up, down and up again on both databases. No row is lost, and the live schema is
 that of the models.
 """
 
@@ -34,7 +34,7 @@ def tables():
     return set(sa.inspect(db.engine).get_table_names()) - {"alembic_version"}
 
 
-def test_up_to_the_first_to_the_head_and_back_keeps_the_students(fresh):
+def test_upgrades_and_downgrades_keep_the_students(fresh):
     upgrade(revision="0001")
     students = sa.table(
         "students",
@@ -115,7 +115,7 @@ def execute(*statements):
         return [session.execute(sa.text(statement)) for statement in statements]
 
 
-def test_who_stands_and_who_waits_comes_through_up_and_down(fresh):
+def test_seats_and_waitlists_survive_upgrades_and_downgrades(fresh):
     upgrade(revision="0004")
     moment = "'2026-01-01 08:00:00.000000'"
     rows = "(created_at, updated_at, version, name, name_key"
@@ -161,8 +161,8 @@ def test_who_stands_and_who_waits_comes_through_up_and_down(fresh):
     assert fresh.test_cli_runner().invoke(args=["audit"]).exit_code == 0
 
 
-def test_an_older_release_goes_on_writing(fresh):
-    """What the release of 0006 inserts: its columns alone, and its ON CONFLICT."""
+def test_an_older_release_can_still_write(fresh):
+    """The release of 0006 inserts only its own columns, and uses its ON CONFLICT."""
     upgrade()
     moment = "'2026-01-01 08:00:00.000000'"
     key = (
@@ -199,7 +199,7 @@ def test_several_instances_upgrading_at_once(backend, new_database, make_app):
         assert missing_from(connection) == []
 
 
-def test_a_table_that_is_locked_is_waited_for_and_then_said(new_database, make_app):
+def test_an_upgrade_waits_for_a_locked_table_and_then_reports_it(new_database, make_app):
     url = new_database("postgresql")
     process = flask(url, "db", "upgrade", "0001")
     process.communicate(timeout=60)
@@ -214,8 +214,8 @@ def test_a_table_that_is_locked_is_waited_for_and_then_said(new_database, make_a
 
 
 def test_a_database_that_cannot_hold_every_name_is_refused(new_database):
-    """PostgreSQL's on a host without a locale. Without the check, the first name that is not
-    ASCII is a 500.
+    """PostgreSQL creates such databases on a host without a locale. Without the check, the first
+    name that is not ASCII is a 500.
     """
     url = new_database("postgresql")
     server = psycopg2.connect(url.replace("+psycopg2", ""))
@@ -234,12 +234,12 @@ def test_a_database_that_cannot_hold_every_name_is_refused(new_database):
         server.close()
     assert process.returncode == 1
     assert output.startswith(
-        "The database's encoding SQL_ASCII has no room for every name: make it anew with createdb"
+        "The database has the encoding SQL_ASCII, which cannot store every name: create it again"
     )
     assert len(output.splitlines()) == 1
 
 
-def test_a_database_that_cannot_be_used_is_one_line():
+def test_an_unusable_database_is_reported_in_one_line():
     for url, says in (
         (
             "postgresql://nobody:hush@127.0.0.1:1/none",

@@ -1,4 +1,4 @@
-"""The migrations as a script for psql: what it makes is what `flask db upgrade` makes."""
+"""The migrations as a script for psql create the same schema as `flask db upgrade`."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def sql(*args):
 
 
 def client_program(name, url, *args, **more):
-    """A program of PostgreSQL's on the database, done; what it wrote."""
+    """Run a program of PostgreSQL on the database and return its output."""
     plain = make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
     done = subprocess.run(
         [BIN / name, *args, "-d", plain], capture_output=True, text=True, check=False, **more
@@ -45,9 +45,7 @@ def psql(url, script):
 
 
 def schema(url):
-    """All that is in the database, the revision it says it has included; the dump's own random
-    key is left out.
-    """
+    """The contents of the database, with its revision, without the random key of the dump."""
     dump = client_program("pg_dump", url, "--inserts", "--no-owner")
     return [
         line for line in dump.splitlines() if line and not re.match(r"\\(un)?restrict|--", line)
@@ -55,9 +53,7 @@ def schema(url):
 
 
 def test_up_from_nothing_and_down_again(new_database):
-    """Seen to fail: the script asked the database, kept `%(now)s` and was cut into no
-    transaction.
-    """
+    """Fails if the script needs the database, contains `%(now)s` or is not one transaction."""
     online, offline = new_database("postgresql"), new_database("postgresql")
     assert flask("upgrade", url=online).returncode == 0
     up = sql("upgrade")
@@ -80,7 +76,7 @@ def test_up_from_nothing_and_down_again(new_database):
 
 
 def test_one_step_with_rows_in_it(new_database):
-    """0006 records who is enrolled: at the moment of the enrollment."""
+    """0006 records existing enrollments with the time of the enrollment."""
     url = new_database("postgresql")
     psql(url, sql("upgrade", "0005"))
     moment = "'2026-01-01 08:00:00+00'"
@@ -120,8 +116,8 @@ def test_a_script_that_fails_changes_nothing(new_database):
     )
 
 
-def test_sqlite_says_that_it_has_none():
+def test_sqlite_has_no_scripts():
     done = flask("upgrade", "--sql", url="sqlite:///none.db")
     assert done.returncode == 1
-    assert done.stderr.splitlines()[-1].startswith("--sql writes for PostgreSQL only")
+    assert done.stderr.splitlines()[-1].startswith("--sql writes scripts for PostgreSQL only")
     assert not (ROOT / "none.db").exists()

@@ -1,5 +1,5 @@
-"""Every private name of a library that we use: an upgrade that changes one of them fails here,
-with the name of our module that relies on it.
+"""The private names of libraries that we use. If an upgrade changes one, a test here fails and
+names our module that relies on it.
 
 Private are names with a leading underscore, and methods that we override or replace although the
 library does not document them for that.
@@ -124,7 +124,7 @@ NAMES = [(module, name, shape) for module, names in USED.items() for name, shape
 
 
 def find(name: str) -> Any:
-    """What a library has under `package.module:Class.member`; None where it has nothing."""
+    """The object of a library at `package.module:Class.member`, or None."""
     module, _, path = name.partition(":")
     found: Any = importlib.import_module(module)
     owner = None
@@ -175,7 +175,7 @@ def test_no_private_name_is_used_that_is_not_listed():
 
 
 def defined_by(node: ast.AST) -> set[str]:
-    """The name that this code gives to something of ours."""
+    """The name that this code gives to an object of this project."""
     if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
         return {node.name}
     if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):

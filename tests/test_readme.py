@@ -22,8 +22,8 @@ README, TOUR = "README.md", "docs/tour.md"
 
 
 def tour(document: str) -> list[tuple[str, list[str]]]:
-    """Each command of the console blocks with the lines of its response. A command goes on after a
-    backslash at the end of a line.
+    """Each command of the console blocks, with the lines of its response. A backslash at the end of
+    a line continues the command.
     """
     steps: list[tuple[str, list[str]]] = []
     text = (ROOT / document).read_text()
@@ -45,7 +45,9 @@ def matches(shown: str, line: str, document: str) -> bool:
 
 @pytest.mark.parametrize("document", [README, TOUR])
 @pytest.mark.parametrize("by", ["gunicorn", "nginx"])
-def test_the_tour_is_true(backend, new_database, make_app, tmp_path, by, document):
+def test_the_commands_of_the_tour_give_the_shown_responses(
+    backend, new_database, make_app, tmp_path, by, document
+):
     url = new_database(backend)
     with make_app(url).app_context():
         upgrade()
@@ -58,7 +60,7 @@ def test_the_tour_is_true(backend, new_database, make_app, tmp_path, by, documen
 
 
 def test_the_tour_needs_no_curl(new_database, make_app, tmp_path):
-    """On machines without curl, tests/curl.py sends and prints what curl does."""
+    """On machines without curl, devtools/curl.py sends and prints the same."""
     url = new_database("sqlite")
     with make_app(url).app_context():
         upgrade()

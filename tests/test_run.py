@@ -1,4 +1,4 @@
-"""`make run` as its user meets it."""
+"""`make run` as its users see it."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def stop(process):
 
 
 def is_up(process, port):
-    """Whether the service answers; an assertion fails where its process has ended."""
+    """Whether the service responds. An assertion fails if its process has ended."""
     assert process.poll() is None
     try:
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/health") as answer:
@@ -46,7 +46,7 @@ def is_up(process, port):
         return False
 
 
-def test_it_comes_up_and_says_where(tmp_path):
+def test_make_run_starts_and_prints_its_address(tmp_path):
     port = str(free_port())
     database = f"sqlite:///{tmp_path / 'new' / 'school.db'}"
     process = make_run(PORT=port, DATABASE_URL=database)
@@ -64,7 +64,7 @@ def test_it_comes_up_and_says_where(tmp_path):
     assert took < 10  # seconds; benchmarks measure it, this only finds a hang
 
 
-def test_a_port_that_is_taken_is_one_line(tmp_path):
+def test_a_port_in_use_is_reported_in_one_line(tmp_path):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
@@ -89,7 +89,7 @@ def test_a_port_that_is_taken_is_one_line(tmp_path):
         ({"PORT": "many"}, "PORT must be a whole number from 1 to 65535, not 'many'."),
     ],
 )
-def test_what_cannot_be_used_is_one_line(setting, says):
+def test_invalid_settings_are_reported_in_one_line(setting, says):
     process = make_run(**setting)
     _, err = process.communicate(timeout=30)
     assert process.returncode != 0
@@ -98,14 +98,14 @@ def test_what_cannot_be_used_is_one_line(setting, says):
     assert "hush" not in err
 
 
-def test_it_listens_to_others_only_when_told_who_may_use_it(tmp_path):
+def test_it_listens_to_other_machines_only_if_auth_is_set(tmp_path):
     database = {"DATABASE_URL": f"sqlite:///{tmp_path / 'school.db'}", "PORT": str(free_port())}
     process = make_run(HOST="0.0.0.0", **database)
     _, err = process.communicate(timeout=30)
     assert process.returncode != 0
     (said,) = [line for line in err.splitlines() if not line.startswith("make")]
     assert said.startswith("AUTH must be set to listen on 0.0.0.0: AUTH=required")
-    # As well where the address is not that of the settings.
+    # Also if the address does not come from the settings.
     gunicorn = [str(Path(sys.executable).parent / "gunicorn"), "wsgi:app", "--bind"]
     for bind in ("0.0.0.0:0", f"unix:{tmp_path / 'sock'}"):
         done = subprocess.run(

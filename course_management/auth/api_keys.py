@@ -31,8 +31,8 @@ from course_management.telemetry.logs import note
 class ApiKey(Model):
     """A key, without its secret: `digest` is the SHA-256 of the whole token, in hexadecimal.
 
-    A name is never used twice, not even after its key is revoked, so that a name in the record of
-    enrollments always means the same key. `scopes` are separated by spaces.
+    A name is never used twice, not even after its key is revoked, so that a name in the history
+    of enrollments always means the same key. `scopes` are separated by spaces.
     """
 
     __tablename__ = "api_keys"
@@ -110,7 +110,8 @@ def create_key(
 def rotate_key(session: Session, key_id: str) -> str:
     """Replace the token of a key; returns the new token.
 
-    A key that expires gets its whole lifetime again. Raises NotFound.
+    If the key expires, its lifetime begins again. Raises NotFound if the key does not exist or is
+    revoked.
     """
     key = _get(session, key_id)
     token = _issue(key, key.expires_at - key.issued_at if key.expires_at else None)
@@ -119,7 +120,9 @@ def rotate_key(session: Session, key_id: str) -> str:
 
 
 def revoke_key(session: Session, key_id: str) -> None:
-    """Revoke a key: it is refused from now on. Raises NotFound."""
+    """Revoke a key: it is refused from now on. Raises NotFound if the key does not exist or is
+    revoked already.
+    """
     key = _get(session, key_id)
     key.revoked_at = now()
     note(session, Event.API_KEY_REVOKED, key_id=key.id)
@@ -145,8 +148,8 @@ def active_keys(connection: Connection) -> dict[str, ActiveKey]:
 def record_use(connection: Connection, key_id: str) -> None:
     """Store the current time as the last use of a key.
 
-    On SQLite this waits for the write lock for at most 50 ms, so that no request is slow because
-    of it.
+    On SQLite this waits for the write lock for at most 50 ms, so that it makes no request slow.
+    Raises sqlalchemy.exc.SQLAlchemyError.
     """
     on_sqlite = connection.dialect.name == "sqlite"
     if on_sqlite:
@@ -163,7 +166,7 @@ def record_use(connection: Connection, key_id: str) -> None:
 def _get(session: Session, key_id: str) -> ApiKey:
     key = session.get(ApiKey, key_id, with_for_update=True)
     if key is None or key.revoked_at:
-        raise NotFound(f"There is no key with the id {key_id}, or it is already revoked.")
+        raise NotFound(f"No key has the id {key_id}, or it is already revoked.")
     return key
 
 

@@ -1,4 +1,4 @@
-"""The public keys of an OpenID Connect issuer, fetched over its discovery document (OpenID
+"""The public keys of an OpenID Connect issuer. Its discovery document names their address (OpenID
 Connect Discovery 1.0, section 4).
 """
 

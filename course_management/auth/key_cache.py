@@ -1,7 +1,7 @@
-"""The API keys that a worker has read from the database, at most once per second.
+"""The API keys of the database, kept in memory. Each worker reads them at most once per second.
 
-This saves each request a statement. A revoked key is refused after KEYS_MAX_AGE_SECONDS at the
-latest.
+So a request needs no statement to check its key. A revoked key is refused after
+KEYS_MAX_AGE_SECONDS at the latest.
 """
 
 from __future__ import annotations
@@ -73,8 +73,8 @@ class KeyCache:
         self._used[key_id] = time.monotonic()
         try:
             transaction.read(lambda connection: api_keys.record_use(connection, key_id))
-        # A date that could not be stored is no reason to refuse a request; the next use after
-        # RECORD_USE_SECONDS stores it.
+        # The request is not refused because of this date. The next use after RECORD_USE_SECONDS
+        # stores it.
         except SQLAlchemyError as error:
             log.warning(
                 "use of a key not recorded",

@@ -2,8 +2,8 @@
 RFC 9068) and finds their principal.
 
 The result for a token is remembered by the token's hash: a principal for a minute, a refusal for
-some seconds. So most requests cost one look into a dictionary, and a flood of bad tokens reaches
-neither the issuer nor the database.
+five seconds. So most requests cost one lookup in a dictionary, and a flood of repeated bad tokens
+reaches neither the issuer nor the database.
 """
 
 from __future__ import annotations
@@ -64,8 +64,8 @@ class TokenVerifier:
     def __init__(self, settings: Oidc, find_student: FindStudent) -> None:
         self._settings, self._find_student = settings, find_student
         self._issuer = Issuer(settings.issuer)
-        # Not strict, because providers add headers of their own. The headers that the signature
-        # depends on are checked all the same.
+        # Not strict, because providers add headers of their own. The headers on which the signature
+        # depends are still checked.
         self._registry = JWSRegistry(algorithms=settings.algorithms, strict_check_header=False)
         self._rules = jwt.JWTClaimsRegistry(
             leeway=LEEWAY_SECONDS,
@@ -114,15 +114,15 @@ class TokenVerifier:
                 f"This token is refused for its claim {error.claim}: "
                 f"{error.error.replace('_', ' ')}."
             ) from None
-        # Whatever exception a token of a stranger causes in the library, the token is refused: it
-        # is no error of this service.
+        # A malformed token can cause any exception in the library. It is refused; it must not
+        # become an internal error.
         except Exception as error:
             reason = getattr(error, "error", "unreadable").replace("_", " ")
             raise TokenInvalid(f"This token is refused: {reason}.") from None
         if not _plain(claims["sub"]):
             raise TokenInvalid(
-                "This token is refused for its claim sub: 1 to 255 characters, none of them a "
-                "control character."
+                "This token is refused for its claim sub: it must have 1 to 255 characters and no "
+                "control characters."
             )
         if fault := fault_of_kind(
             decoded.header.get("typ", "JWT"), claims, self._settings.audience

@@ -21,10 +21,9 @@ def fault_of_kind(typ: str, claims: dict[str, Any], audience: str) -> str | None
     """The reason to refuse a verified token because of its kind, or None to accept it.
 
     `typ` is the header of the token, `claims` its claims, and `audience` the setting
-    OIDC_AUDIENCE. An access token is meant for `audience`, whichever client requested it; its
-    claim `azp` names that client. An ID token is meant for the client at which a person signed
-    in. If that client is not this service, an accepted ID token would let the client act here in
-    that person's name.
+    OIDC_AUDIENCE. An access token is for `audience`, whichever client requested it; its claim
+    `azp` names that client. An ID token is for the client at which a person signed in. If the
+    service accepted ID tokens of other clients, those clients could act in that person's name.
     """
     kind = typ.lower().removeprefix("application/")
     if kind not in (_PLAIN, _ACCESS):
@@ -40,15 +39,17 @@ def fault_of_kind(typ: str, claims: dict[str, Any], audience: str) -> str | None
         return None
     if party != audience:
         return (
-            "its claim azp: it is an ID token, and not issued to the audience of this "
-            "service; send an access token"
+            "its claim azp: it is an ID token that was issued to another client; send an access "
+            "token"
         )
     return None
 
 
 def _is_access_token(claims: dict[str, Any]) -> bool:
-    """Whether the claims are those of an access token. In doubt they are not, because the rules
-    for ID tokens are stricter.
+    """Whether the claims are those of an access token.
+
+    If the claims do not show the kind, the token counts as an ID token, because the rules for ID
+    tokens are stricter.
     """
     if isinstance(claims.get("typ"), str):  # Keycloak names the kind in a claim too: Bearer, ID
         return bool(claims["typ"] == "Bearer")

@@ -1,5 +1,5 @@
-"""What every other package may use: errors, rules for texts, the principal of a request, and the
-prefix and methods of the API.
+"""The base of all packages: errors, rules for texts, the principal of a request, the prefix and the
+methods of the API.
 
-May import nothing of this project. Read `errors.py` first.
+Imports nothing of this project. Read `errors.py` first.
 """

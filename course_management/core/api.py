@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-# The service answers at every address with this prefix and without it; the addresses it sends
-# have the prefix.
+# Every route exists with this prefix and without it. Links in responses have the prefix.
 API_PREFIX = "/api/v1"
 
 # The methods that the service knows (RFC 9110, section 9; RFC 5789).

@@ -15,9 +15,9 @@ class Error(Exception):
     """A refusal: a published code that is never renamed, a title, a detail and a remedy.
 
     `detail` explains this case to a person; by default it is the title. `fields` are added to the
-    problem document, for example `missing=[7, 8]`. The class declares their JSON schemas for
-    OpenAPI: a document with this code always has the fields of `always`, and sometimes those of
-    `sometimes`. Both include the fields of the base classes.
+    problem document, for example `missing=[7, 8]`. The class declares the JSON schemas of these
+    fields for OpenAPI: every document with this code has the fields of `always`, and some have
+    those of `sometimes`. A class also has the fields that its base classes declare.
     """
 
     code: ClassVar[str]
@@ -33,7 +33,7 @@ class Error(Exception):
 
 
 class NotFound(Error):
-    """A thing that the request names does not exist."""
+    """A student, course, enrollment or key that the request names does not exist."""
 
 
 class Conflict(Error):
@@ -73,20 +73,20 @@ class Taken(Conflict):
 
 
 class ExternalIdTaken(Taken):
-    """An external id belongs to one student at most, and to one course at most."""
+    """Two students cannot have the same external id, and neither can two courses."""
 
     code = "external-id-taken"
     pointer = "/external_id"
     title = "This external id is taken."
     remedy = (
-        "Find its owner with external_id=… on the list and change that one, or send another "
-        "external id."
+        "Find the student or course that has it with GET /students?external_id=… or GET "
+        "/courses?external_id=…, or send another external id."
     )
 
 
 class Malformed(Error):
-    """The body is not a JSON text in UTF-8 (RFC 8259), or it has more parts or a deeper nesting
-    than this service accepts (RFC 8259, section 9).
+    """The body is not JSON in UTF-8 (RFC 8259), or it has more lists, objects or fields, or is
+    nested more deeply, than this service accepts (RFC 8259, section 9).
     """
 
     code = "malformed-json"
@@ -98,7 +98,7 @@ class Malformed(Error):
 
 
 class Invalid(Error):
-    """The request breaks the rules of its schema; `errors` lists every fault at once.
+    """The request breaks a rule of its route. `errors` lists every fault of the request.
 
     A fault in the body has a `pointer` (RFC 6901), a fault in the query has a `parameter`, and a
     fault in a header has a `header`.
@@ -123,7 +123,7 @@ class Invalid(Error):
 
 
 class NotAuthenticated(Error):
-    """This address needs an API key or a token of the school's sign-in, sent as
+    """This route needs an API key, or a token of the school's sign-in, in the header
     `Authorization: Bearer`.
     """
 
@@ -131,20 +131,20 @@ class NotAuthenticated(Error):
     title = "This needs an API key or a token."
     remedy = (
         "Send the header Authorization: Bearer, then a space and your key (cm_…) or your token; "
-        "the operator makes keys."
+        "the operator creates keys."
     )
 
 
 class TokenInvalid(Error):
-    """The API key or token of `Authorization` is unknown, expired, revoked, or not meant for
-    this service.
+    """The API key or token in `Authorization` is unknown, expired, revoked, or issued for another
+    service.
     """
 
     code = "token-invalid"
     title = "This API key or token is not valid."
     remedy = (
-        "Sign in again for a new token, or ask the operator for a new key; check that it was "
-        "copied whole."
+        "Check that you copied the whole key or token. Sign in again to get a new token, or ask "
+        "the operator for a new key."
     )
 
 
@@ -172,39 +172,37 @@ class Misdirected(Error):
     code = "misdirected-request"
     title = "This service answers only to names of its own machine."
     remedy = (
-        "Send the request to localhost or 127.0.0.1; or set AUTH=required, or AUTH=open to let "
-        "in everybody by any name."
+        "Send the request to localhost or 127.0.0.1. To allow other names, the operator must set "
+        "AUTH=required or AUTH=open."
     )
 
 
 class Stale(Error):
-    """The version that `If-Match` names is not the current one, or the address has no versions
-    (RFC 9110, section 13.1.1).
+    """`If-Match` does not name the current version, `If-None-Match` names it, or the route has no
+    versions (RFC 9110, section 13.1).
     """
 
     code = "stale"
     title = "A precondition of the request does not hold."
     remedy = (
         "Read the resource again, apply your change to that version, and send its ETag in "
-        "If-Match. If the address has no ETag, send no If-Match."
+        "If-Match. If the resource has no ETag, send no If-Match."
     )
 
 
 class KeyReused(Error):
-    """This Idempotency-Key belongs to another request of the last 24 hours."""
+    """A different request of the last 24 hours has this Idempotency-Key."""
 
     code = "idempotency-key-reused"
     title = "This Idempotency-Key belongs to another request."
     remedy = (
-        "Use a fresh key for every new request; send the same key only to repeat the very same "
+        "Use a new key for every new request. Use the same key only to repeat exactly the same "
         "request."
     )
 
 
 class Unavailable(Error):
-    """The database is not reachable or too busy, or its tables are not at the version that this
-    service needs.
-    """
+    """The database is not reachable or too busy, or its schema does not fit this release."""
 
     code = "service-unavailable"
     title = "The service is not available right now."

@@ -1,4 +1,4 @@
-"""The principal: the key or the person that sends a request, and its scopes."""
+"""The principal of a request: the API key or the person that sends it, and their scopes."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 ADMIN = "admin"
-# Permits setting the attribute by which a sign-in is recognised as a student.
+# Allows a principal to set the attribute by which sign-ins recognise a student.
 IDENTITIES = "identities:write"
 SCOPES = (
     *("courses:read", "courses:write"),
@@ -32,7 +32,7 @@ def granted(words: Iterable[str]) -> frozenset[str]:
 class Principal:
     """The sender of a request, once it is authenticated.
 
-    `name` identifies it in the log and in the record of enrollments. `student_id` is the id of
+    `name` identifies them in the log and in the history of enrollments. `student_id` is the id of
     the student who has signed in; None for API keys and for people who are not students.
     """
 

@@ -18,7 +18,7 @@ COUNT = {"type": "integer", "format": "int32", "minimum": 0}
 def list_of(*required: str, **properties: Any) -> dict[str, Any]:
     """The JSON schema of a list of objects with these properties.
 
-    `required` are the properties that every object has. Later releases may add properties.
+    Every object has the properties that `required` names. Later releases may add properties.
     """
     return {
         "type": "array",

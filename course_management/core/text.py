@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import unicodedata
 
-# Characters of a text before normalisation: four times the longest field. NFC never shortens a
-# text to less than a quarter.
+# Characters of a text before normalisation: about four times as many as the longest field has. NFC
+# never shortens a text to less than a quarter.
 MAX_CHARACTERS = 1024
 # Combining marks in a row (Unicode Standard Annex #15, section 13: Stream-Safe Text Format).
 MAX_COMBINING_MARKS = 30
@@ -70,8 +70,8 @@ def _refuse_many_marks(value: str) -> None:
         row = row + 1 if is_mark else 0
         if row > MAX_COMBINING_MARKS:
             raise TooManyMarks(
-                f"Must not have more than {MAX_COMBINING_MARKS} combining marks in a row: leave "
-                "out those that no letter needs."
+                f"Must not have more than {MAX_COMBINING_MARKS} combining marks in a row: remove "
+                "the marks that no letter needs."
             )
 
 

@@ -1,4 +1,4 @@
-"""The table of courses, and what its constraints mean."""
+"""The table of courses, and the errors of its constraints."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ from course_management.db.base import KeyText, Model, Versioned
 
 
 class CourseNotFound(NotFound):
-    """A course that the request names does not exist; where the body named it, `missing` lists
-    every such id.
+    """A course that the request names does not exist. If ids in the body do not exist, `missing`
+    lists all of them.
     """
 
     code = "course-not-found"
     title = "There is no such course."
     remedy = (
-        "Look it up with GET /courses (q= searches names), and percent-encode its name in the "
-        "address."
+        "Find the course with GET /courses (q= searches names). In an address, percent-encode the "
+        "name."
     )
     sometimes = MISSING
 
 
 class CourseNameTaken(Taken):
-    """A course's name belongs to it alone; upper and lower case make no difference."""
+    """Two courses cannot have the same name. Upper and lower case make no difference."""
 
     code = "course-name-taken"
     pointer = "/name"
@@ -48,8 +48,12 @@ FULL_COURSES = {
                 "description": "Whether the waitlist has room.",
                 "example": True,
             },
-            seats_free={**COUNT, "description": "How many seats are free.", "example": 2},
-            asked={**COUNT, "description": "How many seats the request asks for.", "example": 5},
+            seats_free={**COUNT, "description": "The number of free seats.", "example": 2},
+            asked={
+                **COUNT,
+                "description": "The number of seats that the request asks for.",
+                "example": 5,
+            },
         ),
         "description": "Every course of the request without enough room.",
         "example": [{"id": 7, "waitlist_open": True, "seats_free": 2, "asked": 5}],
@@ -59,8 +63,10 @@ FULL_COURSES = {
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """A course that cannot give what a request asks of it; `pair` is the first student and
-    course that got nothing.
+    """A course with less room than a request asks for. `pair` has the ids of the first student that
+    got nothing and of the course.
+
+    `seats_free` and `asked` are numbers of seats.
     """
 
     pair: tuple[int, int]
@@ -71,10 +77,10 @@ class Refusal:
 
 
 class NoRoom(Conflict):
-    """A request asks for more than some courses have: `refusals` has each of them, and the answer
-    tells its numbers.
+    """A request asks for more room than some courses have. `refusals` lists these courses.
 
-    `refusals` is empty if a database constraint refused. This happens only if a lock is missing.
+    `refusals` is empty if a database constraint refused the request. This happens only if a lock is
+    missing.
     """
 
     always = FULL_COURSES
@@ -91,25 +97,25 @@ class NoRoom(Conflict):
 
 
 class CourseFull(NoRoom):
-    """A course has fewer free seats than the request asks for; `courses` names every such course of
+    """A course has fewer free seats than the request asks for. `courses` lists every such course of
     the request.
 
-    Each has the number of `seats_free` and of those `asked` for, and says whether its waitlist has
-    room (`waitlist_open`). `errors` points at the first student or course of the body that got no
-    seat.
+    Each entry has the number of free seats (`seats_free`), the number of seats that the request
+    asks for (`asked`), and whether the waitlist has room (`waitlist_open`). `errors` points at the
+    first student or course of the body that got no seat.
     """
 
     code = "course-full"
     title = "There are not enough free seats."
     remedy = (
         'Choose another course, or send the request again with "waitlist": true to join the '
-        "waitlist where waitlist_open is true."
+        "waitlist of courses whose waitlist_open is true."
     )
 
 
 class WaitlistFull(NoRoom):
-    """A course has fewer free seats and waitlist positions than the request asks for; `courses`
-    names every such course.
+    """A course has fewer free seats and waitlist positions than the request asks for. `courses`
+    lists every such course.
 
     Its `detail` says whether the waitlist is full, has too little room, or does not exist
     (`waitlist_capacity` is 0).
@@ -118,7 +124,7 @@ class WaitlistFull(NoRoom):
     code = "waitlist-full"
     title = "There are not enough free seats and waitlist positions."
     remedy = (
-        "Choose another course (GET /courses?open=true lists those with a free seat), or try "
+        "Choose another course (GET /courses?open=true lists the courses with a free seat), or try "
         "again later."
     )
 
@@ -127,7 +133,7 @@ class CapacityBelowEnrolled(Conflict):
     """The new `capacity` is below `seats_taken`. An edit does not take a seat from a student."""
 
     code = "capacity-below-enrolled"
-    title = "More seats are taken than that."
+    title = "More seats are taken than the new capacity allows."
     remedy = (
         "Drop students first with POST /courses/{course}/drop, or choose a capacity of at least "
         "seats_taken."
@@ -138,7 +144,7 @@ class CapacityBelowEnrolled(Conflict):
             "description": "The capacity that the request asks for.",
             "example": 10,
         },
-        "seats_taken": {**COUNT, "description": "How many seats are taken.", "example": 12},
+        "seats_taken": {**COUNT, "description": "The number of seats taken.", "example": 12},
     }
 
 
@@ -148,15 +154,19 @@ class WaitlistCapacityBelowWaitlisted(Conflict):
     """
 
     code = "waitlist-capacity-below-waitlisted"
-    title = "More students are on the waitlist than that."
+    title = "More students are on the waitlist than the new waitlist_capacity allows."
     remedy = "Drop waitlisted students first, or choose a waitlist_capacity of at least waitlisted."
     always = {
         "waitlist_capacity": {
             **COUNT,
-            "description": "The limit that the request asks for.",
+            "description": "The waitlist_capacity that the request asks for.",
             "example": 3,
         },
-        "waitlisted": {**COUNT, "description": "How many students wait.", "example": 5},
+        "waitlisted": {
+            **COUNT,
+            "description": "The number of students on the waitlist.",
+            "example": 5,
+        },
     }
 
 
@@ -165,8 +175,8 @@ class Course(Versioned, Model):
 
     If seats are unlimited, `capacity` and `seats_taken` are null: enrollments then do not update
     the course. `waitlist_capacity` is null if the waitlist is unlimited. `next_ticket` is the
-    ticket of the next student who joins the waitlist. The database computes `is_open`, whether a
-    seat is free: an enrollment that does not change it updates no index.
+    ticket of the next student who joins the waitlist. The database computes `is_open`: whether
+    a seat is free. An enrollment that does not change `is_open` updates no index.
     """
 
     __tablename__ = "courses"
@@ -191,8 +201,8 @@ class Course(Versioned, Model):
             "waitlisted = 0 OR (capacity IS NOT NULL AND seats_taken = capacity)",
             name="no_seat_beside_a_line",
         ),
-        # Each order of all courses, of those of one level, of those with a free seat, and of both:
-        # a page reads what it shows.
+        # One index for each order of all courses, of the courses of a level, of the courses with a
+        # free seat, and of those of a level with a free seat. So a page reads only its own rows.
         sa.Index(None, "created_at", "id"),
         sa.Index(None, "level", "id"),
         sa.Index(None, "level", "name_key", "id"),
@@ -240,8 +250,8 @@ class CourseChanges(TypedDict, total=False):
 
 # `id` is the name of the column.
 def tag(id: int, version: int, seats_taken: int | None, waitlisted: int) -> str:  # noqa: A002
-    """What identifies a state of a course (`ETag`): its version, then the counts it shows, if it
-    has a capacity.
+    """The entity tag of a course (`ETag`): its id and version and, if it has a capacity, the counts
+    of seats taken and of students who wait.
     """
     return (
         f"{id}-{version}" if seats_taken is None else f"{id}-{version}.{seats_taken}.{waitlisted}"

@@ -37,36 +37,40 @@ FILTERS: dict[str, Condition] = {
     "q": lambda value: _table.c.name_key.contains(value, escape="/"),
     "open": lambda value: _table.c.is_open == value,
 }
-KEYS = frozenset({"id", "name", "external_id"})
-PARTS: dict[str, sa.ColumnElement[Any]] = {"level": _table.c.level, "open": _table.c.is_open}
-LISTING = Listing("courses", COLUMNS, _table, SORTS, FILTERS, KEYS, PARTS)
+SELECTIVE_FILTERS = frozenset({"id", "name", "external_id"})
+PARTITION_COLUMNS: dict[str, sa.ColumnElement[Any]] = {
+    "level": _table.c.level,
+    "open": _table.c.is_open,
+}
+LISTING = Listing("courses", COLUMNS, _table, SORTS, FILTERS, SELECTIVE_FILTERS, PARTITION_COLUMNS)
 
 
 def folded(query: dict[str, Any]) -> dict[str, Any]:
-    """A list's query with its filters in the form the database compares: folded, LIKE's
-    wildcards taken literally.
+    """`query` with its filters in the form that the database compares: `q` is case-folded, and the
+    wildcards of LIKE in it are escaped.
     """
     return query | ({"q": re.sub("([/%_])", r"/\1", text.key(query["q"]))} if "q" in query else {})
 
 
-_KEYS = {
+# The conditions that select a course by its id and by its name.
+_CONDITIONS = {
     int: _table.c.id == sa.bindparam("id"),
     str: _table.c.name_key == sa.bindparam("name_key"),
 }
 _SHOW = {
     kind: Statement(f"show_course_by_{kind.__name__}", sa.select(*COLUMNS.values()).where(key))
-    for kind, key in _KEYS.items()
+    for kind, key in _CONDITIONS.items()
 }
 _FIND = {
     kind: Statement(f"find_course_by_{kind.__name__}", sa.select(_table.c.id).where(key))
-    for kind, key in _KEYS.items()
+    for kind, key in _CONDITIONS.items()
 }
 
 
 def show_course(reader: Reader, course: int | str) -> dict[str, Any]:
-    """The fields of a course, given by its id or its name, as clients see them, with the `etag`.
+    """The fields of a response about a course, and its `etag`.
 
-    Raises CourseNotFound.
+    `course` is the id or the name of the course. Raises CourseNotFound.
     """
     row = _row(reader, _SHOW, course)
     found = dict(zip(COLUMNS, row, strict=True))
@@ -75,14 +79,16 @@ def show_course(reader: Reader, course: int | str) -> dict[str, Any]:
 
 
 def get_course_id(reader: Reader, course: int | str) -> int:
-    """The id of a course. An id is returned as it is; a name is looked up. Raises CourseNotFound
-    for an unknown name.
+    """The id of a course, which is given by its id or its name.
+
+    An id is returned unchanged, even if no course has it. Raises CourseNotFound for an unknown
+    name.
     """
     return course if isinstance(course, int) else int(_row(reader, _FIND, course)[0])
 
 
 def require_course(reader: Reader, course_id: int) -> None:
-    """Raise CourseNotFound where the course does not exist."""
+    """Raise CourseNotFound if the course does not exist."""
     _row(reader, _FIND, course_id)
 
 
@@ -95,5 +101,5 @@ def _row(reader: Reader, statements: dict[type, Statement], course: int | str) -
 
 
 def list_courses(reader: Reader, **query: Any) -> Page:
-    """A page of the courses (`keyset.Listing.page`)."""
+    """A page of the list of courses. `query` has the arguments of `keyset.Listing.page`."""
     return LISTING.page(reader, **folded(query))

@@ -1,4 +1,4 @@
-"""What comes in and goes out of courses."""
+"""The requests and responses of courses."""
 
 from __future__ import annotations
 
@@ -20,23 +20,24 @@ from course_management.web.fields import (
     Total,
 )
 
-# The same as `addressable`, for OpenAPI: neither digits alone or before a slash, nor "." or ".."
-# alone between slashes.
+# The rule of `addressable` as a pattern for OpenAPI.
 _ADDRESSABLE = r"^(?!\s*[0-9]+(?:/|\s*$))(?!\s*(?:.*/)?\.{1,2}(?:/|\s*$))" + TEXT.removeprefix("^")
-_NUMBER = {"description": "The number another system knows the course by.", "example": "MATH-204"}
+_NUMBER = {"description": "The number of the course in another system.", "example": "MATH-204"}
 
 
 def addressable(name: str) -> None:
-    """Raise ValidationError for the few names that no address can hold safely, whatever proxy it
-    passes.
+    """Raise ValidationError for the few names that cannot be a part of an address.
+
+    ASCII digits, alone or before a slash, look like an id. Proxies remove `.` and `..` between
+    slashes (RFC 3986, section 5.2.4).
     """
     first, *rest = name.split("/")
     if first.isascii() and first.isdigit():
-        what = "begin with digits and a slash" if rest else "be digits alone"
-        raise ValidationError(f"Must not {what}: in an address that would be an id.")
+        form = "begin with digits and a slash" if rest else "consist of digits only"
+        raise ValidationError(f"Must not {form}: an address could not tell it from an id.")
     if {".", ".."} & {first, *rest}:
         raise ValidationError(
-            'Must not have "." or ".." alone between slashes: addresses lose them.'
+            'Must not have "." or ".." alone between slashes: proxies remove them from addresses.'
         )
 
 
@@ -54,15 +55,14 @@ class CourseIn(StrictSchema):
     external_id = Text(1, 255, allow_none=True, metadata=_NUMBER)
     capacity = Count(
         metadata={
-            "description": "How many seats there are: null (the default) is without limit, 0 is "
-            "none.",
+            "description": "The number of seats. null (the default) means unlimited.",
             "example": 30,
         }
     )
     waitlist_capacity = Count(
         metadata={
-            "description": "How many students may wait: 0 (the default) is none, null without "
-            "limit.",
+            "description": "The number of students who may wait. 0 (the default) means no "
+            "waitlist, null means unlimited.",
             "example": 10,
         }
     )
@@ -84,31 +84,38 @@ class CourseOut(Answer):
     external_id = fields.String(allow_none=True, metadata=_NUMBER)
     capacity = Total(
         allow_none=True,
-        metadata={"description": "How many seats there are; null is without limit.", "example": 30},
+        metadata={"description": "The number of seats; null means unlimited.", "example": 30},
     )
     seats_taken = Total(
         allow_none=True,
         metadata={
-            "description": "How many seats are taken; null where they are without limit: "
-            "`GET /courses/{course}/students` counts them with `Prefer: count=exact`.",
+            "description": "The number of seats taken; null if seats are unlimited. Then "
+            "`GET /courses/{course}/students` with `Prefer: count=exact` counts the students.",
             "example": 12,
         },
     )
     waitlist_capacity = Total(
         allow_none=True,
-        metadata={"description": "How many may wait; null is without limit.", "example": 10},
+        metadata={
+            "description": "The number of students who may wait; null means unlimited.",
+            "example": 10,
+        },
     )
-    waitlisted = Total(metadata={"description": "How many wait.", "example": 0})
+    waitlisted = Total(
+        metadata={"description": "The number of students on the waitlist.", "example": 0}
+    )
     created_at = Moment()
     updated_at = Moment()
-    version = Id(metadata={"description": "Counts the edits; enrolling is none.", "example": 1})
+    version = Id(
+        metadata={"description": "Counts the edits. Enrollments do not change it.", "example": 1}
+    )
 
 
 class CourseQuery(PageQuery):
-    """How a list of courses is filtered, sorted and paged."""
+    """The query parameters of a list of courses."""
 
-    level = Text(1, 50, metadata={"description": "The courses of this level."})
-    external_id = Text(1, 255, metadata={"description": "The course with this external id."})
+    level = Text(1, 50, metadata={"description": "Only courses of this level."})
+    external_id = Text(1, 255, metadata={"description": "Only the course with this external id."})
     q = Text(1, 200, metadata={"description": "A part of the name, ignoring case."})
     open = FlagParameter(metadata={"description": "Whether a seat is free."})
     sort = Sort("id", "name", "level", "created_at")

@@ -28,8 +28,10 @@ def create_course(
     capacity: int | None = None,
     waitlist_capacity: int | None = 0,
 ) -> Course:
-    """Create a course. `capacity` is its number of seats and `waitlist_capacity` its number of
-    waitlist positions; None is no limit.
+    """Create a course.
+
+    `capacity` is the number of seats, and `waitlist_capacity` is the number of students who may
+    wait. None means unlimited.
 
     Raises CourseNameTaken or ExternalIdTaken (by the table's constraints).
     """
@@ -64,10 +66,11 @@ def find_clashes(
 
 
 def lock_course(session: Session, course: int | str) -> Course:
-    """The course, given by its id or its name, locked against everybody until the transaction ends.
+    """The course, which is given by its id or its name. No other transaction can change it, or
+    enroll in it, until this one ends.
 
-    The gate of the course is closed first, so that later enrollments wait behind the edit, then its
-    row is locked. Raises CourseNotFound.
+    The gate of the course is closed first, so that later enrollments wait for this transaction.
+    Then the row is locked. Raises CourseNotFound.
     """
     column, value = ("id", course) if isinstance(course, int) else ("name_key", text.key(course))
     other = aliased(Course)

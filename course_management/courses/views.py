@@ -1,5 +1,5 @@
-"""The addresses of courses. A course is named by its id or by its percent-encoded name, ignoring
-case.
+"""The routes of courses. An address names a course by its id, or by its percent-encoded name
+ignoring case.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ def get_course(connection: Connection, course: int | str) -> Response:
     etag=True,
 )
 def update_course(session: Session, course: int | str, request: CourseChanges) -> Response:
-    """Change a course. A field that the body does not name stays as it is; null clears it."""
+    """Change a course. Fields that are not in the body keep their values; null clears a field."""
     found = service.lock_course(session, course)
     changes = without_id(found.id, request)
     etags.require(found)
@@ -90,7 +90,7 @@ def update_course(session: Session, course: int | str, request: CourseChanges) -
     etag=True,
 )
 def delete_course(session: Session, course: int | str) -> Response:
-    """Delete a course that nobody takes."""
+    """Delete a course that has no students."""
     found = service.lock_course(session, course)
     etags.require(found)
     enrollments.delete_course(session, found)

@@ -43,8 +43,10 @@ else:
 
 
 class UTCDateTime(sa.TypeDecorator[datetime]):
-    """A timezone-aware moment in UTC, as parameter and as result. SQLite stores no zone;
-    PostgreSQL's sessions run in UTC.
+    """A column of timezone-aware times. Results are in UTC.
+
+    SQLite stores no time zone, so the times are stored in UTC there. PostgreSQL's sessions run in
+    UTC. Raises ValueError for a time without a zone.
     """
 
     impl = sa.DateTime(timezone=True)
@@ -56,11 +58,11 @@ class UTCDateTime(sa.TypeDecorator[datetime]):
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
         if value is not None and value.tzinfo is None:
-            raise ValueError("a moment without a zone")
+            raise ValueError("a time without a time zone")
         return value and value.astimezone(UTC)
 
     def result_processor(self, dialect: Dialect, coltype: object) -> Any:
-        # psycopg2 returns aware moments in UTC, so no Python call per row is needed.
+        # psycopg2 returns timezone-aware times in UTC, so no Python call per row is needed.
         if dialect.name == "postgresql":
             return None
         parse = self.impl_instance.dialect_impl(dialect).result_processor(dialect, coltype)
@@ -74,12 +76,12 @@ class UTCDateTime(sa.TypeDecorator[datetime]):
 
 # PostgreSQL: bigint identity. SQLite: its own rowid, which must be declared INTEGER.
 BigId = sa.BigInteger().with_variant(sa.Integer, "sqlite")
-# Text compared by code point on both databases, whatever the locale of the server.
+# Text that both databases compare by code point. The locale of the server makes no difference.
 KeyText = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
 
 
 class Ids(sa.TypeDecorator[list[int]]):
-    """A list of ids as one parameter: the text of a statement does not depend on their number."""
+    """A list of ids as one parameter, so that the statement is the same for every number of ids."""
 
     impl = sa.Text
     cache_ok = True
@@ -96,8 +98,9 @@ class Ids(sa.TypeDecorator[list[int]]):
 
 # Lower case, because it reads as an operator: among(column, "ids").
 class among(sa.sql.expression.FunctionElement[bool]):  # noqa: N801
-    """Whether the value of a column is among the ids of a parameter, as IN. It costs half as much
-    to compile as SQLAlchemy's expanding IN.
+    """An SQL condition: the value of a column is among the ids of a parameter.
+
+    It does the same as SQLAlchemy's expanding IN, and costs half as much to compile.
     """
 
     inherit_cache = True
@@ -133,8 +136,8 @@ def now() -> datetime:
 
 
 class Versioned:
-    """An id that is never reused, the times of creation and of the last change, and a version that
-    counts the changes.
+    """Columns of a model: an id that is never used again, the times of the creation and of the last
+    edit, and a version that counts the edits.
     """
 
     id: Mapped[int] = mapped_column(BigId, sa.Identity(), primary_key=True, sort_order=-1)

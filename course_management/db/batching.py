@@ -2,9 +2,9 @@
 
 A message to the server and its response cost both sides as much as a small statement. psycopg2
 sends BEGIN and COMMIT in messages of their own. This connection sends BEGIN with the first
-statement, and the last writes of a transaction with COMMIT: enrolling takes two messages instead
-of four, and a fifth less time. `BATCHING=off` uses psycopg2's own connections instead
-(docs/decisions/0006-prepared-statements.md).
+statement, and the last writes of a transaction with COMMIT. So an enrollment takes two messages
+instead of four, a tenth less CPU time in the application, and a fifth less in PostgreSQL.
+`BATCHING=off` uses psycopg2's own connections instead (docs/decisions/0006-prepared-statements.md).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Commits that PostgreSQL reports as successful although they may not last.
+"""Checks of commits that PostgreSQL reports as successful although they may not last.
 
 psycopg2 reports neither of two cases: a COMMIT that the server answers with ROLLBACK, because a
 statement failed before, and a COMMIT whose wait for a synchronous standby was cancelled.
@@ -43,9 +43,9 @@ def require_confirmation(dbapi: Any) -> None:
     """Raise NotConfirmed if the commit just made on `dbapi`, a psycopg2 connection, left a
     warning and PostgreSQL waits for standbys.
 
-    A cancelled wait is a warning without a code of its own, in the server's language, and a
-    trigger may raise a warning too. The two can be told apart only where PostgreSQL waits for no
-    standby.
+    PostgreSQL reports a cancelled wait as a warning that has no code of its own and is in the
+    server's language. A trigger can raise a warning too. So a warning is harmless for certain only
+    if PostgreSQL waits for no standby.
     """
     if dbapi.notices and _has_standbys(dbapi):
         raise NotConfirmed(*dbapi.notices[-1:])

@@ -18,11 +18,11 @@ from course_management.db.batching import Connection as BatchingConnection
 # Milliseconds that a statement waits for a lock on PostgreSQL.
 LOCK_TIMEOUT_MS = 5000
 
-# Milliseconds that a statement of a request may take on PostgreSQL, waiting included.
+# Milliseconds that a statement of a request may take on PostgreSQL, including its waits.
 STATEMENT_TIMEOUT_MS = 8000
 
-# Seconds that a writer waits for its turn on SQLite, whose lock is not fair: some writers wait
-# much longer than others.
+# Seconds that a writer waits for SQLite's write lock. The lock is not fair: some writers wait much
+# longer than others.
 SQLITE_LOCK_TIMEOUT_SECONDS = 20.0
 
 # How the kernel detects a server that is gone and did not close its connections (seconds;
@@ -62,7 +62,7 @@ def engine_options(url: URL, pool_size: int, *, batching: bool) -> dict[str, Any
 
 
 def init_app(app: Flask, migrations: Path, *, batching: bool, prepare: bool) -> None:
-    """Connect `app` with its database and with the folder of its migrations."""
+    """Set up the engine of `app` and the folder of its migrations. Does not connect."""
     db.init_app(app)
     migrate.init_app(app, db, directory=str(migrations))
     with app.app_context():
@@ -83,8 +83,8 @@ def _on_connect(dbapi: Any, record: Any) -> None:
         cursor.execute(
             f"SET TIME ZONE 'UTC'; SET lock_timeout = {LOCK_TIMEOUT_MS}; SET statement_timeout = "
             f"{STATEMENT_TIMEOUT_MS};"
-            # Notices of an operator's triggers are not for our clients. Warnings are read after a
-            # commit (db/commits.py).
+            # The server then sends warnings, which db/commits.py reads, but no notices, for example
+            # of an operator's triggers.
             " SET random_page_cost = 1.1; SET client_min_messages = warning"
         )
     else:
@@ -97,9 +97,10 @@ def _on_connect(dbapi: Any, record: Any) -> None:
 def use_wal(cursor: sqlite3.Cursor) -> None:
     """Set SQLite's journal mode to WAL.
 
-    Of several processes that do this to a new file at once, SQLite refuses some at once
-    (SQLITE_BUSY), whatever timeout the connection has: they would wait for each other for ever.
-    So it is tried again, for as long as a writer waits.
+    If several processes do this on a new file at the same time, SQLite refuses some of them
+    immediately (SQLITE_BUSY) and ignores the timeout of the connection, because waiting would be a
+    deadlock. So this function tries again for SQLITE_LOCK_TIMEOUT_SECONDS. Then it raises
+    sqlite3.OperationalError.
     """
     deadline = time.monotonic() + SQLITE_LOCK_TIMEOUT_SECONDS
     while True:

@@ -1,5 +1,5 @@
-"""From errors of the database to our own: the error that a violated constraint carries, or
-Unavailable.
+"""Turns errors of the database into errors of this service: the error that the model attached to
+the violated constraint, or Unavailable.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from sqlalchemy.engine import Connection
 from course_management.core.errors import Error, Taken, Unavailable
 from course_management.db.base import Base
 
-# Classes of SQLSTATE (PostgreSQL, appendix A) of failures that may pass: connection,
-# authorization, transaction rollback, resources, lock not available, operator intervention, system
-# error (I/O); and a database that does not exist.
+# Classes of SQLSTATE (PostgreSQL, appendix A) of failures that somebody can end while the service
+# runs: connection, authorization, a missing database, transaction rollback, resources, lock not
+# available, operator intervention, system error (I/O).
 _UNAVAILABLE_CLASSES = frozenset({"08", "28", "3D", "40", "53", "55", "57", "58"})
-# Undefined table, column and schema (not migrated), read-only transaction (a standby), no privilege
-# on a table.
+# Single states of that kind: undefined table, column or schema (the migrations did not run), a
+# read-only transaction (a standby), no privilege on a table.
 _UNAVAILABLE_STATES = frozenset({"42P01", "42703", "3F000", "25006", "42501"})
-# SQLite's result codes for the same; it reports a missing table or column as SQLITE_ERROR.
+# SQLite's result codes of such failures. A missing table or column is an SQLITE_ERROR.
 _UNAVAILABLE_SQLITE = (
     "BUSY",
     "LOCKED",
@@ -51,7 +51,7 @@ def reason(error: BaseException) -> str:
 
 
 def explain(error: BaseException) -> Error | None:
-    """Return our error for an error of the database; None if it is a mistake of this service."""
+    """Return this service's error for an error of the database; None if the error shows a bug."""
     if not isinstance(error, sa_exc.DBAPIError):
         # The pool's TimeoutError. Any other SQLAlchemyError is a mistake in the code.
         return Unavailable() if isinstance(error, sa_exc.TimeoutError) else None
@@ -65,11 +65,11 @@ def explain(error: BaseException) -> Error | None:
 def find_taken(
     connection: Connection, table: sa.Table, values: Mapping[str, Any], but: sa.ColumnElement[bool]
 ) -> list[tuple[type[Taken], int]]:
-    """Return which of these unique `values` of columns are taken, in their order, each with the id
-    of the row that has it.
+    """Return the `values` that other rows have: for each, the error of its unique constraint and
+    the id of the other row.
 
-    Rows for which `but` is true, those that the request is about, are left out. Sends one
-    statement.
+    `values` maps names of unique columns to values, and the result has their order. Rows for which
+    `but` is true are left out: the request is about them. Sends one statement.
     """
     wanted = {name: value for name, value in values.items() if value is not None}
     if not wanted:
@@ -111,8 +111,9 @@ def _is_unavailable(error: sa_exc.DBAPIError) -> bool:
 
 
 def _constraint(orig: Any) -> sa.Constraint | sa.Index | None:
-    """Return the declared constraint that was violated. PostgreSQL names it; SQLite names a CHECK,
-    but only the columns of a UNIQUE.
+    """Return the declared constraint that was violated, or None if no declared one was found.
+
+    PostgreSQL names the constraint. SQLite names a CHECK, but only the columns of a UNIQUE.
     """
     diag = getattr(orig, "diag", None)
     if diag is not None:

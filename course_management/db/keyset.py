@@ -1,5 +1,5 @@
-"""Keyset paging: lists whose any page costs the same and shows every row once, whatever is
-inserted meanwhile.
+"""Keyset pagination: every page of a list costs the same. Every row appears on one page, even if
+other rows are inserted meanwhile.
 """
 
 from __future__ import annotations
@@ -22,13 +22,14 @@ from course_management.db.prepared_statements import Statement, send
 
 MAX_LIMIT = 200
 
+# Makes the SQL condition of a filter from the parameter that will have its value.
 Condition = Callable[[sa.BindParameter[Any]], sa.ColumnElement[bool]]
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Items in order, the cursor of the next page where there is one, and the length of the list
-    where it was counted.
+    """The items of a page in order, the cursor of the next page (None on the last page), and the
+    length of the whole list (None if it was not counted).
     """
 
     items: list[dict[str, Any]]
@@ -40,16 +41,19 @@ class Page:
 class Listing:
     """A list that can be filtered, sorted and paged.
 
-    `columns` are what an item shows, the id first: it breaks ties between items that sort alike.
-    `filters` maps a name to the condition that its value makes; `keys` are those that leave few
-    rows, whatever the value. A statement is built once for each shape of request and kept, since
-    building and hashing one costs more than sending it; sorted by id and filtered by keys alone it
-    has one good plan, so it is prepared.
+    `columns` are the fields of an item. The id is the first: it decides the order of items whose
+    sort column is equal. `filters` maps the name of a filter to its condition.
+    `selective_filters` names the filters that leave few rows for any value.
 
-    `parts` maps a filter to the column whose value it asks for: the list is then a part of an
-    index, ordered by that column too. The condition is written as two bounds: with `column = value`
-    PostgreSQL drops the column from the order, and may read another index and skip rows. Only one
-    filter of a request is used so: the first in `parts`.
+    A statement is built once for each shape of request and kept, because building it costs more
+    than sending it. A statement that sorts by id and has only selective filters is prepared: one
+    plan is good for all its values.
+
+    `partition_columns` maps a filter to the column that it compares. This column is the first of an
+    index that continues with the order of the list, so the filtered list is one range of that
+    index. The condition is written as two bounds. With `column = value` PostgreSQL would remove the
+    column from the order, and might read another index and skip rows. Only the first of these
+    filters that a request has is used in this way.
     """
 
     name: str
@@ -57,8 +61,8 @@ class Listing:
     source: sa.FromClause
     sorts: Mapping[str, sa.ColumnElement[Any]]
     filters: Mapping[str, Condition]
-    keys: frozenset[str] = frozenset()
-    parts: Mapping[str, sa.ColumnElement[Any]] = field(default_factory=dict)
+    selective_filters: frozenset[str] = frozenset()
+    partition_columns: Mapping[str, sa.ColumnElement[Any]] = field(default_factory=dict)
     _statements: dict[tuple[Any, ...], Statement | sa.Select[Any]] = field(default_factory=dict)
 
     def page(
@@ -70,8 +74,10 @@ class Listing:
         cursor: str | None = None,
         **filters: Any,
     ) -> Page:
-        """The page that follows `cursor`, at most `limit` items. One statement. Raises Invalid
-        for another list's cursor.
+        """The page that follows `cursor`, or the first page. It has at most `limit` items.
+
+        `sort` is a name of `sorts`; a minus before it means descending. Sends one statement. Raises
+        Invalid if the cursor belongs to another list, or to other filters or another order.
         """
         identity = zlib.crc32(repr((self.name, sort, sorted(filters.items()))).encode())
         params = {**filters, "limit": limit + 1}
@@ -79,19 +85,19 @@ class Listing:
             params |= self._decode(cursor, identity, sort)
         shape = (sort, cursor is None, *filters)
         rows = self._rows(reader, shape, params, lambda: self._build(sort, cursor is None, filters))
-        # The sort column stands last in a row and has no name here: zip leaves it out.
+        # The sort column is the last in a row and has no name in `columns`: zip leaves it out.
         items = list(map(dict, map(zip, repeat(self.columns), rows[:limit])))
         if len(rows) <= limit:
             return Page(items, None)
         return Page(items, _encode(identity, rows[limit - 1][-1], rows[limit - 1][0]))
 
     def one(self, reader: Reader, **filters: Any) -> dict[str, Any] | None:
-        """The item with these keys; None where there is none."""
+        """The item that these filters select, or None."""
         rows = self._rows(reader, ("one", *filters), filters, lambda: self._select(filters))
         return dict(zip(self.columns, rows[0], strict=True)) if rows else None
 
     def count(self, reader: Reader, **filters: Any) -> int:
-        """How many items the list has: reads them all. One statement."""
+        """The number of items of the filtered list. Reads all of them with one statement."""
         count = sa.select(sa.func.count()).select_from(self.source)
         conditions = (self.filters[name](sa.bindparam(name)) for name in filters)
         return int(
@@ -107,13 +113,14 @@ class Listing:
     ) -> Sequence[sa.Row[Any]]:
         statement, connection = self._statements.get(shape), connection_of(reader)
         if statement is None:
-            by_key = shape[0] in ("id", "-id", "one") and self.keys.issuperset(
+            has_one_plan = shape[0] in ("id", "-id", "one") and self.selective_filters.issuperset(
                 params.keys() - {"limit", "after", "after_id"}
             )
             name = "_".join(
                 re.sub("[^a-z]", "_", str(part).lower()) for part in (self.name, *shape)
             )
-            statement = self._statements[shape] = Statement(name, build()) if by_key else build()
+            statement = Statement(name, build()) if has_one_plan else build()
+            self._statements[shape] = statement
         if isinstance(statement, Statement):
             return send(connection, (statement, params))
         return connection.execute(statement, params).all()
@@ -125,26 +132,31 @@ class Listing:
         return shown.where(*(self.filters[name](sa.bindparam(name)) for name in filters))
 
     def _build(self, sort: str, first: bool, filters: Mapping[str, Any]) -> sa.Select[Any]:
-        ident, by, down = self.sorts["id"], self.sorts[sort.lstrip("-")], sort.startswith("-")
-        part = next((name for name in self.parts if name in filters), None)
-        keys = {
-            by: sa.bindparam("after", type_=by.type),
-            ident: sa.bindparam("after_id", type_=ident.type),
+        id_column, sort_column = self.sorts["id"], self.sorts[sort.lstrip("-")]
+        descending = sort.startswith("-")
+        partition = next((name for name in self.partition_columns if name in filters), None)
+        # The columns of the order, each with its value in the cursor.
+        order = {
+            sort_column: sa.bindparam("after", type_=sort_column.type),
+            id_column: sa.bindparam("after_id", type_=id_column.type),
         }
         bounds: list[sa.ColumnElement[bool]] = []
-        if part:
-            column, value = self.parts[part], sa.bindparam(part, type_=self.parts[part].type)
-            keys, bounds = {column: value} | keys, [column >= value, column <= value]
-        # in place of the bound on its side: of two, PostgreSQL may begin at the wrong one
+        if partition:
+            column = self.partition_columns[partition]
+            value = sa.bindparam(partition, type_=column.type)
+            order, bounds = {column: value} | order, [column >= value, column <= value]
+        # The cursor replaces the bound on its side: with both, PostgreSQL may start at the other.
         if not first:
-            left, right = sa.tuple_(*keys), sa.tuple_(*keys.values())
-            bounds = [left < right, *bounds[:1]] if down else [left > right, *bounds[1:]]
-        statement = self._select([name for name in filters if name != part]).add_columns(
-            by.label("_after")
+            left, right = sa.tuple_(*order), sa.tuple_(*order.values())
+            bounds = [left < right, *bounds[:1]] if descending else [left > right, *bounds[1:]]
+        statement = self._select([name for name in filters if name != partition]).add_columns(
+            sort_column.label("_after")
         )
-        order = [key.desc() if down else key.asc() for key in keys]
+        order_by = [column.desc() if descending else column.asc() for column in order]
         return (
-            statement.where(*bounds).order_by(*order).limit(sa.bindparam("limit", type_=sa.Integer))
+            statement.where(*bounds)
+            .order_by(*order_by)
+            .limit(sa.bindparam("limit", type_=sa.Integer))
         )
 
     def _decode(self, cursor: str, identity: int, sort: str) -> dict[str, Any]:
@@ -153,7 +165,7 @@ class Listing:
             check, after, after_id = orjson.loads(
                 base64.urlsafe_b64decode(cursor.encode("ascii") + b"==")
             )
-            # as it was given, not something that decodes to the same
+            # Only the form that the service sent, not another text that decodes to the same values.
             sound = _encode(check, after, after_id) == cursor
             if kind is datetime:
                 after = datetime.fromisoformat(after).astimezone(UTC)
@@ -173,8 +185,8 @@ class Listing:
             sound = False
         if not sound:
             detail = (
-                "This cursor is not of this list: take it from Link, and keep sort and filters "
-                "as they were."
+                "This cursor does not belong to this list. Use the address in Link unchanged: sort "
+                "and filters must stay the same."
             )
             raise Invalid([{"parameter": "cursor", "detail": detail}])
         return {"after": after, "after_id": after_id}

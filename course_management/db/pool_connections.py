@@ -1,4 +1,4 @@
-"""Connections from the engine's pool: how SQLAlchemy itself manages them."""
+"""Connections from the engine's pool, as SQLAlchemy itself manages them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from sqlalchemy.engine import Connection, Engine
 
 @dataclass(frozen=True)
 class PoolConnections:
-    """A connection of the pool for each transaction."""
+    """Each transaction uses a connection of the pool."""
 
     engine: Engine
 
@@ -20,17 +20,16 @@ class PoolConnections:
         return self.engine.connect()
 
     def check_in(self, connection: Connection, *, sound: bool) -> None:
-        """Return the connection to the pool; roll it back first if it is not known to be
-        `sound`.
-        """
+        """Return the connection to the pool. If it is not `sound`, roll it back first."""
         if not sound and not connection.invalidated:
             _roll_back(connection)
         connection.close()
 
 
 def _roll_back(connection: Connection) -> None:
-    """End the transaction that may still be open on the server: after a COMMIT that failed,
-    SQLAlchemy considers it ended. Drop the connection if that fails.
+    """End the transaction that may still be open on the server. If that fails, drop the connection.
+
+    After a COMMIT that failed, SQLAlchemy considers the transaction ended although it is not.
     """
     try:
         # The pool does the same with a connection that it gets back.

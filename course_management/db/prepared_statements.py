@@ -1,10 +1,11 @@
 """Fast part: statements that PostgreSQL plans once per connection, several of them per message.
 
-psycopg2 prepares nothing, and planning a join costs PostgreSQL five times as much as running it.
-Here a named statement is sent as PREPARE when a connection first needs it, then as EXECUTE, with
-one plan for all values: so it suits statements that select by keys. It needs a session that lasts.
-`PREPARE=off` is for PgBouncer's transaction pooling; there and on SQLite the same statements are
-sent one by one as they are (docs/decisions/0006-prepared-statements.md).
+psycopg2 prepares nothing, and planning a join costs PostgreSQL several times as much as running it.
+Here a named statement is sent as PREPARE when a connection first needs it, and as EXECUTE from then
+on. It has one plan for all values, so it must select its rows by keys. The session must last.
+PgBouncer's transaction pooling does not keep sessions: set `PREPARE=off` there. With it, and on
+SQLite, the same statements are sent as plain text, one by one
+(docs/decisions/0006-prepared-statements.md).
 """
 
 from __future__ import annotations
@@ -23,8 +24,8 @@ from course_management.db.batching import Connection as BatchingConnection
 
 # Key of a connection's info: the names of the statements that it has prepared.
 _PREPARED = "prepared"
-# SQLSTATE: the result type of a statement has changed ("cached plan must not change result type"),
-# or the session has lost the statement.
+# SQLSTATEs of a prepared statement that is no longer valid: its result type has changed ("cached
+# plan must not change result type"), or the session has lost it.
 STALE = frozenset({"0A000", "26000"})
 _PARAMETER = re.compile(r"%\((\w+)\)s")
 # SQLAlchemy has no types for it.
@@ -64,7 +65,7 @@ class Statement:
 
 
 class Insert(Statement):
-    """An INSERT of one row or of many, in all columns of `table` but its identity."""
+    """An INSERT of one row or of many. It sets all columns of `table` except its identity."""
 
     def __init__(self, table: sa.Table) -> None:
         super().__init__(f"insert_{table.name}", sa.insert(table).inline())
@@ -77,8 +78,8 @@ class Insert(Statement):
         """Return the INSERT of many rows. Its parameters are one value for each of the
         `constant_columns`, in which all rows have the same value, and a list for each other column.
 
-        It costs a third of an INSERT with as many lists of VALUES, and half of that if only the ids
-        differ.
+        It costs a third of an INSERT with one list of VALUES for each row, and a sixth if the rows
+        differ only in their ids.
         """
         if constant_columns not in self._many:
             table: sa.Table = self.core.table
@@ -105,14 +106,15 @@ Call = tuple[Statement, dict[str, Any] | list[dict[str, Any]]]
 
 
 def init_engine(engine: Engine) -> None:
-    """Have `engine` prepare statements."""
+    """Make `engine` prepare statements."""
     event.listen(engine, "connect", _on_connect)
     event.listen(engine, "handle_error", _drop_stale)
 
 
 def _drop_stale(context: ExceptionContext) -> None:
-    """Have SQLAlchemy drop a connection whose prepared statements are no longer valid, and all
-    connections of the pool: theirs became invalid at the same moment.
+    """Make SQLAlchemy drop a connection whose prepared statements are no longer valid.
+
+    It also drops all connections of the pool: their statements became invalid at the same moment.
     """
     if getattr(context.original_exception, "pgcode", None) in STALE:
         context.is_disconnect = True
@@ -127,10 +129,10 @@ def _on_connect(dbapi: Any, record: Any) -> None:
 
 
 def send(connection: Connection, *calls: Call) -> Sequence[Any]:
-    """Execute statements in turn, each with its values (an INSERT also with several rows), and
-    return the rows of the last.
+    """Execute statements one after the other and return the rows of the last one.
 
-    Prepared statements go out in one message, which costs both sides as much as a small statement.
+    Each call has a statement and its values; an INSERT may have a list of rows. Prepared statements
+    are sent in one message, because each message costs both sides as much as a small statement.
     Raises sqlalchemy.exc.DBAPIError.
     """
     prepared = connection.info.get(_PREPARED)
@@ -142,11 +144,11 @@ def send(connection: Connection, *calls: Call) -> Sequence[Any]:
 
 
 def defer(connection: Connection, *calls: Call) -> None:
-    """Execute statements as `send` does, or together with the next statement or the commit if
+    """Execute statements as `send` does, but together with the next statement or the commit if
     that saves a message.
 
-    Only for the last writes of a transaction, whose results nobody reads. The commit may raise
-    their errors.
+    Use it only for the last writes of a transaction, and only if nobody reads their results. The
+    commit may raise their errors.
     """
     if not calls:
         return
@@ -161,8 +163,10 @@ def defer(connection: Connection, *calls: Call) -> None:
 def _message(
     connection: Connection, prepared: set[str], calls: Sequence[Call]
 ) -> tuple[str, list[Any]]:
-    """Return the calls as one text and its values. Statements that are not `prepared` on the
-    connection are prepared first.
+    """Return the calls as one text and its values.
+
+    Prepares the statements that are not yet in `prepared`, the names of those that the connection
+    has prepared.
     """
     texts: list[str] = []
     given: list[Any] = []
@@ -176,8 +180,8 @@ def _message(
 
 
 def _as_one(call: Call) -> tuple[Statement, dict[str, Any]]:
-    """Return the call with one value for each parameter: for several rows, a list for each column
-    in which they differ.
+    """Return the call with one value for each parameter. For several rows, this value is a list for
+    each column in which the rows differ.
     """
     statement, values = call
     if isinstance(values, dict):
@@ -191,8 +195,8 @@ def _as_one(call: Call) -> tuple[Statement, dict[str, Any]]:
 
 
 def _execute(connection: Connection, text: str, given: list[Any]) -> Sequence[Any]:
-    """Execute with the driver's own cursor: a result of SQLAlchemy costs twice as much (110 us
-    against 57).
+    """Execute with the driver's own cursor, which takes 57 microseconds. A result of SQLAlchemy
+    takes 110.
     """
     cursor: Any = connection.connection.cursor()
     dbapi: Any = connection.dialect.loaded_dbapi

@@ -1,5 +1,5 @@
-"""Measurements of the database: how long statements take, which were slow, and how many
-connections are open.
+"""Measures the database: the duration of statements, slow statements, and the number of open
+connections.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ MAX_LOGGED_CHARACTERS = 1000  # characters of a statement in the log
 
 def init_engine(engine: Engine, slow_ms: int) -> None:
     """Time every statement of `engine`. Log the statements of requests that take `slow_ms`
-    milliseconds or more, failed ones too.
+    milliseconds or more, including statements that fail.
     """
     # SQLAlchemy's events would cost as much again as the timing itself.
     for name in ("do_execute", "do_executemany"):

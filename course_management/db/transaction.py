@@ -1,4 +1,4 @@
-"""The only owner of begin, commit and rollback."""
+"""Transactions. Only this module begins, commits and rolls back."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class _Session(Session):
     """A session on a connection whose transaction has begun; `connection()` only returns it."""
 
     def __init__(self, connection: Connection) -> None:
-        # Its objects are read for the response after the commit, and it flushes only when told to.
+        # The response reads its objects after the commit. It flushes only when it is told to.
         super().__init__(connection, expire_on_commit=False, autoflush=False)
         self._begun = connection
 
@@ -54,20 +54,21 @@ class _Session(Session):
 
 @contextmanager
 def transaction(
-    *, writing: bool, snapshot: bool = False, unhurried: bool = False
+    *, writing: bool, snapshot: bool = False, no_timeout: bool = False
 ) -> Iterator[Session]:
-    """A transaction around the block: leaving it commits, raising rolls back and re-raises.
+    """A transaction around the block. Leaving the block commits; an exception rolls back.
 
-    Without `writing` it is no transaction on the server: every statement sees the rows that were
-    committed when it began. With `snapshot` all statements see the rows that were committed when
-    the first of them began. With `unhurried` PostgreSQL's statement_timeout is off: no client
-    waits. Raises sqlalchemy.exc.DBAPIError, and CommitUncertain if the commit may have happened.
+    Without `writing`, each statement is a transaction of its own and sees the rows that were
+    committed when it began. With `snapshot`, all statements see the rows that were committed when
+    the first of them began. With `no_timeout`, a statement may take any time; use it only if no
+    client waits. Raises sqlalchemy.exc.DBAPIError, and CommitUncertain if the commit may have
+    happened.
     """
     with (
         use_connection() as connection,
         _session(connection, WRITING if writing else SNAPSHOT if snapshot else None) as session,
     ):
-        if unhurried:
+        if no_timeout:
             disable_statement_timeout(connection)
         yield session
     logs.flush_notes(session)
@@ -107,11 +108,11 @@ def _commit(begun: RootTransaction) -> None:
 def write(
     work: Callable[[Session, F | None], T], precheck: Callable[[Connection], F] | None = None
 ) -> T:
-    """Call `work` with the session of a transaction, commit, and return its result. The
-    transaction is repeated after a failure that is likely to pass.
+    """Call `work` in a transaction, commit, and return its result.
 
-    `precheck` is called with the connection before the transaction begins. `work` also gets its
-    result, or None. Raises the errors of both, and CommitUncertain.
+    `work` gets the session and the result of `precheck`, or None. `precheck` is called with the
+    connection before the transaction begins. Both are called again after a failure that is likely
+    to pass (`_repeated`). Raises the errors of both, and CommitUncertain.
     """
 
     def once() -> T:
@@ -126,10 +127,11 @@ def write(
 
 
 def read(work: Callable[[Connection], T]) -> T:
-    """Call `work` with a connection and return its result; each statement is a transaction of its
-    own. `work` is repeated like that of `write`.
+    """Call `work` with a connection and return its result. Each statement is a transaction of its
+    own.
 
-    A session instead of the connection would cost as much as a small statement.
+    `work` is called again after a failure that is likely to pass (`_repeated`). It gets no session,
+    because a session would cost as much as a small statement.
     """
 
     def once() -> T:
@@ -143,17 +145,17 @@ def _without_transaction(connection: Connection, work: Callable[[Connection], T]
     try:
         return work(connection)
     finally:
-        # SQLAlchemy began one with the first statement; the server did not.
+        # SQLAlchemy began a transaction with the first statement; the server did not.
         if connection.in_transaction():
             connection.rollback()
 
 
 def _repeated(once: Callable[[], T]) -> T:
-    """Call `once`, and again after a failure that is likely to pass and committed nothing.
+    """Call `once`, and call it again after a failure that is likely to pass and committed nothing.
 
-    Such failures are a deadlock, a serialization failure and, once, a connection that was lost or
-    whose prepared statements had become invalid. An uncertain commit is not repeated, and nothing
-    is after RETRY_WINDOW_SECONDS.
+    Such failures are deadlocks and serialization failures, and connections that were lost or whose
+    prepared statements had become invalid; the last two count only once. After an uncertain commit,
+    and after RETRY_WINDOW_SECONDS, `once` is not called again.
     """
     end, dropped = time.monotonic() + RETRY_WINDOW_SECONDS, False
     for attempt in range(1, MAX_ATTEMPTS + 1):
@@ -174,6 +176,6 @@ def _repeated(once: Callable[[], T]) -> T:
 
 def _worth_repeating(error: DBAPIError, dropped: bool) -> bool:
     if error.connection_invalidated:
-        # The pool has dropped its lost connections: a second failure means that the server is away.
+        # The pool has dropped its lost connections. A second failure means that the server is down.
         return not dropped
     return sqlstate(error) in _RETRY

@@ -1,8 +1,8 @@
 """A thread that aborts database connections on which PostgreSQL no longer answers.
 
-PostgreSQL ends statements that take too long, and the kernel finds hosts that are gone. Neither
+PostgreSQL ends statements that take too long, and the kernel detects hosts that are gone. Neither
 helps if the host of the database accepts bytes and never answers, for example because its disk
-hangs. Each process that connects to PostgreSQL starts one such thread, under any server.
+hangs. Each process that connects to PostgreSQL starts one such thread, with every kind of worker.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
-"""Who gets a seat, who joins a waitlist, who is refused: decided from rows in memory, without a
-database.
+"""Decides which students get a seat, join a waitlist or are refused. It uses no database, only
+values in memory.
 
-A request is decided twice. The precheck decides on rows that were read without a lock, so that a
-refusal costs one read. The service decides again once it holds the locks, so that the decision is
-right.
+Each request is decided twice. The precheck decides on rows that were read without a lock, so that a
+refusal costs one read. The service decides again when it holds the locks. Only the second decision
+counts.
 """
 
 from __future__ import annotations
@@ -19,8 +19,10 @@ Pair = tuple[int, int]  # student id, course id
 
 @dataclass(slots=True)
 class Seats:
-    """The seats and the waitlist of a course. `capacity` and `seats_taken` are None where the
-    course has no limit, `waitlist_capacity` is None where its waitlist has none.
+    """The seats and the waitlist of a course.
+
+    `capacity` and `seats_taken` are None if seats are unlimited. `waitlist_capacity` is None if the
+    waitlist is unlimited.
     """
 
     id: int
@@ -32,7 +34,7 @@ class Seats:
 
     @property
     def free(self) -> int | None:
-        """The number of free seats; None where the course has no limit."""
+        """The number of free seats; None if seats are unlimited."""
         if self.capacity is None or self.seats_taken is None:
             return None
         return self.capacity - self.seats_taken
@@ -43,7 +45,7 @@ class Seats:
         return self.waitlist_capacity is None or self.waitlisted < self.waitlist_capacity
 
     def take(self, seats: int = 1) -> None:
-        """Take seats; give them back where `seats` is negative."""
+        """Take this number of seats. A negative number gives seats back."""
         if self.seats_taken is not None:
             self.seats_taken += seats
 
@@ -56,16 +58,21 @@ class Seats:
 
 @dataclass(slots=True)
 class Allocation:
-    """What each pair of a request gets: a seat or a waitlist position, new or held before."""
+    """The result of `allocate`: each pair of the request is in `added` (a new seat),
+    `already_enrolled` (a seat that the student had before) or `waitlisted`.
+
+    `waitlisted` has new and old positions in the order of the request. `newly_waitlisted` has the
+    new ones, each with its ticket.
+    """
 
     added: list[Pair] = field(default_factory=list)
     already_enrolled: list[Pair] = field(default_factory=list)
-    newly_waitlisted: dict[Pair, int] = field(default_factory=dict)  # with the ticket
-    waitlisted: list[Pair] = field(default_factory=list)  # new and held before, in request order
+    newly_waitlisted: dict[Pair, int] = field(default_factory=dict)
+    waitlisted: list[Pair] = field(default_factory=list)
 
     @property
     def changed(self) -> bool:
-        """Whether anybody gets something new."""
+        """Whether a student gets a new seat or a new waitlist position."""
         return bool(self.added or self.newly_waitlisted)
 
 
@@ -76,12 +83,12 @@ def allocate(
     *,
     waitlist: bool,
 ) -> Allocation:
-    """Give every pair of `wanted` a seat, in their order; with `waitlist`, a waitlist position
-    where no seat is free.
+    """Allocate a seat to every pair of `wanted`, in their order. With `waitlist`, allocate a
+    waitlist position if no seat is free.
 
-    `states` holds the state of the pairs that have an enrollment. The counts in `courses` change
-    with each allocation. Raises CourseFull, or with `waitlist` WaitlistFull; either names every
-    course that lacks room.
+    `courses` has the seats of every course, by id; this function changes their counts. `states` has
+    the state of each pair that has an enrollment. Raises CourseFull, or with `waitlist`
+    WaitlistFull, with every course that lacks room.
     """
     allocation = Allocation()
     refused: dict[int, list[Pair]] = {}
@@ -113,7 +120,9 @@ def allocate(
 def _refusal(
     course: Seats, pairs: list[Pair], allocation: Allocation, *, waitlist: bool
 ) -> Refusal:
-    """Why a course refuses these pairs, with the numbers from before this request took the rest."""
+    """The refusal of these pairs of a course. Its numbers are those before this request: seats and
+    positions that `allocation` has given to other pairs count as free.
+    """
     added, joined = (
         sum(pair[1] == course.id for pair in given)
         for given in (allocation.added, allocation.newly_waitlisted)

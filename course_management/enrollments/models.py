@@ -1,4 +1,4 @@
-"""The tables of enrollments and of their record, and what their constraints mean."""
+"""The tables of enrollments and of their history, and the errors of their constraints."""
 
 from __future__ import annotations
 
@@ -17,32 +17,35 @@ STATES = (ENROLLED, WAITLISTED)
 
 
 class EnrollmentNotFound(NotFound):
-    """The student is not enrolled in the course. `missing` lists the students without an
-    enrollment.
+    """The student neither takes the course nor waits for it. If the body lists students, `missing`
+    lists all of them without an enrollment.
     """
 
     code = "enrollment-not-found"
     title = "The student does not take this course."
     remedy = (
-        "See what the student takes with GET /students/{id}/courses; enroll with POST "
-        "/students/{id}/courses."
+        "List the courses of the student with GET /students/{id}/courses, or enroll the student "
+        "with POST /students/{id}/courses."
     )
     sometimes = MISSING
 
 
 class CourseHasStudents(Conflict):
-    """A course that students take or wait for is not deleted."""
+    """A course cannot be deleted while students take it or wait for it."""
 
     code = "course-has-students"
-    title = "Students take this course."
+    title = "Students take this course or wait for it."
     remedy = (
-        "Empty it first: read GET /courses/{course}/students and send their ids to POST "
-        "/courses/{course}/drop."
+        "Drop the students first: read their ids with GET /courses/{course}/students and send "
+        "them to POST /courses/{course}/drop."
     )
 
 
 class StudentCourse(Model):
-    """One student takes one course, or waits for a seat in it: the lowest ticket is next."""
+    """An enrollment: a student takes a course (`enrolled`) or waits for a seat (`waitlisted`).
+
+    Of the students who wait, the one with the lowest `ticket` is next.
+    """
 
     __tablename__ = "student_courses"
     __table_args__ = (
@@ -70,8 +73,10 @@ class StudentCourse(Model):
 
 
 class EnrollmentEvent(Model):
-    """One move of one student, appended in the move's own transaction, never changed; it
-    outlives what it names.
+    """A change of an enrollment. The history of students and courses consists of these events.
+
+    An event is written in the transaction of the change, and is never changed. It remains when the
+    student or the course is deleted.
     """
 
     __tablename__ = "enrollment_events"

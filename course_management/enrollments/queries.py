@@ -1,4 +1,4 @@
-"""The lists of enrollments: a student's courses, a course's roster, and the record of both."""
+"""Reads of enrollments: a student's courses, a course's roster, and the history of both."""
 
 from __future__ import annotations
 
@@ -59,26 +59,30 @@ HISTORY = Listing(
 )
 
 
-# By what the list shows: a student waits in few lines, so those before it are counted in each; a
-# roster shows much of one waitlist, which is ranked once.
-_mine, _line = table.alias("mine"), table.alias("line")
-_ahead = sa.select(sa.func.count()).where(
-    _line.c.course_id == _mine.c.course_id,
-    _line.c.state == sa.literal_column(f"'{WAITLISTED}'"),
-    _line.c.ticket <= _mine.c.ticket,
+# The positions on waitlists. A student is on few waitlists, so one count per course finds their
+# positions. A roster shows many students of one waitlist, so the whole waitlist is ranked once.
+_own, _waitlist = table.alias("own"), table.alias("waitlist")
+_position_of_own = sa.select(sa.func.count()).where(
+    _waitlist.c.course_id == _own.c.course_id,
+    _waitlist.c.state == sa.literal_column(f"'{WAITLISTED}'"),
+    _waitlist.c.ticket <= _own.c.ticket,
 )
 _ranked = (
-    sa.select(table.c.student_id, sa.func.row_number().over(order_by=table.c.ticket).label("place"))
+    sa.select(
+        table.c.student_id, sa.func.row_number().over(order_by=table.c.ticket).label("position")
+    )
     .where(table.c.course_id == sa.bindparam("course_id"), table.c.state == WAITLISTED)
     .subquery()
 )
 _POSITIONS = {
-    "course_id": sa.select(_mine.c.course_id, _ahead.scalar_subquery().label("place")).where(
-        _mine.c.student_id == sa.bindparam("student_id"),
-        among(_mine.c.course_id, "ids"),
-        _mine.c.state == WAITLISTED,
+    "course_id": sa.select(
+        _own.c.course_id, _position_of_own.scalar_subquery().label("position")
+    ).where(
+        _own.c.student_id == sa.bindparam("student_id"),
+        among(_own.c.course_id, "ids"),
+        _own.c.state == WAITLISTED,
     ),
-    "student_id": sa.select(_ranked.c.student_id, _ranked.c.place).where(
+    "student_id": sa.select(_ranked.c.student_id, _ranked.c.position).where(
         among(_ranked.c.student_id, "ids")
     ),
 }
@@ -103,7 +107,9 @@ _POSITION = Statement(
 
 @dataclass(frozen=True, slots=True)
 class Enrollment:
-    """One student takes one course, or waits for it at `position` on its waitlist."""
+    """A student takes a course, or waits for it. `position` is the position on the waitlist (1 is
+    next), or None with a seat.
+    """
 
     student_id: int
     course_id: int
@@ -123,7 +129,9 @@ class Enrollment:
 
 
 def get_enrollment(reader: Reader, student_id: int, course_id: int) -> Enrollment:
-    """The one enrollment. Raises EnrollmentNotFound, StudentNotFound or CourseNotFound."""
+    """The enrollment of a student in a course. Raises EnrollmentNotFound, or StudentNotFound or
+    CourseNotFound if that is the reason.
+    """
     connection = connection_of(reader)
     rows = send(connection, (_ONE, {"student_id": student_id, "course_id": course_id}))
     if not rows:
@@ -137,9 +145,12 @@ def get_enrollment(reader: Reader, student_id: int, course_id: int) -> Enrollmen
 
 
 def list_courses_of(reader: Reader, student_id: int, **query: Any) -> Page:
-    """A page of the courses a student takes or waits for. Raises StudentNotFound."""
+    """A page of the courses that a student takes or waits for. Raises StudentNotFound.
+
+    `query` has the arguments of `keyset.Listing.page`.
+    """
     page = COURSES_OF_STUDENT.page(reader, **courses.folded(query), student_id=student_id)
-    if not page.items:  # asked last: a list with something in it has proved that its student exists
+    if not page.items:  # if the page has items, the student exists
         students.require_student(reader, student_id)
     _add_positions(reader, page, "course_id", student_id=student_id)
     return page
@@ -148,10 +159,10 @@ def list_courses_of(reader: Reader, student_id: int, **query: Any) -> Page:
 def list_students_of(
     reader: Reader, course: int | str, *, counted: bool = False, **query: Any
 ) -> Page:
-    """A page of the students who take a course or wait for it; `counted`, with how many the filters
-    leave.
+    """A page of the students who take a course or wait for it. Raises CourseNotFound.
 
-    Raises CourseNotFound.
+    `query` has the arguments of `keyset.Listing.page`. With `counted`, the page also has the number
+    of students on the filtered list.
     """
     course_id = courses.get_course_id(reader, course)
     filters = students.folded(query) | {"course_id": course_id}
@@ -168,10 +179,12 @@ def list_students_of(
 def student_history(
     reader: Reader, student_id: int, seen_by: str | None = None, **query: Any
 ) -> Page:
-    """A page of a student's moves, the newest first; of a deleted one too. Raises StudentNotFound.
+    """A page of the history of a student, the newest event first. Raises StudentNotFound if the
+    student does not exist and has no events.
 
-    Where it is `seen_by` the student itself, it does not tell who else had a hand in it: a seat may
-    come from another's drop.
+    If students read their own history, `seen_by` is the name of their principal. Events of other
+    principals then have no `actor` and no `request_id`, because a promotion would show who dropped
+    the course. `query` has the arguments of `keyset.Listing.page`.
     """
     page = HISTORY.page(reader, sort="-id", student_id=student_id, **query)
     if not page.items and "cursor" not in query:
@@ -184,8 +197,10 @@ def student_history(
 
 
 def course_history(reader: Reader, course: int | str, **query: Any) -> Page:
-    """A page of the moves in a course, the newest first; by its id, of a deleted one too. Raises
-    CourseNotFound.
+    """A page of the history of a course, the newest event first. The history of a deleted course is
+    found by its id. Raises CourseNotFound if the course does not exist and has no events.
+
+    `query` has the arguments of `keyset.Listing.page`.
     """
     course_id = courses.get_course_id(reader, course)
     page = HISTORY.page(reader, sort="-id", course_id=course_id, **query)
@@ -195,15 +210,17 @@ def course_history(reader: Reader, course: int | str, **query: Any) -> Page:
 
 
 def _add_positions(reader: Reader, page: Page, other: str, **given: int) -> None:
-    """Give every item its `position`: its rank among the tickets of the waitlist, 1 is next; None
-    for who has a seat.
+    """Set the `position` of every item: the position on the waitlist (1 is next), or None with a
+    seat.
 
-    One statement more, and only for a page on which somebody waits.
+    `other` is the column of the other ids: `course_id` for the courses of a student, whose id is in
+    `given`, and `student_id` for the students of a course. Sends one statement if an item of the
+    page is waitlisted, else none.
     """
     waiting = [item["id"] for item in page.items if item["state"] == WAITLISTED]
     positions: dict[int, int] = {}
     if waiting:
         rows = connection_of(reader).execute(_POSITIONS[other], {"ids": waiting} | given)
-        positions = {row[0]: row.place for row in rows}
+        positions = {row[0]: row.position for row in rows}
     for item in page.items:
         item["position"] = positions.get(item["id"])

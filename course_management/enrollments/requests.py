@@ -1,4 +1,4 @@
-"""What a request asks for, and what it changed: the typed objects between views and services."""
+"""The typed objects between views and services: requests, and results of writes."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class EnrollmentRequest:
-    """A student asks for seats in these courses; with `waitlist`, for a waitlist position where no
-    seat is free.
+    """A request for seats in these courses; with `waitlist`, for a waitlist position if no seat is
+    free.
 
-    `capped_course_ids` are the courses that the precheck found to have a capacity. Knowing them
-    saves a statement.
+    The precheck sets `capped_course_ids`, the courses that have a capacity. Knowing them saves a
+    statement.
     """
 
     course_ids: Sequence[int]
@@ -22,8 +22,10 @@ class EnrollmentRequest:
 
 @dataclass(frozen=True, slots=True)
 class RosterRequest:
-    """Seats for these students in one course, in this order; with `waitlist`, waitlist positions
-    where no seat is free. `course_id` and `is_capped` are what the precheck found.
+    """A request for seats for these students in one course, in this order; with `waitlist`, for
+    waitlist positions if no seat is free.
+
+    The precheck sets `course_id` and `is_capped`: whether the course has a capacity.
     """
 
     student_ids: Sequence[int]
@@ -34,10 +36,11 @@ class RosterRequest:
 
 @dataclass(frozen=True, slots=True)
 class StudentResult:
-    """What a request changed for a student: ids of courses, in the order of the request.
+    """The result for a student: ids of courses, in the order of the request.
 
-    `waitlisted` is None unless the request asked for the waitlist. `changed` says whether the
-    student got anything new.
+    `added` are courses with a new seat, `kept` those with a seat from before the request, and
+    `removed` those that were dropped. `waitlisted` is None unless the request asked for the
+    waitlist. `changed` says whether the student got a new seat or position.
     """
 
     student_id: int
@@ -50,7 +53,7 @@ class StudentResult:
 
 @dataclass(frozen=True, slots=True)
 class CourseResult:
-    """What a request changed for a course: ids of students, in the order of the request."""
+    """The result for a course: ids of students, in the order of the request (see StudentResult)."""
 
     course_id: int
     added: list[int]

@@ -1,4 +1,4 @@
-"""What comes in and goes out of enrollments."""
+"""The requests and responses of enrollments."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _one_state = validate.OneOf(STATES, error=f"Must be one of: {', '.join(STATES)}.
 
 
 _WAITLIST = {
-    "description": "Join the waitlist of a course that has no free seat; false by default.",
+    "description": "Join the waitlist if no seat is free; false by default.",
     "example": False,
 }
 _STATE = {"example": ENROLLED}
@@ -38,7 +38,9 @@ class Waiting(StrictSchema):
 
 
 class Standing(Answer):
-    """Since when a student has a seat, or their position on the waitlist."""
+    """The state of an enrollment: since when the student has a seat, or the position on the
+    waitlist.
+    """
 
     enrolled_at = Moment(
         allow_none=True,
@@ -48,14 +50,14 @@ class Standing(Answer):
     position = Total(
         allow_none=True,
         metadata={
-            "description": "The position on the waitlist right now: 1 is next; null with a seat.",
+            "description": "The current position on the waitlist: 1 is next; null with a seat.",
             "example": None,
         },
     )
 
 
 class TakenQuery(CourseQuery):
-    """How the courses of a student are filtered, sorted and paged."""
+    """The query parameters of the list of a student's courses."""
 
     state = fields.String(
         validate=_one_state, metadata={"description": "Only enrollments in this state."}
@@ -63,7 +65,7 @@ class TakenQuery(CourseQuery):
 
 
 class RosterQuery(StudentQuery):
-    """How a roster is filtered, sorted and paged."""
+    """The query parameters of a roster."""
 
     state = fields.String(
         validate=_one_state, metadata={"description": "Only enrollments in this state."}
@@ -71,7 +73,7 @@ class RosterQuery(StudentQuery):
 
 
 class HistoryQuery(PageQuery):
-    """How a record is paged."""
+    """The query parameters of a history."""
 
 
 class CourseIds(Waiting):
@@ -85,7 +87,7 @@ class CourseIds(Waiting):
 
 
 class CourseSet(CourseIds):
-    """The courses that become the whole set of the student. Loads an EnrollmentRequest."""
+    """The courses that replace all courses of the student. Loads an EnrollmentRequest."""
 
     course_ids = Ids(0, 100, required=True, metadata={"example": [2, 3]})
 
@@ -115,24 +117,30 @@ class StudentIdsToEnroll(StudentIds, Waiting):
 
 
 class EnrollmentOut(Standing):
-    """One student takes one course, or waits for a seat in it."""
+    """An enrollment of one student in one course."""
 
     student_id = Id(metadata={"example": 1})
     course_id = Id(metadata={"example": 7})
 
 
 class CourseResult(Answer):
-    """What a request changed for a course, in the order of its ids; each is in one list."""
+    """The result for a course. Each id of the request is in one list, in the request's order."""
 
     course_id = Id(metadata={"example": 7})
     added = fields.List(
-        Id(), metadata={"description": "Who has a seat now and had none before.", "example": [1]}
+        Id(), metadata={"description": "The students with a new seat.", "example": [1]}
     )
-    kept = fields.List(Id(), metadata={"description": "Who had a seat already.", "example": [2]})
+    kept = fields.List(
+        Id(),
+        metadata={
+            "description": "The students who had a seat before the request.",
+            "example": [2],
+        },
+    )
     waitlisted = fields.List(
         Id(),
         metadata={
-            "description": "The students on the waitlist; only where the request has `waitlist`.",
+            "description": "The students on the waitlist. Only if the request has `waitlist`.",
             "example": [3],
             "sometimes": True,
         },
@@ -140,20 +148,26 @@ class CourseResult(Answer):
 
 
 class StudentResult(Answer):
-    """What a request changed for a student, in the order of its ids; each is in one list."""
+    """The result for a student. Each id of the request is in one list, in the request's order."""
 
     student_id = Id(metadata={"example": 1})
     added = fields.List(
         Id(), metadata={"description": "The courses with a new seat.", "example": [2]}
     )
     kept = fields.List(
-        Id(), metadata={"description": "The courses with a seat as before.", "example": [3]}
+        Id(),
+        metadata={
+            "description": "The courses in which the student had a seat before the request.",
+            "example": [3],
+        },
     )
-    removed = fields.List(Id(), metadata={"description": "The courses dropped.", "example": []})
+    removed = fields.List(
+        Id(), metadata={"description": "The courses that the request dropped.", "example": []}
+    )
     waitlisted = fields.List(
         Id(),
         metadata={
-            "description": "The courses on whose waitlist they are; only where the request has "
+            "description": "The courses on whose waitlist the student is. Only if the request has "
             "`waitlist`.",
             "example": [7],
             "sometimes": True,
@@ -162,20 +176,22 @@ class StudentResult(Answer):
 
 
 class DropResult(Answer):
-    """Whom a request dropped from a course, in the order of its ids."""
+    """The students that a request dropped from a course, in the order of the request."""
 
     course_id = Id(metadata={"example": 7})
     removed = fields.List(Id(), metadata={"example": [1, 2]})
 
 
-_Moves = Answer.from_dict(
+# `from` is a keyword of Python, so this field cannot be an attribute in the body of a class.
+_EventFrom = Answer.from_dict(
     {"from": fields.String(allow_none=True, validate=_one_state, metadata={"example": None})}
 )
 
 
-# `from` is a keyword: no class body can say it
-class EventOut(_Moves):  # type: ignore[misc,valid-type]
-    """One move: from one state (null: none) to another (null: none), and why."""
+class EventOut(_EventFrom):  # type: ignore[misc,valid-type]
+    """An event of a history: the states before and after a change (null: no enrollment), and the
+    reason.
+    """
 
     id = Id(metadata={"example": 42})
     at = Moment()
@@ -190,13 +206,16 @@ class EventOut(_Moves):  # type: ignore[misc,valid-type]
     )
     request_id = fields.String(
         allow_none=True,
-        metadata={"description": "The request that made the move.", "example": "6f1c0a52"},
+        metadata={
+            "description": "The id of the request that made the change.",
+            "example": "6f1c0a52",
+        },
     )
     actor = fields.String(
         allow_none=True,
         metadata={
-            "description": "Who sent that request: `key:` and a name, or `oidc:` and a subject; "
-            "null where nobody had to say.",
+            "description": "The sender of that request: `key:` and the name of an API key, or "
+            "`oidc:` and the subject of a token; null if the service did not ask for one.",
             "example": "key:SIS sync",
         },
     )

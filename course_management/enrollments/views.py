@@ -1,4 +1,4 @@
-"""The addresses of enrollments: a student's courses, a course's roster, and the record of both."""
+"""The routes of enrollments: a student's courses, a course's roster, and the history of both."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ REFUSALS = (*NEITHER, CourseFull, WaitlistFull)
 
 @bp.app_errorhandler(NoRoom)
 def refuse(error: NoRoom) -> Response:
-    """The problem document of courses without room. `errors` points at the first id in the body
-    that each course refused.
+    """The problem document of courses without room. For each course, `errors` points at the first
+    id in the body that got no seat.
     """
     body = orjson.loads(current().environ.get(BODY_KEY, b"{}"))
     faults = [
@@ -64,7 +64,7 @@ def _pointer(body: dict[str, Any], student_id: int, course_id: int) -> str:
     errors=REFUSALS,
 )
 def enroll(session: Session, student_id: int, request: EnrollmentRequest) -> Response:
-    """Enroll a student in several courses, all or none: 201 where something was added, else 200."""
+    """Enroll a student in courses, all or none: 201 if a seat or position is new, else 200."""
     result = service.enroll(session, student_id, request)
     return json_response(schemas.StudentResult, result, 201 if result.changed else 200)
 
@@ -79,7 +79,7 @@ def enroll(session: Session, student_id: int, request: EnrollmentRequest) -> Res
     errors=REFUSALS,
 )
 def replace_courses(session: Session, student_id: int, request: EnrollmentRequest) -> Response:
-    """Make these courses the whole set of the student: add and drop, all or nothing."""
+    """Replace all courses of a student by these: add and drop, all or nothing."""
     result = service.replace_courses(session, student_id, request)
     return json_response(schemas.StudentResult, result)
 
@@ -110,7 +110,7 @@ def list_courses_of(connection: Connection, student_id: int, query: dict[str, An
     etag=True,
 )
 def enroll_in_one(session: Session, student_id: int, request: EnrollmentRequest) -> Response:
-    """Enroll a student in one course: 201 where the enrollment is new, 200 where it existed."""
+    """Enroll a student in one course: 201 if the enrollment is new, 200 if it existed."""
     (course_id,) = request.course_ids
     result = service.enroll(session, student_id, request)
     enrollment = queries.get_enrollment(session, student_id, course_id)
@@ -143,7 +143,7 @@ def get_enrollment(connection: Connection, student_id: int, course_id: int) -> R
     etag=True,
 )
 def drop(session: Session, student_id: int, course_id: int) -> Response:
-    """Drop one course, or leave its waitlist. A freed seat goes to the first on the waitlist."""
+    """Drop one course, or leave its waitlist. A freed seat goes to the next waiting student."""
     lock_students(session, [student_id])
     etags.require(queries.get_enrollment(session, student_id, course_id))
     service.drop(session, student_id, course_id)
@@ -160,7 +160,7 @@ def drop(session: Session, student_id: int, course_id: int) -> Response:
     errors=(StudentNotFound,),
 )
 def student_history(connection: Connection, student_id: int, query: dict[str, Any]) -> Response:
-    """List the changes of a student's enrollments, the newest first; a deleted student's too."""
+    """List the changes of a student's enrollments, newest first; also for a deleted student."""
     seen_by = access.own_name()
     return list_response(queries.student_history(connection, student_id, seen_by=seen_by, **query))
 
@@ -192,9 +192,7 @@ def list_students_of(connection: Connection, course: int | str, query: dict[str,
     errors=REFUSALS,
 )
 def enroll_many(session: Session, course: int | str, request: RosterRequest) -> Response:
-    """Enroll many students in one course, all or none, seats in this order: 201 where somebody was
-    added, else 200.
-    """
+    """Enroll students in a course, all or none: 201 if a seat or position is new, else 200."""
     result = service.enroll_many(session, course, request)
     return json_response(schemas.CourseResult, result, 201 if result.changed else 200)
 
@@ -207,7 +205,7 @@ def enroll_many(session: Session, course: int | str, request: RosterRequest) -> 
     errors=(*NEITHER, EnrollmentNotFound),
 )
 def drop_many(session: Session, course: int | str, request: RosterRequest) -> Response:
-    """Drop many students from one course, all or none. Freed seats go to the waitlist."""
+    """Drop many students from one course, all or none. Freed seats go to waiting students."""
     course_id = service.drop_many(session, course, request)
     result = {"course_id": course_id, "removed": request.student_ids}
     return json_response(schemas.DropResult, result)
@@ -222,7 +220,5 @@ def drop_many(session: Session, course: int | str, request: RosterRequest) -> Re
     errors=(CourseNotFound,),
 )
 def course_history(connection: Connection, course: int | str, query: dict[str, Any]) -> Response:
-    """List the changes of a course's enrollments, the newest first; by its id, a deleted course's
-    too.
-    """
+    """List the changes of a course's enrollments, newest first; also for a deleted course."""
     return list_response(queries.course_history(connection, course, **query))

@@ -31,7 +31,7 @@ class AuditRun(Model):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """An invariant, the number of rows that violate it, and the first of them as texts."""
+    """An invariant, the number of rows that violate it, and the first of these rows as texts."""
 
     name: str
     count: int
@@ -113,7 +113,9 @@ INVARIANTS = (
 
 
 def audit(session: Session) -> list[Finding]:
-    """A finding for every invariant, from the snapshot of `session`. Writes nothing."""
+    """Check every invariant on the snapshot of `session` and return a finding for each. Writes
+    nothing.
+    """
     findings = []
     for name, query in INVARIANTS:
         rows = session.execute(sa.text(query)).all()
@@ -126,7 +128,9 @@ def audit(session: Session) -> list[Finding]:
 
 
 def record(session: Session, findings: list[Finding], seconds: float) -> None:
-    """Store the result of an audit that took `seconds`, and delete all but the last MAX_RUNS."""
+    """Store the result of an audit that took `seconds`, and delete all results except the last
+    MAX_RUNS.
+    """
     run = AuditRun(
         violations=sum(finding.count for finding in findings), duration_ms=round(seconds * 1000)
     )

@@ -68,7 +68,7 @@ def command(name: str) -> Callable[[Callable[..., None]], click.Command]:
 
 @command("check")
 def check() -> None:
-    """Check that this release can serve: its readiness, then every list, without a server.
+    """Check that this release can serve: the checks of /health/ready, then a request to every list.
 
     Exits with status 1 if a check fails.
     """
@@ -107,11 +107,11 @@ def _request_lists() -> list[tuple[str, bool, str]]:
 def audit() -> None:
     """Check every invariant of seats, waitlists and events against the rows.
 
-    Changes nothing but the stored results of audits. Exits with status 1 if an invariant is
+    Stores its result for /metrics and changes nothing else. Exits with status 1 if an invariant is
     violated.
     """
     began = time.perf_counter()
-    with transaction(writing=False, snapshot=True, unhurried=True) as session:
+    with transaction(writing=False, snapshot=True, no_timeout=True) as session:
         findings = find_violations(session)
     for finding in findings:
         click.echo(
@@ -166,9 +166,9 @@ def load_demo(students: int, courses: int, each: int) -> None:
     with click.progressbar(
         length=courses + students * (1 + 2 * each), label="Loading", file=sys.stderr
     ) as bar:
-        with transaction(writing=True, unhurried=True) as session:
+        with transaction(writing=True, no_timeout=True) as session:
             demo.load(session, students, courses, each, bar.update)
-    with transaction(writing=True, unhurried=True) as session:
+    with transaction(writing=True, no_timeout=True) as session:
         demo.analyze(session)
     click.echo(f"{students} students, {courses} courses, {students * each} enrollments.")
 
@@ -176,7 +176,7 @@ def load_demo(students: int, courses: int, each: int) -> None:
 @command("forget-keys")
 def forget_keys() -> None:
     """Delete the idempotency keys older than 24 hours. Run it daily."""
-    with transaction(writing=True, unhurried=True) as session:
+    with transaction(writing=True, no_timeout=True) as session:
         count = idempotency.forget_old(session)
     click.echo(f"Keys removed: {count}.")
 

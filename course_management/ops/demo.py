@@ -1,4 +1,4 @@
-"""Plausible data in bulk, for trying the service and for measuring it."""
+"""Loads demo data: plausible students, courses and enrollments, to try or measure the service."""
 
 from __future__ import annotations
 

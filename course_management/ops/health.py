@@ -57,7 +57,7 @@ class HealthOut(Answer):
 @bp.get("/health/live", endpoint="checkLiveness")
 @reading(scope=PUBLIC, answer=HealthOut, no_database=True)
 def live() -> Response:
-    """Whether the process answers; asks nothing else."""
+    """Check whether the process responds. Checks nothing else."""
     return _health("ok", {"process": {"ok": True, "detail": "answers"}})
 
 
@@ -65,9 +65,7 @@ def live() -> Response:
 @bp.get("/health/ready", endpoint="checkReadiness")
 @reading(scope=PUBLIC, answer=HealthOut, status=(200, 503), no_database=True)
 def ready() -> Response:
-    """Whether the service can serve: the database is reachable and its schema has what this
-    release needs.
-    """
+    """Check whether the database is reachable and its schema has everything that is needed."""
     checks = readiness()
     if all(check["ok"] for check in checks.values()):
         return _health("ok", checks)
@@ -106,7 +104,7 @@ def readiness() -> dict[str, dict[str, Any]]:
 def schema_fault(connection: Connection) -> str | None:
     """The reason why this release cannot use the schema, or None if it can.
 
-    A revision that this release does not know is a newer one. It is accepted if it still has
+    A revision that this release does not know is newer. The schema is accepted if it still has
     everything that this release uses.
     """
     script = _script(current_app.extensions["migrate"].directory)
@@ -123,10 +121,10 @@ def schema_fault(connection: Connection) -> str | None:
 def _lacking_at(revision: str, connection: Connection) -> list[str]:
     """The tables, columns and constraints that a schema newer than this release lacks.
 
-    Reading the schema takes 93 ms, and every client may ask, so the result is kept for each
-    revision: a schema changes only with its revision. If something is missing, the schema is read
-    again after SCHEMA_RECHECK_SECONDS, since an operator may have restored it by hand. One thread
-    reads at a time.
+    Reading the schema takes 93 ms, and every client may request it. So the result is kept for each
+    revision: a schema changes only together with its revision. If something is missing, the schema
+    is read again after SCHEMA_RECHECK_SECONDS, because an operator may have restored it by hand.
+    One thread reads at a time.
     """
     kept: dict[str, tuple[float, list[str]]] = current_app.extensions.setdefault(
         "newer schemas", {}

@@ -26,8 +26,8 @@ from course_management.telemetry.metrics import PREFIX, exposition
 # The figures of the database are read at most once in this time, however often clients ask.
 FIGURES_MAX_AGE_SECONDS = 1.0
 
-# Counts the entries of the index of waitlisted rows: the cost grows with the waitlists only. An
-# index on `courses.waitlisted` would make every update of a course slower.
+# Counts the entries of the index of waitlisted rows, so the cost depends on the length of the
+# waitlists only. An index on `courses.waitlisted` would make every update of a course slower.
 _WAITING = (
     sa.select(sa.func.count())
     .select_from(StudentCourse)
@@ -41,7 +41,9 @@ _LAST_AUDIT = (
 
 
 class Figures(NamedTuple):
-    """Figures read from the database; None if they could not be read."""
+    """Figures read from the database. `waiting` and `audit` are None if they could not be read, and
+    `audit` is None before the first audit.
+    """
 
     up: bool
     ready: bool

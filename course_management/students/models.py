@@ -1,4 +1,4 @@
-"""The table of students, and what its constraints mean."""
+"""The table of students, and the errors of its constraints."""
 
 from __future__ import annotations
 
@@ -17,30 +17,30 @@ if TYPE_CHECKING:
 
 
 class StudentNotFound(NotFound):
-    """A student that the request names does not exist; where the body named it, `missing` lists
-    every such id.
+    """A student that the request names does not exist. If ids in the body do not exist, `missing`
+    lists all of them.
     """
 
     code = "student-not-found"
     title = "There is no such student."
     remedy = (
-        "Look the id up with GET /students (external_id= and email= find one), or create the "
-        "student with POST /students."
+        "Find the id with GET /students (filter by external_id= or email=), or create the student "
+        "with POST /students."
     )
     sometimes = MISSING
 
 
 class StudentEmailTaken(Taken):
-    """An e-mail address belongs to one student at most; upper and lower case make no difference."""
+    """Two students cannot have the same e-mail address. Upper and lower case make no difference."""
 
     code = "student-email-taken"
     pointer = "/email"
     title = "Another student has this e-mail address."
-    remedy = "Find that student with GET /students?email=…, or send another address."
+    remedy = "Find that student with GET /students?email=…, or send another e-mail address."
 
 
 class Student(Versioned, Model):
-    """A student. `name_key` and `email_key` are what search and uniqueness compare (`text.key`)."""
+    """A student. Search and uniqueness compare `name_key` and `email_key` (`text.key`)."""
 
     __tablename__ = "students"
     __table_args__ = (
@@ -80,5 +80,5 @@ class StudentChanges(TypedDict, total=False):
 
 
 def tag(id: int, version: int) -> str:  # noqa: A002 - the columns' names
-    """What identifies a state of a student (`ETag`)."""
+    """The entity tag of a student (`ETag`): the id and the version."""
     return f"{id}-{version}"

@@ -28,29 +28,32 @@ FILTERS: dict[str, Condition] = {
     "id": lambda value: _table.c.id == value,
     "email": lambda value: _table.c.email_key == value,
     "external_id": lambda value: _table.c.external_id == value,
-    # A range of the index, where LIKE would use it on one database only.
+    # A range of the index. LIKE would use the index on one of the two databases only.
     "q": lambda value: sa.and_(
         _table.c.name_key >= value, _table.c.name_key < value.concat("\U0010ffff")
     ),
 }
-KEYS = frozenset({"id", "email", "external_id"})
-LISTING = Listing("students", COLUMNS, _table, SORTS, FILTERS, KEYS)
+SELECTIVE_FILTERS = frozenset({"id", "email", "external_id"})
+LISTING = Listing("students", COLUMNS, _table, SORTS, FILTERS, SELECTIVE_FILTERS)
 
 
 def folded(query: dict[str, Any]) -> dict[str, Any]:
-    """A list's query with the filters that ignore case in the form the database compares."""
+    """`query` with its filters in the form that the database compares: `email` and `q` are
+    case-folded.
+    """
     return query | {name: text.key(query[name]) for name in ("email", "q") if name in query}
 
 
 def find_student(connection: Connection, by: str, value: str) -> int | None:
-    """The id of the student known by an `id`, `external_id` or `email`; None where there is none.
+    """The id of the student that a token names, or None.
 
-    Who somebody is goes by ASCII alone, and only the case of an address makes no difference:
-    Unicode's folding and normalisation take straße for strasse and the Kelvin sign for a K, which
-    may be two people.
+    `by` is the attribute, `id`, `external_id` or `email`, and `value` is its value in the token. A
+    value that is not ASCII names nobody. Only in e-mail addresses, case makes no difference.
+    Unicode's case folding and normalisation would treat straße like strasse and the Kelvin sign
+    like K, although these may be two people.
     """
     value = value.strip()
-    # so it fits a bigint
+    # An id of at most 18 digits fits into a bigint.
     if not value.isascii() or (by == "id" and not (value.isdigit() and len(value) < 19)):
         return None
     conditions = {
@@ -74,7 +77,7 @@ _EXISTS = Statement("student_exists", sa.select(_table.c.id).where(_BY_ID))
 
 
 def show_student(reader: Reader, student_id: int) -> dict[str, Any]:
-    """The fields of a student as clients see them, with the `etag`. Raises StudentNotFound."""
+    """The fields of a response about a student, and its `etag`. Raises StudentNotFound."""
     rows = send(connection_of(reader), (_SHOW, {"id": student_id}))
     if not rows:
         raise StudentNotFound
@@ -83,11 +86,11 @@ def show_student(reader: Reader, student_id: int) -> dict[str, Any]:
 
 
 def require_student(reader: Reader, student_id: int) -> None:
-    """Raise StudentNotFound where the student does not exist."""
+    """Raise StudentNotFound if the student does not exist."""
     if not send(connection_of(reader), (_EXISTS, {"id": student_id})):
         raise StudentNotFound
 
 
 def list_students(reader: Reader, **query: Any) -> Page:
-    """A page of the students (`keyset.Listing.page`)."""
+    """A page of the list of students. `query` has the arguments of `keyset.Listing.page`."""
     return LISTING.page(reader, **folded(query))

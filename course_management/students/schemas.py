@@ -1,4 +1,4 @@
-"""What comes in and goes out of students."""
+"""The requests and responses of students."""
 
 from __future__ import annotations
 
@@ -17,11 +17,12 @@ from course_management.web.fields import (
 )
 
 _email = validate.Regexp(
-    r"^[^@\s]+@[^@\s]+$", error="Must be one address: something, an @, something, without spaces."
+    r"^[^@\s]+@[^@\s]+$",
+    error="Must be an e-mail address such as ada@example.edu, without spaces.",
 )
 _EMAIL = rf"^\s*[^@\s{CONTROLS}]+@[^@\s{CONTROLS}]+\s*$"
 _NUMBER = {
-    "description": "The number another system knows the student by.",
+    "description": "The number of the student in another system.",
     "example": "S-2026-0042",
 }
 
@@ -53,15 +54,17 @@ class StudentOut(Answer):
     external_id = fields.String(allow_none=True, metadata=_NUMBER)
     created_at = Moment()
     updated_at = Moment()
-    version = Id(
-        metadata={"description": "Counts the changes; the ETag is made from it.", "example": 1}
-    )
+    version = Id(metadata={"description": "Counts the edits. The ETag contains it.", "example": 1})
 
 
 class StudentQuery(PageQuery):
-    """How the list of students is filtered, sorted and paged."""
+    """The query parameters of a list of students."""
 
-    email = Text(1, 254, metadata={"description": "The student with this address, ignoring case."})
-    external_id = Text(1, 255, metadata={"description": "The student with this external id."})
+    email = Text(
+        1,
+        254,
+        metadata={"description": "Only the student with this e-mail address, ignoring case."},
+    )
+    external_id = Text(1, 255, metadata={"description": "Only the student with this external id."})
     q = Text(1, 200, metadata={"description": "The beginning of the name, ignoring case."})
     sort = Sort("id", "name", "created_at")

@@ -21,7 +21,10 @@ _table = cast(sa.Table, Student.__table__)
 def create_student(
     session: Session, *, name: str, email: str | None = None, external_id: str | None = None
 ) -> Student:
-    """Create a student. Raises StudentEmailTaken or ExternalIdTaken (by its constraints)."""
+    """Create a student.
+
+    Raises StudentEmailTaken or ExternalIdTaken (by the table's constraints).
+    """
     student = Student(name=name, email=email, external_id=external_id)
     session.add(student)
     session.flush()

@@ -1,4 +1,4 @@
-"""The addresses of students."""
+"""The routes of students."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def get_student(connection: Connection, student_id: int) -> Response:
     etag=True,
 )
 def update_student(session: Session, student_id: int, request: StudentChanges) -> Response:
-    """Change a student. A field that the body does not name stays as it is; null clears it."""
+    """Change a student. Fields that are not in the body keep their values; null clears a field."""
     student = service.lock_student(session, student_id)
     changes = without_id(student.id, request)
     etags.require(student)
@@ -78,7 +78,7 @@ def update_student(session: Session, student_id: int, request: StudentChanges) -
 @bp.delete("/students/<id:student_id>", endpoint="deleteStudent")
 @writing(scope="students:write", status=(204,), errors=(StudentNotFound, Stale), etag=True)
 def delete_student(session: Session, student_id: int) -> Response:
-    """Delete a student and end its enrollments."""
+    """Delete a student and end their enrollments."""
     student = service.lock_student(session, student_id)
     etags.require(student)
     enrollments.delete_student(session, student)

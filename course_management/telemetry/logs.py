@@ -58,10 +58,10 @@ class JsonHandler(logging.Handler):
         self.write(record.levelname.lower(), record.name, record.getMessage(), fields)
 
     def write(self, level: str, logger: str, event: str, fields: Mapping[str, Any]) -> None:
-        """Write one line. A failure to write it (a full disk) is counted, not raised.
+        """Write one line. If that fails, for example because the disk is full, count the line in
+        `missed` and raise nothing.
 
-        A request must not fail, and committed work must not look undone, because the log cannot
-        be written.
+        A full disk must not make requests fail whose changes are committed already.
         """
         line = {
             "time": datetime.now(UTC),
@@ -86,12 +86,12 @@ class JsonHandler(logging.Handler):
             self.write("warning", log.name, "log lines late or lost", {"lines": missed})
 
 
-def discreet(record: logging.LogRecord) -> bool:
-    """A logging filter for gunicorn: whether to log `record`.
+def without_request_text(record: logging.LogRecord) -> bool:
+    """A logging filter for gunicorn: returns whether to log `record`.
 
     gunicorn's messages about requests that it refuses repeat parts of the request, which can
-    contain names and e-mail addresses. The filter removes these parts, or the whole message. The
-    service logs such a refusal itself.
+    contain names and e-mail addresses. The filter removes these parts, or refuses the whole
+    message. The service logs such a refusal itself.
     """
     if str(record.msg).startswith("Error handling request"):
         record.msg, record.args = "Error handling request", ()
@@ -111,7 +111,7 @@ def configure(level: str, stream: TextIO | None = None) -> None:
 def info(event: str, **fields: object) -> None:
     """Log an event with its fields.
 
-    This takes a third of the time of `Logger.info`, which looks for the caller's file and line.
+    This takes a third of the time of `Logger.info`, which finds the file and line of its call.
     """
     if log.isEnabledFor(logging.INFO):
         for handler in log.handlers:

@@ -1,8 +1,8 @@
 """The metrics, with names and units (seconds) as Prometheus recommends them.
 
-docs/monitoring.md explains each metric. Under gunicorn every worker writes its own files in
+docs/monitoring.md explains each metric. With gunicorn, every worker writes its own files in
 PROMETHEUS_MULTIPROC_DIR, and the worker that answers /metrics adds up the files of all workers.
-Without gunicorn the metrics are those of this process.
+Without gunicorn, the metrics are those of this process.
 """
 
 from __future__ import annotations
@@ -31,14 +31,15 @@ STATEMENT_KINDS = {  # by the first six letters of a statement
     for word in ("select", "insert", "update", "delete", "execute", "begin", "commit")
 }
 
-# prometheus_client has these metrics only in the mode without files.
+# The metrics named `…_created`. prometheus_client has them only in its mode without files.
 disable_created_metrics()  # type: ignore[no-untyped-call]  # the function has no annotations
 
 
 class Metrics:
     """Every metric.
 
-    Create it at the first use and not at import: a worker opens its files after the fork.
+    Create it at its first use and not at import, because a worker must open its files after the
+    fork.
     """
 
     def __init__(self) -> None:
@@ -53,14 +54,14 @@ class Metrics:
             "http_requests_in_flight", "Requests being served, except those of /metrics."
         )
         self.threads = self._gauge(
-            "http_threads", "Threads that serve requests while no thread is stuck."
+            "http_threads", "Threads that serve requests while none is held up."
         )
         self.refusals = self._counter("refusals_total", "Problem documents sent.", "code")
         self.statements = self._histogram(
             "db_statement_duration_seconds", "Time of statements, including waits.", "kind"
         )
         self.connections = self._gauge("db_pool_connections", "Open database connections.")
-        self.pool_size = self._gauge("db_pool_size", "Highest number of open database connections.")
+        self.pool_size = self._gauge("db_pool_size", "Database connections that may be open.")
         self.events = {
             event: self._counter(event.counter, event.help_text) for event in Event if event.counter
         }

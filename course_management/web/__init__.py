@@ -1,4 +1,4 @@
-"""What all views share: the endpoint decorators, parsing, rendering, errors, access, OpenAPI.
+"""The parts that all views share: endpoint decorators, parsing, rendering, errors, access, OpenAPI.
 
 May import `auth` and the packages below it. Read `endpoint.py` first. `lean_flask.py` is an
 optional fast part.

@@ -72,8 +72,8 @@ def refuse_new_identity(given: Mapping[str, Any], student: Any = None) -> None:
     """Raise ScopeMissing if the request changes the attribute by which sign-ins recognise students
     and the principal lacks the scope `identities:write`.
 
-    `given` has the attributes that the request sets, and `student` is the student that they belong
-    to (None for a new student). Without this check, a principal that may change the attribute
+    `given` has the attributes that the request sets. `student` is the student whom the request
+    changes, or None for a new student. Without this check, a principal who may change the attribute
     could sign in as any student. Setting the value that the student has already is allowed.
     """
     attribute = current_app.config["IDENTITY"]
@@ -113,8 +113,7 @@ def init_app(app: Flask, authenticate: Authenticate | None) -> None:
 
     def decide() -> None:
         request = current()
-        # The methods of an address (OPTIONS) are public: browsers ask for them without credentials
-        # (CORS).
+        # OPTIONS is public: browsers send preflight requests (CORS) without credentials.
         if request.url_rule is None or request.method == "OPTIONS":
             return
         need = needed[request.url_rule.endpoint]

@@ -14,14 +14,15 @@ from course_management.web.fields import Id, Moment, StrictSchema
 
 
 class ChangeSchema(StrictSchema):
-    """A base class for schemas of changes; name it before the schema of creations.
+    """A base class for schemas of changes. List it before the schema of creations as a base class.
 
     Fields that the service sets (`dump_only`) are ignored in requests.
     """
 
     id = Id(
         metadata={
-            "description": "Optional. If it is sent, it must be the id of the addressed resource.",
+            "description": "Optional. If it is sent, it must equal the id of the resource in the "
+            "address.",
             "example": 1,
         }
     )
@@ -34,7 +35,7 @@ class ChangeSchema(StrictSchema):
         field_obj.required = False
 
     @pre_load
-    def _ignore_made(self, data: Any, **_: Any) -> Any:
+    def _ignore_dump_only(self, data: Any, **_: Any) -> Any:
         if not isinstance(data, dict):
             return data
         return {
@@ -48,8 +49,11 @@ Changes = TypeVar("Changes", bound=Mapping[str, Any])
 
 
 def without_id(row_id: int, changes: Changes) -> Changes:
-    """`changes` without their `id`. Raises Invalid if that id is not `row_id`, the addressed id."""
+    """`changes` without their `id`.
+
+    Raises Invalid if that id is not `row_id`, the id of the resource in the address.
+    """
     if changes.get("id", row_id) != row_id:
-        detail = f"Must be {row_id}, the id of the addressed resource, or be left out."
+        detail = f"Must be {row_id}, the id of the resource in the address, or be left out."
         raise Invalid([{"pointer": "/id", "detail": detail}])
     return cast(Changes, {name: value for name, value in changes.items() if name != "id"})

@@ -1,8 +1,8 @@
-"""@reading and @writing: what a view declares, and the order in which a request is judged.
+"""The decorators @reading and @writing, with which a view declares its contract.
 
-First who asks (access.py), then the query and the body, then, inside the transaction, the
-Idempotency-Key and the view. A request with a malformed query or body costs the database nothing.
-OpenAPI shows what a view declares.
+A request is checked in this order: its principal (access.py), its query, its body; then, inside the
+transaction, its Idempotency-Key; then the view runs. So a request with a malformed query or body
+costs the database nothing. The OpenAPI document is made from the same declarations (openapi.py).
 """
 
 from __future__ import annotations
@@ -31,18 +31,18 @@ View = Callable[..., Response]
 class Endpoint:
     """The contract of a view.
 
-    - `scope`: the scope that a caller needs, or PUBLIC. With `allow_self`, the student that the
-      path names as `student_id` needs no scope.
-    - `query`, `body`: the schemas of the query and of the JSON body. The view gets what they load
-      as `query` and `request`.
-    - `answer`: the schema of the response; with `is_list`, of each item of a list. `counts`: the
-      list is counted where the client prefers that. `status`: the statuses of success.
-    - `errors`: the refusals that OpenAPI shows beside those that every request may get.
+    - `scope`: the scope that the principal needs, or PUBLIC. With `allow_self`, the student that
+      the path names as `student_id` needs no scope.
+    - `query`, `body`: the schemas of the query and of the JSON body. The view gets the loaded
+      objects as `query` and `request`.
+    - `answer`: the schema of the response or, with `is_list`, of each item of a list. `counts`: the
+      list is counted if the client prefers that. `status`: the statuses of success.
+    - `errors`: the errors that OpenAPI shows besides those that every request may get.
     - `etag`: the response has an ETag, and preconditions apply.
-    - `precheck`: called like the view, with a connection, before the transaction begins. It may
-      refuse the request; the view gets its result as `request`.
-    - `clashes`: called like the view, with a connection, after a unique constraint has refused the
-      request. It finds every value that is taken.
+    - `precheck`: called before the transaction begins, with a connection and the arguments of the
+      view. It may refuse the request; the view gets its result as `request`.
+    - `clashes`: called after a unique constraint has refused the request, with a connection and the
+      arguments of the view. It finds every value that is taken.
     - `no_database`: the view needs no database.
     """
 
@@ -133,7 +133,9 @@ def _write_once(
     key: str,
     fingerprint: str,
 ) -> Response:
-    """The response that was stored under the key, or that of the view, which is then stored."""
+    """The response that is stored under the key. If none is stored, call the view and store its
+    response.
+    """
     stored = idempotency.claim(session, key, fingerprint)
     if stored is not None:
         return stored
@@ -146,10 +148,10 @@ def _write_once(
 
 
 def _taken(endpoint: Endpoint, error: IntegrityError, given: dict[str, Any]) -> Taken | None:
-    """The refusal that lists every taken value, read now that the transaction is rolled back.
+    """The refusal that lists every taken value. They are read after the rollback.
 
     Returns the error of the violated constraint if no value is taken any more, and None if the
-    constraint is not about a taken value. Raises sqlalchemy.exc.DBAPIError.
+    violated constraint does not make a value unique. Raises sqlalchemy.exc.DBAPIError.
     """
     named, find = integrity.explain(error), endpoint.clashes
     if not isinstance(named, Taken) or find is None:

@@ -1,8 +1,8 @@
-"""Preconditions: If-Match and If-None-Match (RFC 9110, section 13), compared with a row's tag.
+"""Preconditions: compares If-Match and If-None-Match (RFC 9110, section 13) with a row's tag.
 
 A tag begins with the id and the version of the row. It contains the id because the name in an
-address can later belong to another row. A dot and counts that the response also shows may follow:
-only an edit changes the part before the dot, and only that part is compared for writes.
+address can later belong to another row. The counts that the response shows may follow after a dot.
+Writes compare only the part before the dot, which only an edit changes.
 """
 
 from __future__ import annotations
@@ -42,19 +42,19 @@ def require(row: Tagged) -> None:
 
 
 def refuse_if_match() -> None:
-    """Raise Stale if the request has If-Match, at an address without ETag.
+    """Raise Stale if the request has If-Match. Call this for routes without an ETag.
 
     The client relies on the precondition, so the service must not ignore it.
     """
     if "HTTP_IF_MATCH" in current().environ:
         raise Stale(
-            "This address has no ETag that If-Match could name: send the request without it."
+            "This resource has no ETag to compare with If-Match: send the request without If-Match."
         )
 
 
 def unchanged(tag: str) -> bool:
-    """Whether If-None-Match names this `tag`: the client has the current response (RFC 9110,
-    section 13.1.2; weak comparison).
+    """Whether If-None-Match names this `tag`, which means that the client has the current response
+    (RFC 9110, section 13.1.2; weak comparison).
     """
     request = current()
     return "HTTP_IF_NONE_MATCH" in request.environ and request.if_none_match.contains_weak(tag)

@@ -1,5 +1,5 @@
-"""The marshmallow fields of this service. Types are checked strictly; texts are trimmed and
-NFC-normalised (core/text.py).
+"""The marshmallow fields of this service. They check types strictly. They trim and NFC-normalise
+texts (core/text.py).
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from course_management.db.keyset import MAX_LIMIT
 
 
 class StrictSchema(Schema):
-    """A base class for schemas of requests: an unknown field is a fault and is never ignored."""
+    """A base class for schemas of requests. An unknown field is a fault."""
 
     class Meta:
         unknown = RAISE
 
     error_messages: dict[str, Any] = {
         "type": "Send a JSON object.",
-        "unknown": "There is no such field here.",
+        "unknown": "Unknown field.",
     }
 
 
@@ -45,8 +45,8 @@ class Answer(Schema):
 
 
 CONTROLS = r"\x00-\x1f\x7f-\x9f"
-# Regular expressions for OpenAPI, written so that every language reads them alike. White space at
-# both ends is trimmed, so it may contain control characters.
+# Regular expressions for OpenAPI that mean the same in every language. White space at both ends is
+# trimmed, so it may contain control characters.
 TEXT = rf"^\s*[^\s{CONTROLS}][^{CONTROLS}]*\s*$"
 CURSOR = "^[A-Za-z0-9_-]+$"
 
@@ -119,7 +119,7 @@ class Id(fields.Integer):
 def whole(value: object) -> int | None:
     """The integer that a JSON number represents, or None.
 
-    None stands for values that are not whole numbers, and for floats above 2^53, which may have
+    Returns None for values that are not whole numbers, and for floats above 2^53, which may have
     been rounded.
     """
     if type(value) is int:
@@ -160,7 +160,7 @@ class Ids(fields.List[int]):
     ) -> list[Any]:
         if type(value) is not list:
             raise self.make_error("invalid")
-        # checked before the items: nobody needs a list of a million faults
+        # The length is checked before the items, so that no response lists a million faults.
         if not self.low <= len(value) <= self.high:
             raise ValidationError(f"Must have {self.low} to {self.high} ids, not {len(value)}.")
         numbers = [whole(item) for item in value]
@@ -262,7 +262,7 @@ class PageQuery(StrictSchema):
     limit = Limit()
     cursor = fields.String(
         metadata={
-            "description": "The start of the page, taken from the `Link` of the previous page.",
+            "description": "The start of the page. Take it from the `Link` of the previous page.",
             "minLength": 1,
             "pattern": CURSOR,
         }

@@ -1,8 +1,8 @@
 """Without the setting AUTH, the service accepts only requests to loopback names, such as localhost.
 
-This prevents DNS rebinding: a page of another site can make the name of its site resolve to
-127.0.0.1. The browser then treats the service as a part of that site and lets the page read and
-write. Only the host name in the request shows the difference.
+This prevents DNS rebinding: another site can make its own name resolve to 127.0.0.1. The browser
+then treats this service as a part of that site, and lets its pages read and write. Only the host
+name in the request shows the difference.
 """
 
 from __future__ import annotations
@@ -24,14 +24,15 @@ _AUTHORITY = re.compile("[a-z]+://([^/?#]*)", re.ASCII | re.IGNORECASE)
 
 
 def init_app(app: Flask) -> None:
-    """Make `app` refuse requests to other names than this machine's. Call it only without AUTH."""
+    """Make `app` refuse requests to other names than loopback names. Call it only without AUTH."""
     app.before_request(_refuse_other_names)
 
 
 def _refuse_other_names() -> None:
     """Raise Misdirected if the host is not a loopback name.
 
-    The host is that of an absolute target, or else that of Host (RFC 9112, section 3.2.2).
+    The host is that of the absolute target, if the request has one, else the header Host (RFC 9112,
+    section 3.2.2).
     """
     given = current().environ
     target = _AUTHORITY.match(given.get("RAW_URI", ""))

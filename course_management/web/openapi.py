@@ -1,4 +1,4 @@
-"""The OpenAPI 3.1 document, made from the routes and their schemas, and Swagger UI to read it."""
+"""Makes the OpenAPI 3.1 document from the routes and their schemas, and serves Swagger UI."""
 
 from __future__ import annotations
 
@@ -37,16 +37,17 @@ bp = Blueprint("docs", __name__, template_folder="templates")
 
 ABOUT = """Students, courses and enrollments.
 
-Every refusal is a problem document (RFC 9457); its `type` leads to a page that explains it.
-Every write takes an `Idempotency-Key`; single resources have an `ETag`; lists are paged by the
-`Link` header."""
+Every error is a problem document (RFC 9457); its `type` is the address of a page that explains it.
+Every write accepts an `Idempotency-Key`. Single resources have an `ETag`. The `Link` header of a
+list has the address of its next page."""
 AUTHORIZE = (
-    "\n\nPress Authorize and give an API key or a token; a padlock marks the operations that "
+    "\n\nPress Authorize and enter an API key or a token. A padlock marks the operations that "
     "need one."
 )
 
 _ID = {"type": "integer", "format": "int64", "minimum": 1, "maximum": MAX_ID}
-# They have no examples: /docs would fill them in, and trying DELETE would delete that course.
+# The parameters have no examples, because /docs would fill them in, and trying DELETE would then
+# delete that course.
 _PARAMETERS: dict[str, dict[str, Any]] = {
     "course": {
         "schema": {"type": "string", "minLength": 1},
@@ -59,8 +60,8 @@ _BEARER = {
     "type": "http",
     "scheme": "bearer",
     "description": "An API key (`cm_…`) or a token of the school's sign-in. Each operation names "
-    "the scope it needs; `admin` includes all scopes, and `:write` includes `:read`. Changing the "
-    "attribute by which sign-ins recognise a student also needs `identities:write`.",
+    "the scope it needs; `admin` includes all scopes, and `:write` includes `:read`. To "
+    "change the attribute by which sign-ins recognise a student, you also need `identities:write`.",
 }
 _KEY = {
     "name": "Idempotency-Key",
@@ -294,5 +295,5 @@ def docs() -> Response:
 @bp.get("/docs/<name>")
 @needs(PUBLIC)
 def asset(name: str) -> Response:
-    """A file of Swagger UI. The files lie beside this module, so that /docs needs no network."""
+    """A file of Swagger UI. The files are a part of this project, so /docs needs no network."""
     return send_from_directory(Path(__file__).parent / "swagger-ui", name, max_age=86400)

@@ -1,7 +1,7 @@
 """Problem documents in OpenAPI: a schema for each problem code, and the responses of an operation.
 
-In each schema `type` and `status` are constants, so that a generated client can tell from them
-which fields a problem document has.
+In each schema `type` and `status` are constants, from which a generated client can tell the fields
+of a problem document.
 """
 
 from __future__ import annotations

@@ -25,8 +25,8 @@ from course_management.web.request_context import BODY_KEY, current
 
 MAX_BODY_BYTES = 2**20
 
-# How many of these characters a body may contain. Each limit is many times what any request
-# needs; above it, parsing the body would take long.
+# How often a body may contain each of these characters. Requests need far fewer. Parsing a body
+# with more would take long.
 MAX_JSON_DELIMITERS = {b"[": 10_000, b"{": 10_000, b":": 60_000}
 
 _PATCH_TYPES = ("application/json", "application/merge-patch+json")
@@ -53,13 +53,13 @@ def body(schema: Schema) -> dict[str, Any]:
         if sent.count(delimiter) > most:
             raise Malformed(
                 f"The body contains {delimiter.decode()} more than {most} times. No request needs "
-                "so many."
+                "that many."
             )
     try:
         data = orjson.loads(sent)
     except orjson.JSONDecodeError as error:
         raise Malformed(f"The body is not JSON: {error}.") from None
-    # No schema has so many fields. The fields that are cut off are unknown, like many before them.
+    # No schema has so many fields. Only unknown fields are cut off: the others are added again.
     if isinstance(data, dict) and len(data) > Invalid.MAX_FAULTS:
         data = dict(islice(data.items(), Invalid.MAX_FAULTS)) | {
             name: data[name] for name in schema.fields if name in data
@@ -106,18 +106,20 @@ def query(schema: Schema | None) -> dict[str, Any]:
 
 @lru_cache(512)
 def _query(schema: Schema | None, text: bytes) -> dict[str, Any]:
-    """Most requests have one of a few queries. Parsing each query once saves a tenth of the time of
-    a request for a list.
+    """The result of `query`, cached: most requests have one of a few queries. This saves a tenth of
+    the time of a list.
     """
     given = MultiDict(query_pairs(text)).to_dict(flat=False)
     faults = [
-        (name, "Give this parameter once.") for name, values in given.items() if len(values) > 1
+        (name, "Send this parameter only once.")
+        for name, values in given.items()
+        if len(values) > 1
     ]
     known = schema.fields if schema else {}
     for name in given:
         if name not in known:
             choices = ", ".join(known) or "none"
-            faults.append((name, f"This address has no such parameter; it has: {choices}."))
+            faults.append((name, f"This route has no such parameter. Its parameters: {choices}."))
     try:
         loaded = schema.load({k: v[0] for k, v in given.items() if k in known}) if schema else {}
     except ValidationError as error:

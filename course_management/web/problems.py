@@ -48,8 +48,8 @@ _SEND_AGAIN = (
     "Idempotency-Key that is safe."
 )
 
-# Errors of HTTP itself: status -> code, title, remedy. deploy/nginx.conf repeats them for requests
-# that nginx refuses.
+# Errors of HTTP itself: status -> code, title, remedy. deploy/nginx.conf has the same texts for the
+# requests that nginx refuses.
 HTTP_PROBLEMS: dict[int, tuple[str, str, str]] = {
     400: (
         "bad-request",

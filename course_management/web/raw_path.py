@@ -1,8 +1,8 @@
 """Routing on the path as the client encoded it, and the converters of ids and course names.
 
-The path of WSGI is decoded, so "Input%2FOutput" and "Input/Output" look the same. gunicorn and
-werkzeug also pass the undecoded target (RAW_URI). The service routes on that and decodes each
-segment after the route is matched, so that course names may contain slashes.
+WSGI passes a decoded path, in which "Input%2FOutput" and "Input/Output" look the same. gunicorn and
+werkzeug also pass the undecoded target (RAW_URI). The service routes on this target and decodes
+each segment after it has matched the route. So course names may contain slashes.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from werkzeug.routing import BaseConverter
 from course_management.core import text
 from course_management.db.base import MAX_ID
 
-# Ids begin at 1. A segment that cannot name a row is treated as this id, which is never found.
+# A segment that cannot name a row is treated as this id. Ids begin at 1, so no row has it.
 NO_ID = 0
 
 

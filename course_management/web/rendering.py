@@ -29,7 +29,9 @@ def _without_cursor(text: bytes) -> str:
 
 @cache
 def _names(schema: type[Schema]) -> tuple[tuple[str, bool], ...]:
-    """The fields of a schema, each with whether it is left out where it is None."""
+    """The fields of a schema. The second part of a pair says whether the field is left out if it
+    is None.
+    """
     fields = schema().fields.items()
     return tuple((name, bool(field.metadata.get("sometimes"))) for name, field in fields)
 
@@ -37,7 +39,7 @@ def _names(schema: type[Schema]) -> tuple[tuple[str, bool], ...]:
 def render(schema: type[Schema], thing: Any) -> dict[str, Any]:
     """The fields that `schema` declares, read from `thing` (a mapping, a row, a model or a result).
 
-    A field whose metadata say `sometimes` is left out where it is None.
+    A field with `sometimes` in its metadata is left out if it is None.
     """
     if isinstance(thing, Mapping):
         return {name: thing[name] for name, _ in _names(schema) if name in thing}
@@ -70,8 +72,8 @@ def json_response(
 def list_response(found: Page) -> Response:
     """A page of a list as a JSON array.
 
-    `Link` has the address of the next page (RFC 8288), if there is one. `Total-Count` has the
-    length of the whole list, if it was counted.
+    `Link` has the address of the next page (RFC 8288), except on the last page. `Total-Count` has
+    the length of the whole list, if it was counted.
     """
     answer = json_document(found.items)
     if found.next_cursor:
@@ -97,9 +99,10 @@ def json_document(
 
 
 def html_response(text: str, policy: str) -> Response:
-    """An HTML page. `policy` lists what it may load (Content Security Policy Level 3).
+    """An HTML page that no other page may show in a frame.
 
-    No other page may show it in a frame.
+    `policy` lists the sources from which it may load, such as `img-src 'self'` (Content Security
+    Policy Level 3).
     """
     answer = Response(text, mimetype="text/html")
     closed = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -115,7 +118,7 @@ def no_content() -> Response:
 
 
 def init_app(app: Flask) -> None:
-    """Have `app` respond to OPTIONS without a Content-Type: the response has no body."""
+    """Make `app` respond to OPTIONS without a Content-Type, because the response has no body."""
     default = app.make_default_options_response
 
     def options() -> Response:

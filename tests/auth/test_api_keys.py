@@ -29,7 +29,7 @@ def rows(app):
         return [dict(row) for row in session.execute(sa.select(ApiKey.__table__)).mappings()]
 
 
-def test_a_key_is_shown_once_and_only_its_hash_is_kept(app, guarded):
+def test_a_key_is_shown_once_and_only_its_hash_is_stored(app, guarded):
     result = run(
         app,
         "create",
@@ -74,7 +74,7 @@ def test_a_key_is_shown_once_and_only_its_hash_is_kept(app, guarded):
         (["--name", "SIS sync", "--scope", "admin"], 'A key named "SIS sync" exists or existed'),
     ],
 )
-def test_what_makes_no_key(app, new_key, args, says):
+def test_invalid_options_create_no_key(app, new_key, args, says):
     run(app, "revoke", new_key("admin")[3:15])
     result = run(app, "create", *args)
     assert result.exit_code != 0
@@ -82,14 +82,14 @@ def test_what_makes_no_key(app, new_key, args, says):
     assert (result.stdout, len(rows(app))) == ("", 1)
 
 
-def test_a_key_that_is_not_there(app):
+def test_an_unknown_key_id_is_reported(app):
     for command in ("revoke", "rotate"):
         result = run(app, command, "aaaaaaaaaaaa")
         assert (result.exit_code, result.stdout) == (1, "")
-        assert "There is no key with the id aaaaaaaaaaaa" in result.output
+        assert "No key has the id aaaaaaaaaaaa" in result.output
 
 
-def test_revoked_it_is_dead_within_a_second_in_every_worker(app, new_key, backend, tmp_path):
+def test_every_worker_refuses_a_revoked_key_within_a_second(app, new_key, backend, tmp_path):
     url = app.config["SQLALCHEMY_DATABASE_URI"].render_as_string(hide_password=False)
     with Gunicorn(
         {"DATABASE_URL": url, "AUTH": "required", "WEB_CONCURRENCY": "3"}, log=tmp_path / "log"
@@ -121,7 +121,7 @@ def test_revoked_it_is_dead_within_a_second_in_every_worker(app, new_key, backen
         assert service_.request("GET", "/courses").headers["Server"] is None
 
 
-def test_a_rotated_key_keeps_its_name_and_lives_as_long_again(app, guarded, new_key):
+def test_a_rotated_key_keeps_its_name_and_its_lifetime(app, guarded, new_key):
     old = new_key("students:write", expires="2h")
     result = run(app, "rotate", old[3:15])
     token = result.stdout.strip()
@@ -133,7 +133,7 @@ def test_a_rotated_key_keeps_its_name_and_lives_as_long_again(app, guarded, new_
     assert problem(client.get("/students", headers=bearer(old))) == (401, "token-invalid")
 
 
-def test_a_new_key_works_at_once_and_a_flood_of_bad_ones_costs_few_reads(
+def test_a_new_key_works_at_once_and_a_flood_of_wrong_keys_costs_few_reads(
     guarded, new_key, statements
 ):
     """Fails with UNKNOWN_KEY_MAX_AGE_SECONDS = 0: every bad key then costs a statement."""
@@ -152,7 +152,7 @@ def test_a_new_key_works_at_once_and_a_flood_of_bad_ones_costs_few_reads(
     assert took < key_cache.KEYS_MAX_AGE_SECONDS
 
 
-def test_a_use_is_written_down_once_a_minute(app, guarded, new_key, statements, monkeypatch):
+def test_the_use_of_a_key_is_recorded_once_a_minute(app, guarded, new_key, statements, monkeypatch):
     client, token = guarded.test_client(), new_key("courses:read")
     assert rows(app)[0]["last_used_at"] is None
     with statements(guarded) as sent:
@@ -166,7 +166,7 @@ def test_a_use_is_written_down_once_a_minute(app, guarded, new_key, statements, 
     assert rows(app)[0]["last_used_at"] > first
 
 
-def test_a_writer_in_the_way_keeps_nobody_waiting(new_database, make_app):
+def test_recording_a_use_does_not_wait_for_another_writer(new_database, make_app):
     """Fails without the PRAGMA in `record_use`: the request then waits twenty seconds for SQLite's
     only writer.
     """
@@ -181,7 +181,7 @@ def test_a_writer_in_the_way_keeps_nobody_waiting(new_database, make_app):
     assert rows(app)[0]["last_used_at"] is None
 
 
-def test_without_its_database_nobody_is_called_unknown(make_app, monkeypatch):
+def test_without_the_database_no_key_is_called_unknown(make_app, monkeypatch):
     """A 401 would make a client discard its key. Keys that were read within the last second stay
     valid.
     """

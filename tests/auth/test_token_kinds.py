@@ -49,7 +49,7 @@ GOOGLE = {"azp": AUDIENCE, "at_hash": "x", "nonce": "n", "email_verified": True}
         ({"typ": "JWT"}, {"typ": "ID", "aud": BOTH, "azp": AUDIENCE}),
     ],
 )
-def test_access_tokens_whoever_asked_for_them_and_id_tokens_of_the_audience_are_taken(
+def test_access_tokens_of_every_client_and_id_tokens_of_the_audience_are_accepted(
     guarded, issuer, header, claims
 ):
     """Fails if `azp` must be the audience of every token: this refuses access tokens of Keycloak
@@ -120,7 +120,7 @@ def test_other_kinds_and_id_tokens_of_other_clients_are_refused(
         ("fi@x.edu", "\ufb01@x.edu", False),
     ],
 )
-def test_a_person_is_recognised_by_ascii_alone(app, make, make_app, issuer, stored, claimed, found):
+def test_only_ascii_claims_name_a_student(app, make, make_app, issuer, stored, claimed, found):
     """Fails if addresses are compared by their case-folded keys: five tokens then sign in as
     another student.
     """
@@ -138,7 +138,7 @@ def test_a_person_is_recognised_by_ascii_alone(app, make, make_app, issuer, stor
 @pytest.mark.parametrize(
     ("stored", "claimed"), [("K-1", "\u212a-1"), ("Å", "\u212b"), ("Å", "Å"), ("s-1", "S-1")]
 )
-def test_an_external_id_that_is_not_the_same_names_nobody(make, guarded, issuer, stored, claimed):
+def test_a_different_external_id_names_nobody(make, guarded, issuer, stored, claimed):
     student = make.student(external_id=stored)["id"]
     answer = guarded.test_client().get(
         f"/students/{student}", headers=bearer(issuer.token(number=claimed))

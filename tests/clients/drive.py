@@ -65,7 +65,7 @@ while cursor is not None:
     cursor = following[1] if following else None
 assert seen == [course.id for course in reversed(courses)], seen
 
-# An enrollment, a refused one, and a place in line.
+# An enrollment, a refused one, and a waitlist position.
 course = courses[0]
 given = enroll_student.sync(ada, client=api, body=CourseIdsRequest(course_ids=[course.id]))
 assert isinstance(given, StudentResult), given
@@ -79,7 +79,7 @@ waiting = enroll_student.sync(
 assert isinstance(waiting, StudentResult), waiting
 assert waiting.waitlisted == [course.id]
 
-# Faults by their place in the body.
+# The pointers of faults into the body.
 invalid = create_student.sync(client=api, body=StudentIn(name=" "))
 assert isinstance(invalid, InvalidProblem), invalid
 assert [fault.pointer for fault in invalid.errors] == ["/name"]

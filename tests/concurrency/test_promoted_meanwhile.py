@@ -1,5 +1,5 @@
-"""A request that waits for a course while another promotes its student tells the state after
-that, on PostgreSQL.
+"""A request waits for a course while another request promotes its student. Its response has the
+state after the promotion (PostgreSQL).
 """
 
 from __future__ import annotations
@@ -45,9 +45,11 @@ from tests.databases import waiting_for_locks
         ),
     ],
 )
-def test_one_who_was_promoted_meanwhile_is_told_so(postgres_app, method, path, body, answer):
-    """Fails, the student being told to be on the waitlist, where the states are read by the
-    statement that waits for the lock.
+def test_a_student_promoted_meanwhile_is_reported_as_enrolled(
+    postgres_app, method, path, body, answer
+):
+    """Fails if the statement that waits for the lock also reads the states: the response then says
+    that the student is on the waitlist.
     """
     client = postgres_app.test_client()
     course = client.post(

@@ -1,4 +1,4 @@
-"""Requests that arrive together, over the real server with its workers and threads."""
+"""Requests that arrive together, sent to the real server with its workers and threads."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ def statuses(answers):
     return sorted(answer.status for answer in answers)
 
 
-def test_two_who_send_if_match_never_lose_an_update(client, make, together):
-    """Held twice: by the lock on the row, and without it by the version that the UPDATE names."""
+def test_edits_with_if_match_never_lose_an_update(client, make, together):
+    """Two mechanisms ensure this: the lock on the row, and the version in the UPDATE."""
     student = make.student()
     path = f"/students/{student['id']}"
     for _ in range(10):
@@ -45,8 +45,8 @@ def test_two_who_send_if_match_never_lose_an_update(client, make, together):
     assert client.get(path).json["version"] == 11
 
 
-def test_those_who_send_none_all_get_through(client, make, together):
-    """Without `for_update` some answer 412 though they named no version: seen to fail so."""
+def test_edits_without_if_match_all_succeed(client, make, together):
+    """Fails without `for_update`: some edits get 412 although they have no If-Match."""
     course = make.course()
     path = f"/courses/{course['id']}"
     for i in range(10):
@@ -63,7 +63,7 @@ def test_those_who_send_none_all_get_through(client, make, together):
         ("/students", {"name": "Ada", "external_id": "7"}, "external-id-taken"),
     ],
 )
-def test_what_is_unique_goes_to_one_of_those_who_ask_together(client, together, path, body, code):
+def test_of_simultaneous_requests_one_gets_a_unique_value(client, together, path, body, code):
     for _ in range(5):
         answers = together(*[("POST", path, body)] * 5)
         assert statuses(answers) == [201, 409, 409, 409, 409]
@@ -74,9 +74,9 @@ def test_what_is_unique_goes_to_one_of_those_who_ask_together(client, together, 
         client.delete(f"{path}/{made['id']}")
 
 
-def test_a_set_is_one_of_those_that_were_put_together(client, make, together):
-    """Without the lock of `_LOCK_STUDENTS` one of them answers 500, of a row inserted twice:
-    seen to fail so on PostgreSQL.
+def test_simultaneous_puts_do_not_mix(client, make, together):
+    """Fails on PostgreSQL without the lock of `_LOCK_STUDENTS`: one request gets 500, because it
+    inserts a row twice.
     """
     student = make.student()["id"]
     courses = [make.course()["id"] for _ in range(8)]
@@ -105,9 +105,9 @@ def test_a_course_deleted_while_students_enroll(client, make, together):
         assert len(roster) == statuses(enrolled).count(201)
 
 
-def test_a_student_deleted_while_it_enrolls_and_is_enrolled(client, make, together):
-    """Without the lock of `_LOCK_STUDENTS` some answer is a 500, of a foreign key: seen to fail
-    so on PostgreSQL.
+def test_a_student_deleted_while_they_enroll(client, make, together):
+    """Fails on PostgreSQL without the lock of `_LOCK_STUDENTS`: a request gets 500 from a foreign
+    key.
     """
     courses = [make.course()["id"] for _ in range(3)]
     for _ in range(15):

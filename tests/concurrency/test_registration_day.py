@@ -1,16 +1,16 @@
-"""Registration day: real clients at once against the real server, on both databases. Never
-oversold, and nobody is told a lie.
+"""Registration day: many real clients at the same time against the real server, on both databases.
+No course is oversold, and every response is true.
 
-Taken out once, to see the tests fail:
-- `_LOCK_COURSES` without its lock (PostgreSQL): both answer 500, since only constraints are left
-  to refuse the seat too many.
-- `_SHARE_COURSES` without its lock (PostgreSQL): the auditor finds a course made limited that
-  miscounted its seats.
-- `_LOCK_STUDENTS` without its lock (PostgreSQL): the brawl answers 500, of a student deleted while
-  it enrolled.
-- `BEGIN IMMEDIATE` as plain BEGIN (SQLite): both answer 503, the database is locked.
-- `promote` left out of `remove`: both answer 500, of the constraint that no seat is free beside
-  somebody who waits.
+The tests fail without these parts of the service:
+- the lock of `_LOCK_COURSES` (PostgreSQL): both tests get 500s, because only the constraints still
+  refuse a seat above the capacity;
+- the lock of `_SHARE_COURSES` (PostgreSQL): the audit finds wrong counts in a course that got a
+  capacity;
+- the lock of `_LOCK_STUDENTS` (PostgreSQL): `test_random_simultaneous_requests` gets 500s, because
+  a student is deleted while they enroll;
+- `BEGIN IMMEDIATE` instead of BEGIN (SQLite): both tests get 503s, because the database is locked;
+- `promote` in `remove`: both tests get 500s from the constraint that forbids a free seat while
+  students wait.
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ def students(app):
         return [student.id for student in made]
 
 
-def moves(app):
-    """The moves on record by the request that made them: (student, course, from, to)."""
+def events(app):
+    """The events by the request that caused them: (student, course, from, to)."""
     found = {}
     with app.app_context(), transaction(writing=False) as session:
         for event in session.scalars(sa.select(EnrollmentEvent).order_by(EnrollmentEvent.id)):
@@ -48,7 +48,7 @@ def moves(app):
     return found
 
 
-def whole(client, address):
+def all_pages(client, address):
     items = []
     while address:
         answer = client.get(address)
@@ -58,7 +58,7 @@ def whole(client, address):
     return items
 
 
-def test_a_rush(app, client, make, gunicorn, students):
+def test_a_registration_rush(app, client, make, gunicorn, students):
     course = make.course(capacity=100, waitlist_capacity=300)["id"]
     body = {"course_ids": [course]}
     rush = [
@@ -69,36 +69,41 @@ def test_a_rush(app, client, make, gunicorn, students):
     told = {s: (a.status, a.json.get("type", "").rpartition("/")[2]) for s, a in answers.items()}
     assert set(told.values()) <= {(201, ""), (409, "course-full"), (409, "waitlist-full")}
 
-    roster = whole(client, f"/courses/{course}/students")
+    roster = all_pages(client, f"/courses/{course}/students")
     seated = {s["id"] for s in roster if s["state"] == "enrolled"}
-    line = sorted((s for s in roster if s["state"] == "waitlisted"), key=lambda s: s["position"])
-    assert (len(seated), [s["position"] for s in line]) == (100, list(range(1, 301)))
+    waitlist = sorted(
+        (s for s in roster if s["state"] == "waitlisted"), key=lambda s: s["position"]
+    )
+    assert (len(seated), [s["position"] for s in waitlist]) == (100, list(range(1, 301)))
     for student, answer in answers.items():
-        told_seat, told_line = (
+        told_seat, told_waitlisted = (
             answer.json.get("added") == [course],
             answer.json.get("waitlisted") == [course],
         )
-        assert (told_seat, told_line) == (student in seated, student in {s["id"] for s in line})
+        assert (told_seat, told_waitlisted) == (
+            student in seated,
+            student in {s["id"] for s in waitlist},
+        )
     audit(app)
 
-    # Fifty seats are given back at once: they go to the fifty who joined the line first, by the
-    # record.
+    # Fifty seats are given back at the same time. They go to the fifty students who joined the
+    # waitlist first, according to the history.
     joined = [
         event["student_id"]
-        for event in whole(client, f"/courses/{course}/history")[::-1]
+        for event in all_pages(client, f"/courses/{course}/history")[::-1]
         if event["to"] == "waitlisted"
     ]
-    assert [s["id"] for s in line] == joined
+    assert [s["id"] for s in waitlist] == joined
     drops = [("DELETE", f"/students/{s}/courses/{course}", None) for s in sorted(seated)[:50]]
     assert {answer.status for answer in crowd(gunicorn.port, drops, 10)} == {204}
-    now_seated = {s["id"] for s in whole(client, f"/courses/{course}/students?state=enrolled")}
+    now_seated = {s["id"] for s in all_pages(client, f"/courses/{course}/students?state=enrolled")}
     assert now_seated - seated == set(joined[:50])
     audit(app)
 
 
-def fight(rng, students, courses):
-    """One request of a brawl: enrolls, drops, swaps, capacities and deletions among a few
-    courses, in every order.
+def random_request(rng, students, courses):
+    """One random request: an enrollment, a drop, a swap, a new capacity or a deletion, with a few
+    courses in any order.
     """
     student, some = rng.choice(students), rng.sample(courses, rng.randint(1, 3))
     waitlist = rng.random() < 0.6
@@ -126,7 +131,7 @@ def fight(rng, students, courses):
     return ("DELETE", f"/students/{student}", None)
 
 
-def test_a_brawl(app, client, make, gunicorn, students):
+def test_random_simultaneous_requests(app, client, make, gunicorn, students):
     rng = random.Random(20260901)
     courses = [
         make.course(capacity=rng.choice([None, 2, 4]), waitlist_capacity=rng.choice([None, 5]))[
@@ -135,21 +140,23 @@ def test_a_brawl(app, client, make, gunicorn, students):
         for _ in range(4)
     ]
     few = students[:40]
-    requests = [(*fight(rng, few, courses), {"X-Request-ID": f"brawl-{i}"}) for i in range(1500)]
+    requests = [
+        (*random_request(rng, few, courses), {"X-Request-ID": f"brawl-{i}"}) for i in range(1500)
+    ]
     answers = crowd(gunicorn.port, requests, 16)
     statuses = {answer.status for answer in answers}
     assert statuses <= {200, 201, 204, 404, 409}, [a.body for a in answers if a.status >= 500][:3]
     assert {200, 201, 204, 409} <= statuses
     audit(app)
 
-    record = moves(app)
+    record = events(app)
     for (method, path, *_), answer, i in zip(requests, answers, range(len(requests)), strict=True):
         made = record.get(f"brawl-{i}", [])
         if answer.status >= 400:
             assert made == [], (method, path, answer)
             continue
         if method == "PATCH" or method == "DELETE":
-            continue  # these answer without the ids they moved; the auditor has seen to them
+            continue  # these responses have no ids; the audit has checked their changes
         body = answer.json
         mine = (
             (lambda i, b=body: (b["student_id"], i))

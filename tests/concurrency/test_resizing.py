@@ -1,5 +1,5 @@
-"""An edit of a course waits for the enrollments before it, and not for those that follow,
-however many overlap.
+"""An edit of a course waits for the enrollments before it. It does not wait for later ones, even if
+they overlap without a pause.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ ROUNDS = 4
 
 @pytest.fixture(scope="module")
 def served(new_database, make_app, tmp_path_factory):
-    """The app on a PostgreSQL of its own, and the service over it with a database connection for
-    every client.
+    """The app on a PostgreSQL of its own, and the service on it with one database connection for
+    each client.
     """
     url = new_database("postgresql")
     app = make_app(url)

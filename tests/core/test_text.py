@@ -1,4 +1,4 @@
-"""Texts: trimming, NFC, blanks, and the key that ignores case."""
+"""Texts: trimming, NFC, invisible characters, and the key that ignores case."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ def test_texts_that_differ_in_case_or_form_have_one_key(one, other):
     "blank",
     ["", "  ", "\u200b", "\u3164", "\u00ad\u2060", "\u2800", "\ufe0f", "\U000e0100", "\u3000"],
 )
-def test_what_shows_nothing_is_blank(blank):
+def test_invisible_texts_are_blank(blank):
     assert text.is_blank(blank)
 
 
 @pytest.mark.parametrize(
     "seen", ["a", " a ", "\u200bа", "日", "🎓", ".", "\U0001fae8", "\U0002ebf0"]
 )
-def test_what_shows_something_is_not_blank(seen):
+def test_visible_texts_are_not_blank(seen):
     assert not text.is_blank(seen)
 
 
@@ -50,7 +50,7 @@ def test_control_characters_and_half_surrogates_are_found(bad):
 
 
 @given(texts)
-def test_a_key_is_its_own_key_and_is_normal(value):
+def test_the_key_of_a_key_is_the_same_key(value):
     folded = text.key(value)
     assert unicodedata.is_normalized("NFC", folded)
     assert text.key(text.clean(value)) == folded
@@ -68,7 +68,7 @@ def test_cleaning_twice_changes_nothing(value):
         max_size=150,
     )
 )
-def test_what_is_cleaned_is_normal_and_can_be_cleaned_again_or_is_refused(value):
+def test_a_clean_text_is_normal_and_can_be_cleaned_again(value):
     try:
         cleaned = text.clean(value)
     except text.TooManyMarks:
@@ -79,14 +79,14 @@ def test_what_is_cleaned_is_normal_and_can_be_cleaned_again_or_is_refused(value)
 
 
 @pytest.mark.parametrize("mark", ["\u0300", "\u0f73", "\u3099", "\U0001d165"])
-def test_more_marks_in_a_row_than_any_language_needs(mark):
+def test_more_than_30_marks_in_a_row_are_refused(mark):
     assert text.clean("a" + mark * 10)
     for many in ("a" + mark * 31, mark * 31, "b" * 900 + mark * 31 + "c"):
         with pytest.raises(text.TooManyMarks):
             text.clean(many)
 
 
-def test_a_text_too_long_for_any_field_is_not_looked_into():
+def test_a_text_too_long_for_any_field_is_not_normalised():
     assert len(text.clean("ö" * text.MAX_CHARACTERS)) == text.MAX_CHARACTERS
     for long in ("a" * 1025, "ö" * 1025, "a\u0316\u0300" * 10**6):
         with pytest.raises(text.TooLong):

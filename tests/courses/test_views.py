@@ -9,7 +9,7 @@ import pytest
 from tests.web.problems import problem
 
 
-def test_created_with_its_address_and_tag(client):
+def test_post_returns_the_address_and_the_tag(client):
     answer = client.post("/courses", json={"name": " Linear  Algebra ", "level": "sophomore"})
     course = answer.json
     assert (answer.status_code, answer.headers["Location"]) == (
@@ -25,7 +25,7 @@ def test_created_with_its_address_and_tag(client):
     assert client.get(answer.headers["Location"]).json == course
 
 
-def test_the_root_and_the_canonical_mount_answer_alike(client, make):
+def test_routes_work_with_and_without_the_prefix(client, make):
     course = make.course()
     assert client.get("/courses").json == client.get("/api/v1/courses").json == [course]
     assert (
@@ -53,7 +53,7 @@ def test_the_root_and_the_canonical_mount_answer_alike(client, make):
     ]
     + ["a%2Fb", "٣", "1.0/2", "a&b=c;d", "students", '"quoted"', "\\", "é", "x" * 200, "ΐ" * 200],
 )
-def test_fetched_by_its_percent_encoded_name(client, make, name):
+def test_a_course_is_read_by_its_percent_encoded_name(client, make, name):
     course = make.course(name=name)
     for spelling in (name, name.upper(), name.lower(), name.casefold()):
         answer = client.get("/courses/" + quote(spelling, safe=""))
@@ -63,7 +63,7 @@ def test_fetched_by_its_percent_encoded_name(client, make, name):
 @pytest.mark.parametrize(
     "name", ["7", "007", "7/a", "7/", ".", "..", "a/..", "../a", "a/./b", "9" * 100]
 )
-def test_a_name_that_no_address_can_hold_is_refused(client, make, name):
+def test_a_name_that_cannot_be_an_address_is_refused(client, make, name):
     answer = client.post("/courses", json={"name": name, "level": "x"})
     assert problem(answer) == (422, "invalid")
     assert answer.json["errors"][0]["pointer"] == "/name"
@@ -74,7 +74,7 @@ def test_a_name_that_no_address_can_hold_is_refused(client, make, name):
     )
 
 
-def test_a_name_is_taken_in_any_case(client, make):
+def test_names_are_unique_ignoring_case(client, make):
     first = make.course(name="Straße", external_id="1")
     second = make.course(name="Other")
     assert problem(client.post("/courses", json={"name": "STRASSE", "level": "x"})) == (
@@ -117,7 +117,7 @@ def test_a_merge_patch_clears_with_null(client, make):
     assert answer.json["external_id"] is None
 
 
-def test_a_course_that_has_students_stays(client, make):
+def test_a_course_with_students_cannot_be_deleted(client, make):
     course, student = make.course(name="Full"), make.student()
     client.post(f"/students/{student['id']}/enroll", json={"course_ids": [course["id"]]})
     assert problem(client.delete("/courses/full")) == (409, "course-has-students")
@@ -153,7 +153,7 @@ def test_an_id_is_never_used_again(client, make):
         "a%0Ab",
     ],
 )
-def test_an_unknown_course(client, course):
+def test_an_unknown_course_gets_404(client, course):
     for method, body in (
         ("get", {}),
         ("put", {"json": {}}),
@@ -167,7 +167,7 @@ def test_an_unknown_course(client, course):
     assert problem(client.get(f"/courses/{course}/students")) == (404, "course-not-found")
 
 
-def test_filtered_by_level_external_id_and_part_of_the_name(client, make):
+def test_courses_are_filtered_by_level_external_id_and_part_of_the_name(client, make):
     make.course(name="Algebra I", level="junior", external_id="1")
     make.course(name="50%_Off", level="junior")
     make.course(name="STRASSE", level="Junior")
@@ -184,7 +184,7 @@ def test_filtered_by_level_external_id_and_part_of_the_name(client, make):
     assert names("q=/") == names("level=none") == []
 
 
-def test_sorted(client, make):
+def test_courses_are_sorted(client, make):
     for name, level in (
         ("b", "2"),
         ("Ä", "1"),
@@ -208,7 +208,7 @@ def test_sorted(client, make):
     assert names("level") == ["Ä", "Zz", "b", "a", "😀", "ﬀ", "𝔸", "～"]
 
 
-def test_the_levels_of_the_settings_are_the_only_ones(make_app, migrated, app):
+def test_only_the_levels_of_the_settings_are_accepted(make_app, migrated, app):
     url = migrated.config["SQLALCHEMY_DATABASE_URI"].render_as_string(hide_password=False)
     client = make_app(url, course_levels=("freshman", "senior")).test_client()
     assert client.post("/courses", json={"name": "A", "level": " senior "}).status_code == 201

@@ -1,5 +1,5 @@
-"""A commit that fails, in every way and at every statement of its message, and the request that
-follows on that thread.
+"""Commits that fail in every way and at every statement of their message, and the next request of
+the same thread.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ PLACES = {
 BACKEND = "(pg_backend_pid()); PERFORM pg_sleep(5)"
 # What fails there, and the answer: a state is raised by the trigger, or PostgreSQL does it itself.
 FAILURES = {
-    **dict.fromkeys(("40001", "40P01"), (201, None)),  # bad luck: repeated, and done
+    **dict.fromkeys(("40001", "40P01"), (201, None)),  # repeated, and then successful
     **dict.fromkeys(
         ("53100", "53200", "55P03", "57014", "57P01", "58030"), (503, "service-unavailable")
     ),
@@ -62,7 +62,7 @@ def run(*statements):
 
 
 def fail_once(place, failure):
-    """Have the first transaction that comes to `place` fail."""
+    """Make the first transaction fail that reaches `place`."""
     how = (
         f"RAISE EXCEPTION USING ERRCODE = '{failure}'"
         if len(failure) == 5
@@ -110,7 +110,7 @@ def test_a_failed_commit_leaves_nothing_behind_on_its_connection(own, prepare, p
     assert client.get(f"/courses/{course}").json["seats_taken"] == 2
 
 
-def test_a_commit_that_a_deferred_constraint_refuses(backend, new_database, make_app):
+def test_a_deferred_constraint_refuses_a_commit(backend, new_database, make_app):
     """Seen to fail on SQLite too, where a refused COMMIT leaves the transaction open."""
     app = make_app(new_database(backend))
     missing = (
@@ -137,7 +137,7 @@ def test_a_commit_that_a_deferred_constraint_refuses(backend, new_database, make
     )
 
 
-def test_a_transaction_that_the_server_has_given_up_is_no_success(own):
+def test_a_commit_answered_with_rollback_is_no_success(own):
     """COMMIT of a transaction in which something failed is answered with ROLLBACK, and no error.
     Seen to pass in silence.
     """
@@ -152,7 +152,7 @@ def test_a_transaction_that_the_server_has_given_up_is_no_success(own):
 @pytest.mark.parametrize(
     "before", ["", "INSERT INTO tries_of_commit VALUES (1)"], ids=["first", "second"]
 )
-def test_a_write_that_waits_is_not_lost_with_its_connection(own, before):
+def test_a_deferred_write_is_not_lost_with_its_connection(own, before):
     """libpq says UNKNOWN of a connection that is gone. With one write waiting, `commit` returned
     as if it were done.
     """
@@ -227,8 +227,8 @@ def standby(admin, names):
     )
 
 
-def test_a_warning_where_no_standby_is_waited_for_is_no_doubt(own):
-    """A trigger of the operator's own that warns costs nobody an answer."""
+def test_without_standbys_a_warning_is_ignored(own):
+    """The warning of an operator's trigger does not make a commit uncertain."""
     with own.app_context():
         run(
             "CREATE OR REPLACE FUNCTION warn() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "

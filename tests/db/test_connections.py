@@ -52,7 +52,7 @@ def test_returning_commits_and_raising_rolls_back(own):
     assert names() == ["Ada"]
 
 
-def test_a_snapshot_sees_one_moment_and_writes_nothing(own):
+def test_a_snapshot_is_consistent_and_read_only(own):
     with use_connection() as connection, begin(connection, SNAPSHOT):
         count = sa.text("SELECT count(*) FROM students")
         assert connection.scalar(count) == 0
@@ -72,7 +72,7 @@ def test_a_snapshot_sees_one_moment_and_writes_nothing(own):
     assert names() == ["Ada", "Bo"]
 
 
-def test_a_connection_goes_back_to_the_pool_unless_the_thread_keeps_it(own, batches):
+def test_a_connection_returns_to_the_pool_unless_the_thread_keeps_it(own, batches):
     names()
     assert db.engine.pool.checkedout() == (1 if batches else 0)
 

@@ -12,11 +12,11 @@ def path(tmp_path):
 
 
 def connect(path):
-    # Without a timeout SQLite refuses at once, as it does to one of two that change the mode.
+    # Without a timeout, SQLite refuses at once, as for two processes that change the journal mode.
     return sqlite3.connect(path, timeout=0, isolation_level=None, check_same_thread=False)
 
 
-def test_a_file_that_others_set_up_at_the_same_time_is_waited_for(path):
+def test_a_new_file_that_another_process_sets_up_is_waited_for(path):
     holder, waiting = connect(path), connect(path)
     holder.execute("BEGIN EXCLUSIVE")
     threading.Timer(0.2, holder.execute, ["COMMIT"]).start()

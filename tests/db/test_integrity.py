@@ -1,4 +1,4 @@
-"""What a failure of the database means, told from the driver's error alone."""
+"""The meaning of database failures, found from the driver's error alone."""
 
 from __future__ import annotations
 
@@ -40,16 +40,16 @@ def sqlite_failure(*statements):
     ["08006", "28P01", "3D000", "40001", "53300", "55P03", "57014", "58030"]
     + ["42P01", "42703", "3F000", "25006", "42501"],
 )
-def test_states_that_may_pass_say_that_the_service_is_unavailable(state):
+def test_temporary_states_mean_unavailable(state):
     assert isinstance(integrity.explain(failure(Refused(state))), Unavailable)
 
 
 @pytest.mark.parametrize("state", ["42601", "22P02", "42883", "XX000", "0A000"])
-def test_states_of_a_mistake_are_not_explained(state):
+def test_states_of_a_bug_are_not_explained(state):
     assert integrity.explain(failure(Refused(state))) is None
 
 
-def test_without_a_state_the_connection_is_what_failed():
+def test_an_error_without_a_state_means_a_lost_connection():
     assert isinstance(integrity.explain(failure(Refused())), Unavailable)
     assert isinstance(integrity.explain(failure(Refused(), sa_exc.InterfaceError)), Unavailable)
     assert integrity.explain(failure(Refused(), sa_exc.DataError)) is None
@@ -57,13 +57,13 @@ def test_without_a_state_the_connection_is_what_failed():
     assert isinstance(integrity.explain(broken), Unavailable)
 
 
-def test_of_errors_that_no_driver_raised_only_the_pools_timeout_is_explained():
+def test_of_sqlalchemys_own_errors_only_the_pool_timeout_is_explained():
     assert isinstance(integrity.explain(sa_exc.TimeoutError()), Unavailable)
     assert integrity.explain(sa_exc.InvalidRequestError("a mistake in the code")) is None
     assert integrity.explain(ValueError()) is None
 
 
-def test_sqlite_names_the_columns_of_what_is_unique():
+def test_the_columns_in_sqlites_message_find_the_constraint():
     table = "CREATE TABLE courses (name_key TEXT UNIQUE)"
     insert = "INSERT INTO courses VALUES ('a')"
     assert isinstance(integrity.explain(sqlite_failure(table, insert, insert)), CourseNameTaken)
@@ -71,7 +71,7 @@ def test_sqlite_names_the_columns_of_what_is_unique():
     assert integrity.explain(sqlite_failure(*other)) is None
 
 
-def test_sqlite_says_that_a_table_is_missing_and_that_a_file_is_read_only():
+def test_a_missing_table_and_a_read_only_file_of_sqlite_mean_unavailable():
     missing = sqlite_failure("SELECT * FROM nothing")
     assert isinstance(integrity.explain(missing), Unavailable)
     assert not integrity.is_read_only(missing)
@@ -87,7 +87,7 @@ def test_a_standby_is_read_only(state, is_so):
     assert integrity.is_read_only(failure(Refused(state))) is is_so
 
 
-def test_the_log_gets_the_state_and_the_drivers_words_on_one_line():
+def test_the_reason_in_the_log_has_the_state_and_the_message_in_one_line():
     assert integrity.reason(failure(Refused("40001"))) == "40001 refused by the driver"
     assert integrity.reason(failure(Refused())) == "refused by the driver"
     assert integrity.reason(ValueError("it broke")) == "it broke"

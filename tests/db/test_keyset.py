@@ -1,4 +1,4 @@
-"""Every list, walked by its links, shows every row once."""
+"""Every list shows every row once if a client follows its links."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def walk(client, address, between=lambda: None):
 
 @pytest.fixture
 def crowd(app):
-    """57 students, many of one name and one moment."""
+    """57 students, many with the same name and the same time."""
     with app.app_context(), transaction(writing=True) as session:
         session.add_all(Student(name=f"Näme {i % 5}", external_id=str(i)) for i in range(57))
     return 57
@@ -49,7 +49,7 @@ def crowd(app):
     limit=st.integers(1, 60),
     sort=st.sampled_from(["id", "-id", "name", "-name", "created_at", "-created_at"]),
 )
-def test_every_student_once_in_order(client, crowd, limit, sort):
+def test_every_student_appears_once_in_order(client, crowd, limit, sort):
     whole = client.get(f"/students?sort={sort}").json
     walked = list(walk(client, f"/api/v1/students?limit={limit}&sort={sort}"))
     assert walked == whole
@@ -63,7 +63,7 @@ def test_every_student_once_in_order(client, crowd, limit, sort):
 
 
 @pytest.mark.parametrize("sort", ["id", "-id", "name", "-name", "-created_at"])
-def test_every_student_once_while_others_come_and_go(client, make, crowd, sort):
+def test_every_student_appears_once_while_others_are_created_and_deleted(client, make, crowd, sort):
     there = {student["id"] for student in client.get("/students").json}
     gone = []
 
@@ -84,7 +84,7 @@ def test_every_student_once_while_others_come_and_go(client, make, crowd, sort):
     limit=st.integers(3, 20),
     sort=st.sampled_from(["id", "-id", "name", "-name", "created_at", "-created_at"]),
 )
-def test_every_student_once_while_others_are_inserted(app, client, crowd, limit, sort):
+def test_every_student_appears_once_while_others_are_inserted(app, client, crowd, limit, sort):
     there = {student["id"] for student in client.get("/students?limit=200").json[:crowd]}
     done, statuses = threading.Event(), []
 
@@ -109,7 +109,7 @@ def test_every_student_once_while_others_are_inserted(app, client, crowd, limit,
     assert there <= set(seen)
 
 
-def test_filters_stay_through_the_pages(client, crowd):
+def test_filters_apply_to_all_pages(client, crowd):
     names = [
         student["name"] for student in walk(client, "/students?q=n%C3%84me%201&limit=2&sort=name")
     ]
@@ -152,7 +152,7 @@ def test_a_cursor_of_another_list_is_refused(client, make, crowd):
 
 @quick
 @given(cut=st.integers(0, 200), change=st.sampled_from("abAB019=-_"))
-def test_a_broken_cursor_is_never_a_500(client, crowd, cut, change):
+def test_a_malformed_cursor_is_never_a_500(client, crowd, cut, change):
     for sort in ("id", "name", "-created_at"):
         cursor = re.search(
             "cursor=([^&]*)", next_of(client.get(f"/students?limit=1&sort={sort}"))
@@ -225,7 +225,7 @@ def encoded(text):
         ("9223372036854775808", []),
     ],
 )
-def test_a_forged_cursor_is_taken_only_where_its_value_fits_the_sort(
+def test_a_forged_cursor_is_accepted_only_if_its_value_fits_the_sort(
     client, crowd, after, accepted
 ):
     for sort in ("id", "name", "created_at"):
@@ -241,7 +241,7 @@ def test_a_forged_cursor_with_a_bad_id_is_refused(client, crowd, after_id):
     assert problem(client.get(f"/students?sort=id&cursor={forged}")) == (422, "invalid")
 
 
-def test_without_a_limit_200(client, app):
+def test_a_page_has_200_items_by_default(client, app):
     with app.app_context(), transaction(writing=True) as session:
         session.add_all(Student(name=f"S {i}") for i in range(201))
     answer = client.get("/students")
@@ -272,7 +272,7 @@ def test_a_page_costs_one_statement(client, make, crowd, statements, address, co
 @pytest.mark.parametrize(
     "filters", [{"level": "b"}, {"open": "true"}, {"open": "false"}, {"level": "b", "open": "true"}]
 )
-def test_a_part_of_the_courses_in_any_order(client, make, filters, sort):
+def test_filtered_courses_in_every_order(client, make, filters, sort):
     """Seen to fail without the bound that ends a part, and with the cursor compared without the
     part's column.
     """

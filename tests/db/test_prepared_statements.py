@@ -1,4 +1,4 @@
-"""Statements are planned once a connection on PostgreSQL, and the answers do not show it."""
+"""PostgreSQL plans a statement once per connection, and the responses stay the same."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_a_statement_is_prepared_once_unless_the_setting_is_off(
     assert locks == count
 
 
-def test_a_new_connection_prepares_anew(new_database, make_app):
+def test_a_new_connection_prepares_its_statements(new_database, make_app):
     app = make_app(new_database("postgresql"))
     with app.app_context():
         upgrade()
@@ -55,7 +55,7 @@ def test_a_new_connection_prepares_anew(new_database, make_app):
             connection.invalidate()
 
 
-def test_nothing_waits_for_a_commit_outside_a_transaction(new_database, make_app):
+def test_statements_cannot_be_deferred_outside_a_transaction(new_database, make_app):
     app = make_app(new_database("postgresql"))
     with (
         app.app_context(),

@@ -1,4 +1,4 @@
-"""Bad luck of a transaction is repeated inside the server, and no more than a few times."""
+"""The service repeats transactions after temporary failures, but only a few times."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tests.web.problems import problem
 
 @pytest.mark.parametrize("state", ["40001", "40P01"])
 @pytest.mark.parametrize(("failures", "status"), [(2, 201), (99, 503)])
-def test_a_failure_that_may_pass_is_repeated_a_few_times(postgres_app, state, failures, status):
+def test_a_temporary_failure_is_repeated_a_few_times(postgres_app, state, failures, status):
     run(
         postgres_app,
         "CREATE SEQUENCE tries",
@@ -71,7 +71,7 @@ def test_a_real_deadlock_reaches_no_client(postgres_app):
     audit(postgres_app)
 
 
-def test_a_lock_that_is_not_let_go_is_a_503(new_database, make_app, monkeypatch):
+def test_a_lock_that_is_not_released_is_a_503(new_database, make_app, monkeypatch):
     monkeypatch.setattr(engine, "LOCK_TIMEOUT_MS", 200)
     app = make_app(new_database("postgresql"))
     with app.app_context():
@@ -95,7 +95,7 @@ def test_a_lock_that_is_not_let_go_is_a_503(new_database, make_app, monkeypatch)
     )
 
 
-def test_edits_that_swap_names_reach_no_client_as_a_deadlock(postgres_app):
+def test_edits_that_swap_names_cause_no_error(postgres_app):
     """One takes the other's name while the other, which has given it up, asks for the row of the
     first. PostgreSQL ends the request's transaction; seen to fail, with 503, where it is not
     repeated.
@@ -118,13 +118,13 @@ def test_edits_that_swap_names_reach_no_client_as_a_deadlock(postgres_app):
 
 
 def deadlocks(app):
-    """How many deadlocks PostgreSQL has ended in this database."""
+    """The number of deadlocks that PostgreSQL has ended in this database."""
     with closing(connect(app)) as connection, connection.cursor() as cursor:
         cursor.execute("SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()")
         return cursor.fetchone()[0]
 
 
-def test_a_locked_file_is_waited_for_and_then_a_503(new_database, make_app, monkeypatch):
+def test_a_locked_sqlite_file_is_a_503_after_a_wait(new_database, make_app, monkeypatch):
     monkeypatch.setattr(engine, "SQLITE_LOCK_TIMEOUT_SECONDS", 1.0)
     app = make_app(new_database("sqlite"))
     with app.app_context():
@@ -142,8 +142,10 @@ def test_a_locked_file_is_waited_for_and_then_a_503(new_database, make_app, monk
     assert client.post("/courses", json={"name": "Logic", "level": "x"}).status_code == 201
 
 
-def test_a_statement_may_take_long_only_where_nobody_waits(new_database, make_app, monkeypatch):
-    """Without `unhurried` the command is refused too, and without `SET LOCAL statement_timeout`
+def test_only_commands_and_migrations_have_no_statement_timeout(
+    new_database, make_app, monkeypatch
+):
+    """Without `no_timeout` the command is refused too, and without `SET LOCAL statement_timeout`
     the upgrade.
     """
     monkeypatch.setattr(engine, "STATEMENT_TIMEOUT_MS", 200)
@@ -174,7 +176,7 @@ def test_a_statement_may_take_long_only_where_nobody_waits(new_database, make_ap
     assert len(client.get("/courses").json) == 2
 
 
-def test_the_kernel_looks_whether_the_server_is_there(postgres_app):
+def test_tcp_keepalive_is_on(postgres_app):
     with postgres_app.app_context(), db.engine.connect() as connection:
         wire = socket.socket(fileno=os.dup(connection.connection.dbapi_connection.fileno()))
     with wire:
@@ -202,7 +204,7 @@ def test_a_commit_that_breaks_off_is_a_503_and_the_next_request_is_served(postgr
     assert client.get("/courses").json == []
 
 
-def test_a_connection_that_says_nothing_is_broken_off(postgres_app):
+def test_a_silent_connection_is_aborted(postgres_app):
     """Seen to fail, by waiting the whole second and more, without `_in_use`."""
     began = time.monotonic()
     breaking = threading.Timer(0.3, connections.abort_stuck_connections, (0.2,))

@@ -1,4 +1,4 @@
-"""Connections on which PostgreSQL no longer answers are aborted, and only those."""
+"""The watchdog aborts connections on which PostgreSQL no longer answers, and no others."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from course_management.db.transaction import transaction
 
 @pytest.fixture
 def own(new_database, make_app, monkeypatch):
-    """The app on PostgreSQL, in a process whose watchdog waits for a fifth of a second."""
+    """The app on PostgreSQL, in a process whose watchdog waits only a fifth of a second."""
     monkeypatch.setattr(watchdog, "MAX_USE_SECONDS", 0.2)
     return make_app(new_database("postgresql"))
 
 
 def test_a_stuck_connection_is_aborted_without_our_worker(own):
-    """As under `flask run` and gthread. Seen to fail while only our worker looked."""
+    """As with `flask run` and gthread. Fails if only our worker checks for stuck connections."""
     began = time.monotonic()
     with (
         own.app_context(),
@@ -32,14 +32,16 @@ def test_a_stuck_connection_is_aborted_without_our_worker(own):
     assert time.monotonic() - began < 6
 
 
-def test_a_command_may_take_its_time(own):
-    """Seen to fail: `audit` and `load-demo` would be aborted after twelve seconds."""
-    with own.app_context(), transaction(writing=True, unhurried=True) as session:
+def test_a_command_is_not_aborted(own):
+    """Fails if `disable_statement_timeout` does not exempt the connection: `audit` and `load-demo`
+    are then aborted after twelve seconds.
+    """
+    with own.app_context(), transaction(writing=True, no_timeout=True) as session:
         assert session.execute(sa.text("SELECT 1 FROM pg_sleep(1)")).scalar_one() == 1
 
 
-def test_a_database_connection_closed_just_now_breaks_nothing(monkeypatch):
-    """Seen to fail: InterfaceError ended the loop that aborts connections."""
+def test_a_connection_closed_meanwhile_does_no_harm(monkeypatch):
+    """Fails if InterfaceError ends the loop that aborts connections."""
 
     class Closing:
         server_version, closed, InterfaceError = 1, 0, psycopg2.InterfaceError
@@ -51,8 +53,10 @@ def test_a_database_connection_closed_just_now_breaks_nothing(monkeypatch):
     assert connections.abort_stuck_connections(1) == 0
 
 
-def test_a_number_that_another_has_now_is_not_broken(monkeypatch):
-    """Closed between the two: its number may be that of somebody else's connection."""
+def test_a_reused_file_descriptor_is_not_shut_down(monkeypatch):
+    """The connection is closed between the two checks. Another connection may then have its
+    descriptor.
+    """
     ours, theirs = socket.socketpair()
 
     class Closed:

@@ -1,4 +1,4 @@
-"""Requests as they stand on the wire, from an address of one's choice."""
+"""Sends requests as raw bytes, from any address of this machine."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def raw(
 
 
 def events(path: Any) -> list[dict[str, Any]]:
-    """The JSON lines of a log."""
+    """The JSON objects in the lines of a log."""
     return [json.loads(line) for line in path.read_text().splitlines() if line.startswith("{")]
 
 
@@ -85,11 +85,11 @@ class Load:
             thread.join()
 
     def statuses(self) -> set[int]:
-        """Each status that was answered."""
+        """The status of each response."""
         return {answer.status for answer in self.answers}
 
     def made(self) -> int:
-        """How many students the clients were told they made."""
+        """The number of students that the responses report as created."""
         return sum(answer.status == 201 for answer in self.answers)
 
     def _work(self, number: int) -> None:

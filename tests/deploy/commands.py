@@ -1,4 +1,4 @@
-"""The commands of docs/operations.md, run as they stand there."""
+"""Runs the commands of docs/operations.md exactly as the document shows them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,9 @@ def commands(heading: str) -> list[str]:
 
 
 def run(block: str, folder: Path, **env: str) -> str:
-    """What a block prints, run in `folder`, where `.venv/bin` and `wsgi` are this project's."""
+    """The output of a block, run in `folder`, where `.venv/bin` and `wsgi` are those of this
+    project.
+    """
     block = block.replace(".venv/bin/", f"{BIN}/").replace("--app wsgi", f"--app {ROOT}/wsgi")
     program = ["bash", "-euo", "pipefail", "-c", block]
     done = subprocess.run(

@@ -8,7 +8,7 @@ import subprocess
 
 
 def promtool(*args: str, given: str | None = None) -> str:
-    """What promtool prints; fails where it finds a fault."""
+    """The output of promtool. Fails if promtool reports a fault."""
     done = subprocess.run(
         ["promtool", *args], input=given, capture_output=True, text=True, check=False
     )

@@ -1,5 +1,5 @@
-"""What docs/operations.md says of backups, done: a backup of a busy service, restored, has its
-books in order.
+"""Runs the backup commands of docs/operations.md: the backup of a busy service, restored, has all
+rows and passes the audit.
 """
 
 from __future__ import annotations
@@ -32,7 +32,9 @@ def counts(connection):
 
 @pytest.fixture
 def blocks():
-    """The commands: dump, restore, both for SQLite, and both on a host of its own."""
+    """The commands for a dump, for a restore, for both on SQLite, and for both on a host of its
+    own.
+    """
     return commands("Back up and restore")
 
 
@@ -63,7 +65,7 @@ def test_postgresql(tmp_path, blocks):
 
 
 def test_sqlite(tmp_path, blocks):
-    """With `cp school.db copy.db` in the place of VACUUM INTO, what the WAL holds is missing."""
+    """Fails with `cp school.db copy.db` instead of VACUUM INTO: the copy lacks rows of the WAL."""
     with Topology({"DATABASE_URL": f"sqlite:///{tmp_path}/school.db"}, PLENTY) as up:
         up.flask("load-demo", "--students", "500", "--courses", "40", "--each", "4")
         with Load(up, clients=2) as load:
@@ -76,9 +78,9 @@ def test_sqlite(tmp_path, blocks):
     assert restored["student_courses"] == 2000
 
 
-def test_a_password_in_the_address_is_no_argument_of_the_backup(tmp_path, blocks):
-    """What is in an argument, every user of the host can read: it is left out, and libpq takes
-    it from PGPASSFILE.
+def test_the_password_is_not_an_argument_of_the_backup(tmp_path, blocks):
+    """Every user of a host can read the arguments of a command. So the commands leave out the
+    password, and libpq reads it from a file.
     """
     (line,) = [line for line in blocks[3].splitlines() if line.startswith("URL=")]
     (tmp_path / "url").write_text(

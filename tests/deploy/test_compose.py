@@ -67,7 +67,7 @@ def as_service(server, password="it%27s%20%22x%22", database="course_management"
     return f"postgresql://course_management:{password}@127.0.0.1:{server.port}/{database}"
 
 
-def test_the_role_of_the_service_is_no_superuser_and_the_service_runs_as_it(server):
+def test_the_service_runs_with_a_role_that_is_not_a_superuser(server):
     rights = "rolsuper, rolcreatedb, rolcreaterole, rolreplication, rolbypassrls"
     assert sql(
         server.url, f"SELECT {rights} FROM pg_roles WHERE rolname = 'course_management'"
@@ -97,7 +97,7 @@ def test_the_role_may_not(server, forbidden):
         sql(as_service(server), forbidden)
 
 
-def test_its_password_is_asked_for(server):
+def test_the_role_needs_its_password(server):
     with pytest.raises(psycopg2.OperationalError, match="password authentication failed"):
         sql(as_service(server, password="x"), "SELECT 1")
 
@@ -128,13 +128,13 @@ def test_every_container_has_least_privilege(name):
     assert re.fullmatch("[1-9][0-9]*(:[1-9][0-9]*)?", user)
 
 
-def test_only_nginx_is_published_and_on_this_host_alone():
+def test_only_nginx_is_published_and_only_on_this_host():
     assert {name: service["ports"] for name, service in SERVICES.items() if "ports" in service} == {
         "nginx": ["${ADDRESS:-127.0.0.1}:${PORT:-8080}:8080"]
     }
 
 
-def test_secrets_go_to_whom_they_concern():
+def test_each_container_gets_only_its_own_secrets():
     assert {name: service.get("secrets", []) for name, service in SERVICES.items()} == {
         "postgres": ["postgres_password", "service_password"],
         "migrate": ["database_url"],
@@ -144,7 +144,7 @@ def test_secrets_go_to_whom_they_concern():
     assert "POSTGRES_USER" not in SERVICES["postgres"]["environment"]
 
 
-def test_images_and_actions_are_named_exactly():
+def test_images_and_actions_have_exact_versions():
     images = re.findall(
         r"^(?:FROM|\s+image:) +(\S+:\S+)",
         (ROOT / "compose.yaml").read_text() + (ROOT / "Dockerfile").read_text(),
@@ -161,7 +161,7 @@ def test_images_and_actions_are_named_exactly():
         assert re.fullmatch(r"[\w-]+/[\w-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+", use)
 
 
-def test_pin_writes_the_digest_of_today_and_nothing_else(tmp_path, monkeypatch):
+def test_pin_writes_the_current_digests_and_nothing_else(tmp_path, monkeypatch):
     for name in ("compose.yaml", "Dockerfile"):
         (tmp_path / name).write_text((ROOT / name).read_text())
     monkeypatch.setattr(pin, "ROOT", tmp_path)
@@ -178,7 +178,7 @@ def test_pin_writes_the_digest_of_today_and_nothing_else(tmp_path, monkeypatch):
     assert all("@" not in image for image in asked)
 
 
-def test_pin_changes_nothing_where_a_registry_does_not_answer(monkeypatch, tmp_path):
+def test_pin_changes_nothing_if_a_registry_does_not_answer(monkeypatch, tmp_path):
     (tmp_path / "docker").write_text("#!/bin/sh\necho 'no such host' >&2\nexit 1\n")
     (tmp_path / "docker").chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
@@ -211,7 +211,7 @@ def test_requirements_are_installed_by_hash_everywhere():
     assert [line for line in installs if " --require-hashes " not in line] == []
 
 
-def test_what_runs_is_what_is_tested():
+def test_runtime_and_tests_have_the_same_package_versions():
     """One version of each package in both files."""
     runs, tests = (
         set(re.findall(r"^[a-z0-9][\w.-]*==[\w.]+", (ROOT / name).read_text(), flags=re.MULTILINE))

@@ -47,7 +47,7 @@ def shown(answer):
 
 
 @pytest.mark.parametrize("path", [b"/health", b"/courses", b"/health/live"])
-def test_http_1_0_without_host_is_answered(up, path):
+def test_http_1_0_without_host_is_accepted(up, path):
     """RFC 9112 section 3.2 asks for Host of HTTP/1.1 alone; health checks of load balancers send
     none.
     """
@@ -66,7 +66,7 @@ def test_a_token_of_any_length_is_counted_as_a_key(strict, length):
 
 
 @pytest.mark.parametrize("length", [40, 8100])
-def test_a_token_has_one_share_whatever_its_length(strict, length):
+def test_each_token_has_its_own_limit_whatever_its_length(strict, length):
     assert [
         use(strict, "Bearer " + "c" * length, f"127.0.5.{length % 250}").status for _ in range(9)
     ][:6] == [200] * 6
@@ -100,8 +100,8 @@ def echoed():
 
 
 @pytest.mark.parametrize("path", ["/health", "/metrics"])
-def test_what_a_client_says_of_a_proxy_goes_no_further(up, echoed, path):
-    """Seen to fail, with each of these headers passed on, without its line in nginx.conf."""
+def test_forwarding_headers_of_a_client_are_removed(up, echoed, path):
+    """Fails for each of these headers without its line in nginx.conf."""
     names = ("Ssl", "Protocol", "Scheme", "Host")
     said = {"Forwarded": "for=6.6.6.6"} | {f"X-Forwarded-{name}": "on" for name in names}
     for topology in (up, echoed):
@@ -111,7 +111,7 @@ def test_what_a_client_says_of_a_proxy_goes_no_further(up, echoed, path):
     assert answer.json.keys() & said.keys() == set()
 
 
-def test_every_answer_names_the_shares_and_a_refusal_says_that_one_is_spent(strict):
+def test_every_response_names_the_limits_and_a_429_the_exceeded_one(strict):
     """draft-ietf-httpapi-ratelimit-headers-10: RateLimit-Policy and RateLimit."""
     first = use(strict, source="127.0.7.1")
     assert (first.headers["RateLimit-Policy"], first.headers["RateLimit"]) == (
@@ -131,7 +131,7 @@ def test_every_answer_names_the_shares_and_a_refusal_says_that_one_is_spent(stri
 
 
 @pytest.mark.parametrize("origin", [APP, OTHER])
-def test_a_listed_origin_may_read_what_nginx_refuses(up, strict, origin):
+def test_a_page_of_a_listed_origin_may_read_the_refusals_of_nginx(up, strict, origin):
     """Without these headers a page sees a TypeError in the place of the status and of
     Retry-After.
     """
@@ -163,7 +163,7 @@ def test_a_listed_origin_may_read_what_nginx_refuses(up, strict, origin):
         "https://evil.example|https://evil.example",
     ],
 )
-def test_another_origin_may_not(up, origin):
+def test_a_page_of_another_origin_may_not(up, origin):
     answer = raw(
         up,
         b"POST /courses HTTP/1.1\r\nHost: x\r\nOrigin: "
@@ -179,7 +179,7 @@ def test_another_origin_may_not(up, origin):
     assert not [name for name in asked.headers if name.startswith("Access-Control")]
 
 
-def test_where_no_origin_is_listed_none_is_told_anything():
+def test_without_listed_origins_no_origin_gets_cors_headers():
     with Topology() as up:
         answer = raw(
             up,
@@ -196,7 +196,7 @@ def test_where_no_origin_is_listed_none_is_told_anything():
         up.start_gunicorn()
 
 
-def test_a_page_may_read_that_the_service_is_away():
+def test_a_page_may_read_that_the_service_is_down():
     with Topology({"CORS_ORIGINS": APP}) as up:
         up.stop_gunicorn()
         answer = use(up, Origin=APP)
@@ -208,7 +208,7 @@ def test_a_page_may_read_that_the_service_is_away():
         up.start_gunicorn()
 
 
-def test_a_preflight_is_never_limited_away(strict):
+def test_a_preflight_request_is_never_limited(strict):
     """A browser that gets 429 for it sends nothing, and tells the page nothing."""
     asked = [
         use(
@@ -232,13 +232,13 @@ def test_a_preflight_is_never_limited_away(strict):
     assert use(strict, source="127.0.9.1").status == 200
 
 
-def test_options_that_are_no_preflight_are_the_services_and_are_counted(strict):
+def test_other_options_requests_reach_the_service_and_are_limited(strict):
     answers = [use(strict, source="127.0.10.1", method="OPTIONS", Origin=APP) for _ in range(50)]
     assert answers[0].headers["Allow"]
     assert answers[-1].status == 429
 
 
-def test_nginx_shows_what_the_service_shows(up):
+def test_nginx_exposes_the_same_headers_as_the_service(up):
     answer = raw(
         up,
         b"POST /courses HTTP/1.1\r\nHost: x\r\nOrigin: "
@@ -251,7 +251,7 @@ def test_nginx_shows_what_the_service_shows(up):
     assert use(up, Origin=APP).headers["Access-Control-Expose-Headers"] == cors.RESPONSE_HEADERS
 
 
-def test_no_answer_of_any_host_tells_which_nginx_it_is(up):
+def test_no_response_shows_the_version_of_nginx(up):
     requests = (
         b"nonsense\r\n\r\n",
         b"GET /x HTTP/1.1\r\nHost: x\r\n\r\n",
@@ -265,7 +265,7 @@ def test_no_answer_of_any_host_tells_which_nginx_it_is(up):
             assert not re.search(rb"nginx", answer.body)
 
 
-def test_head_refused_by_nginx_has_no_body(up):
+def test_a_head_request_refused_by_nginx_gets_no_body(up):
     answer = raw(
         up,
         b"HEAD /courses HTTP/1.1\r\nHost: x\r\nConnection: close\r\n" + TOO_LARGE + b"\r\n",
@@ -284,5 +284,5 @@ def test_the_limits_of_the_documents_are_those_of_nginx():
             assert f"{settings[of + '_RATE']} a second {settings[of + '_BURST']}" in text
 
 
-def test_a_spent_share_is_had_again(strict):
+def test_an_exceeded_limit_allows_requests_again_later(strict):
     wait_until(lambda: use(strict, source="127.0.7.2").status == 200)

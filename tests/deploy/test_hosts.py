@@ -1,5 +1,5 @@
-"""Several of a kind: database servers of which one takes writes, and API hosts of which one is
-down.
+"""Several servers of a kind: database servers of which one accepts writes, and API hosts of which
+one is down.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def primary():
 
 @pytest.fixture
 def standby(primary):
-    """A server that follows the primary, by streaming."""
+    """A server that follows the primary by streaming replication."""
     server = Server()
     server.stop()
     shutil.rmtree(server._data)
@@ -40,9 +40,9 @@ def one(url, query):
         return cursor.fetchone()[0]
 
 
-def test_a_standby_that_is_promoted_takes_over_and_nothing_is_restarted(primary, standby):
-    """Without `target_session_attrs=read-write` the migration fails already: it meets the
-    standby, which is named first.
+def test_a_promoted_standby_takes_over_without_a_restart(primary, standby):
+    """Fails without `target_session_attrs=read-write`: the migration then connects to the standby,
+    which the address names first.
     """
     address = (
         f"postgresql://postgres@/postgres?host=127.0.0.1,127.0.0.1&port={standby.port},{primary.port}"
@@ -67,7 +67,7 @@ def test_a_standby_that_is_promoted_takes_over_and_nothing_is_restarted(primary,
         assert up.flask("audit").count("ok") == len(up.flask("audit").splitlines())
 
 
-def test_an_api_host_that_is_down_is_passed_over(tmp_path):
+def test_nginx_skips_an_api_host_that_is_down(tmp_path):
     up = Topology()
     up.nginx_settings["UPSTREAM"] = f"unix:{tmp_path}/down; server unix:{up.socket}"
     with up:

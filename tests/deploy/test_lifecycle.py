@@ -57,7 +57,7 @@ def test_a_reload_under_load_fails_no_request(up):
     assert not workers & set(up.worker_pids())
 
 
-def test_ending_under_load_answers_all_that_was_begun(up):
+def test_stopping_under_load_answers_all_begun_requests(up):
     """No connection ends without an answer, and who was not answered 201 made no student. With
     the workers killed, some do.
     """
@@ -80,7 +80,7 @@ def test_ending_under_load_answers_all_that_was_begun(up):
     assert ask(up, "GET", "/courses").status == 200
 
 
-def test_a_restart_with_the_socket_held_fails_no_request():
+def test_a_restart_with_an_open_socket_fails_no_request():
     """As systemd holds it. With `held=False`, the answers meanwhile are 502s."""
     with Topology(nginx=PLENTY, held=True) as up:
         before, master = students(up), up.gunicorn.pid
@@ -115,7 +115,7 @@ def test_a_worker_that_is_killed_is_replaced_and_logged_as_json(up):
     }  # for whoever started it by hand
 
 
-def test_the_database_going_and_coming_back(up):
+def test_the_service_recovers_when_the_database_returns(up):
     up.postgres.stop()
     away = ask(up, "GET", "/courses")
     assert (away.status, away.json["type"], away.headers["Retry-After"]) == (
@@ -163,7 +163,7 @@ def make_up(short, **settings):
             process.send_signal(signal.SIGINT)
 
 
-def test_make_up_says_where_it_is_and_leaves_nothing_behind(short):
+def test_make_up_prints_its_address_and_leaves_nothing_behind(short):
     with make_up(short) as (process, said):
         address = said.readline().split()[2]
         assert "AUTH=open" in said.readline()
@@ -175,7 +175,7 @@ def test_make_up_says_where_it_is_and_leaves_nothing_behind(short):
     assert list(short.iterdir()) == []
 
 
-def test_make_up_obeys_what_is_set_and_says_so(short, tmp_path):
+def test_make_up_uses_the_settings_and_prints_them(short, tmp_path):
     """It ran open whatever AUTH said."""
     database = f"sqlite:///{tmp_path}/school.db"
     port = str(free_port())
@@ -190,7 +190,7 @@ def test_make_up_obeys_what_is_set_and_says_so(short, tmp_path):
         )
         assert address.endswith(f":{port}")
         assert access.startswith("AUTH=required: ")
-        assert "The database is that of DATABASE_URL" in data
+        assert "It uses the database of DATABASE_URL" in data
         asked = urllib.request.Request(
             address + "/courses", headers={"Origin": "https://a.example"}
         )
@@ -213,7 +213,7 @@ def test_make_up_obeys_what_is_set_and_says_so(short, tmp_path):
         assert school.execute("SELECT count(*) FROM api_keys").fetchone() == (1,)
 
 
-def test_the_key_that_make_up_tells_of_is_one(short):
+def test_the_command_that_make_up_prints_creates_a_key(short):
     """The command it prints names its own PostgreSQL."""
     with make_up(short, AUTH="required") as (_, said):
         address, _, how = said.readline().split()[2], said.readline(), said.readline()
@@ -230,9 +230,9 @@ def test_the_key_that_make_up_tells_of_is_one(short):
 
 @pytest.mark.parametrize(
     ("settings", "says"),
-    [({"HOST": "0.0.0.0"}, "127.0.0.1 alone"), ({"AUTH": "requierd"}, "AUTH must be")],
+    [({"HOST": "0.0.0.0"}, "only on 127.0.0.1"), ({"AUTH": "requierd"}, "AUTH must be")],
 )
-def test_make_up_ends_with_a_line_where_it_cannot_obey(short, settings, says):
+def test_make_up_refuses_invalid_settings_in_one_line(short, settings, says):
     with make_up(short, **settings) as (process, _):
         out, err = process.communicate(timeout=60)
     assert (process.returncode, out, len(err.splitlines())) == (1, "", 1)
@@ -240,7 +240,7 @@ def test_make_up_ends_with_a_line_where_it_cannot_obey(short, settings, says):
     assert list(short.iterdir()) == []
 
 
-def test_without_nginx_of_the_system_that_of_the_wheel_serves(monkeypatch):
+def test_without_an_installed_nginx_the_wheel_is_used(monkeypatch):
     monkeypatch.setattr(topology.shutil, "which", lambda *args, **options: None)
     with Topology() as up:
         assert ask(up, "GET", "/courses").status == 200
@@ -249,7 +249,7 @@ def test_without_nginx_of_the_system_that_of_the_wheel_serves(monkeypatch):
         )
 
 
-def test_the_topology_is_that_of_the_container():
+def test_the_topology_uses_the_configuration_of_the_container():
     """One file for both: what compose.yaml mounts is what is tested here, and nothing in it
     stays open.
     """
@@ -260,7 +260,7 @@ def test_the_topology_is_that_of_the_container():
     assert "${" not in render(defaults())
 
 
-def test_the_figures_are_filled_in_as_the_document_says(tmp_path):
+def test_the_values_are_filled_in_as_the_document_says(tmp_path):
     """The command of the document leaves nginx's own variables alone, and the environment wins."""
     install = next(
         block for block in commands("Install on a bare Debian host") if "deploy.render" in block
@@ -279,6 +279,6 @@ def test_the_figures_are_filled_in_as_the_document_says(tmp_path):
     assert "$http_x_request_id $course_request_id {" in text
 
 
-def test_nothing_stays_open_in_silence():
+def test_no_setting_opens_the_service_silently():
     with pytest.raises(KeyError, match="KEY_RATE"):
         render({name: value for name, value in defaults().items() if name != "KEY_RATE"})

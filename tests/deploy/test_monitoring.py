@@ -40,18 +40,18 @@ def named(text):
 
 
 @pytest.mark.debian
-def test_the_rules_are_sound_and_fire_when_they_should():
+def test_the_rules_are_valid_and_fire_correctly():
     """Fails if an alert loses its `for` or gets another threshold."""
     promtool("check", "rules", str(ALERTS))
     promtool("test", "rules", str(ALERTS.with_name("alerts_test.yml")))
 
 
-def test_alerts_and_dashboard_ask_for_what_there_is(names):
+def test_alerts_and_dashboard_use_metrics_that_exist(names):
     assert named(ALERTS.read_text()) - names == set()
     assert named(" ".join(TARGETS)) - names == set()
 
 
-def test_every_alert_says_what_to_do():
+def test_every_alert_is_explained_in_the_documents():
     alerts = re.findall("- alert: (.*)", ALERTS.read_text())
     assert len(alerts) == ALERTS.read_text().count("runbook_url: docs/monitoring.md#")
     for alert in alerts:
@@ -59,13 +59,13 @@ def test_every_alert_says_what_to_do():
         assert f"\n### {alert}\n" in MONITORING
 
 
-def test_every_figure_is_explained(names):
+def test_every_metric_is_explained(names):
     told = {re.sub("_(bucket|sum|count)$", "", name) for name in names}
     assert {name for name in told if f"`{name}`" not in MONITORING} == set()
 
 
 @pytest.mark.debian
-def test_the_dashboard_is_one_that_grafana_takes(tmp_path):
+def test_the_dashboard_is_valid_for_grafana(tmp_path):
     """promtool checks the queries as rules, with values for Grafana's variables."""
     panels = DASHBOARD["panels"]
     assert len({panel["id"] for panel in panels}) == len(panels)

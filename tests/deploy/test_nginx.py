@@ -54,7 +54,7 @@ def is_problem(answer, status):
     "name",
     ["Input/Output", "A//B", "C++ & C#?", "100%", "Ünï %2F cödé", "a%00b".replace("%00", "%30")],
 )
-def test_a_name_passes_as_it_was_encoded(up, name):
+def test_an_encoded_name_reaches_the_service_unchanged(up, name):
     """With `proxy_pass http://course_management/;` the first two are 404s."""
     made = ask(up, "POST", "/courses", {"name": name, "level": "x"})
     assert made.status == 201
@@ -86,26 +86,26 @@ def test_head_has_the_headers_of_get_and_no_body(up):
         (b"GET / HTTP/3.0\r\nHost: x\r\n\r\n", 505),
     ],
 )
-def test_what_nginx_refuses_is_a_problem_document(up, request_, status):
+def test_refusals_of_nginx_are_problem_documents(up, request_, status):
     answer = raw(up, request_)
     assert is_problem(answer, status)
     assert (answer.headers["Allow"] is not None) == (status == 405)
     assert ask(up, "GET", answer.json["type"]).status == 200
 
 
-def test_the_path_of_a_problem_is_json_whatever_it_was(up):
+def test_the_path_in_a_problem_of_nginx_is_valid_json(up):
     head = b" HTTP/1.1\r\nHost: x\r\nContent-Length: 9999999\r\n\r\n"
     assert raw(up, b"POST /courses/a%2Fb?q=1" + head).json["instance"] == "/courses/a%2Fb"
     for path in (b'/cou"rses', b"/cou\\rses", b"/cou\xffrses"):
         assert raw(up, b"POST " + path + head).json["instance"] == ""
 
 
-def test_a_body_of_just_a_mebibyte_comes_through(up):
+def test_a_body_of_exactly_one_mebibyte_is_accepted(up):
     body = json.dumps({"name": "a"}).encode().ljust(2**20)
     assert ask(up, "POST", "/students", body, {"Content-Type": "application/json"}).status == 201
 
 
-def test_nginx_says_what_the_service_says():
+def test_nginx_has_the_same_texts_as_the_service():
     """Every problem nginx answers by itself is word for word the service's; nothing it answers
     is forgotten.
     """
@@ -150,14 +150,14 @@ def test_metrics_are_closed_to_the_public(up, path):
     assert line["upstream_status"] == ""  # the service was not asked
 
 
-def test_metrics_are_open_inside_and_nothing_else_is(up):
+def test_only_metrics_are_open_on_the_internal_address(up):
     # the service's answer
     assert "X-Request-ID" in ask(up, "GET", "/metrics", port=up.metrics_port).headers
     inside = ask(up, "GET", "/courses", port=up.metrics_port)
     assert (inside.status, "X-Request-ID" in inside.headers) == (404, False)
 
 
-def test_a_request_id_goes_through_and_comes_back(up):
+def test_a_request_id_is_passed_on_and_returned(up):
     answer = ask(up, "GET", "/courses", headers={"X-Request-ID": "mine-1"})
     assert answer.headers.get_all("X-Request-ID") == ["mine-1"]
     for log in (up.gunicorn_log, up.nginx_log):
@@ -167,14 +167,14 @@ def test_a_request_id_goes_through_and_comes_back(up):
 
 
 @pytest.mark.parametrize("unfit", ["", "with space", "a" * 129, 'quote"', "<b>"])
-def test_a_request_id_that_is_none_is_replaced_once_for_both(up, unfit):
+def test_an_invalid_request_id_is_replaced_by_one_id_for_both(up, unfit):
     given = ask(up, "GET", "/courses", headers={"X-Request-ID": unfit}).headers["X-Request-ID"]
     assert re.fullmatch("[0-9a-f]{32}", given)
     for log in (up.gunicorn_log, up.nginx_log):
         wait_until(lambda log=log: len([e for e in events(log) if e["request_id"] == given]) == 1)
 
 
-def test_the_log_has_the_address_of_the_client_and_not_what_it_says(up):
+def test_the_log_has_the_real_address_of_the_client(up):
     """With `$proxy_add_x_forwarded_for` taken from the front, or the header passed on, the log
     says 6.6.6.6.
     """
@@ -204,7 +204,7 @@ def test_nginx_logs_no_name(up):
     assert "turing" not in up.nginx_log.read_text() + up.gunicorn_log.read_text()
 
 
-def test_a_tag_that_compression_weakened_still_guards_an_edit(up):
+def test_a_tag_weakened_by_compression_still_protects_an_edit(up):
     made = ask(up, "POST", "/courses", {"name": "𝔸" * 200, "level": "x", "external_id": "e" * 255})
     address = made.headers["Location"]
     plain, packed = (
@@ -237,7 +237,7 @@ def strict():
         yield topology
 
 
-def test_a_key_has_its_share_wherever_it_comes_from(strict):
+def test_a_key_has_its_own_limit_from_every_address(strict):
     def use(token, source):
         return ask(strict, "GET", "/courses", headers={"Authorization": token}, source=source)
 
@@ -251,14 +251,14 @@ def test_a_key_has_its_share_wherever_it_comes_from(strict):
     wait_until(lambda: use(TOKEN, "127.0.1.1").status == 200)
 
 
-def test_an_address_has_a_larger_share_and_no_other_address_pays(strict):
+def test_an_address_has_a_larger_limit_of_its_own(strict):
     answers = [ask(strict, "GET", "/courses", source="127.0.2.1").status for _ in range(80)]
     assert answers[:61] == [200] * 61
     assert 429 in answers[61:]
     assert ask(strict, "GET", "/courses", source="127.0.2.2").status == 200
 
 
-def test_who_guesses_with_what_is_no_token_is_slowed_soon(strict):
+def test_headers_that_cannot_be_tokens_have_a_small_limit(strict):
     bad = [
         ask(
             strict, "GET", "/courses", headers={"Authorization": f"Bearer {i}"}, source="127.0.3.1"
@@ -271,7 +271,7 @@ def test_who_guesses_with_what_is_no_token_is_slowed_soon(strict):
     assert ask(strict, "GET", "/courses", source="127.0.3.1").status == 200
 
 
-def test_who_is_told_that_a_token_is_wrong_hears_it_slowly():
+def test_a_401_response_is_sent_slowly():
     """Without `limit_rate` it takes milliseconds: seen to fail so."""
     with Topology({"AUTH": "required"}) as up:
         for path, status, slow in (("/courses", 401, True), ("/health", 200, False)):

@@ -1,4 +1,4 @@
-"""The systemd units, as systemd itself judges them."""
+"""systemd's own checks of the systemd units."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SERVICES = (
 
 @pytest.fixture
 def units(tmp_path):
-    """The units, their programs where they are here."""
+    """The units, with the paths of programs that exist on this machine."""
     shutil.copytree(UNITS, tmp_path / "units", symlinks=True)
     for path in (tmp_path / "units").glob("*.service"):
         path.write_text(
@@ -36,8 +36,8 @@ def systemd_analyze(*args):
 
 
 @pytest.mark.debian
-def test_systemd_finds_no_fault(units):
-    """An unknown key, a wrong value or a program that is not there is a line here."""
+def test_systemd_accepts_the_units(units):
+    """systemd prints a line for an unknown key, a wrong value or a missing program."""
     names = [
         *SERVICES,
         "course-management.socket",
@@ -51,14 +51,16 @@ def test_systemd_finds_no_fault(units):
 @pytest.mark.debian
 @pytest.mark.parametrize("service", SERVICES)
 def test_every_program_is_confined(units, service):
-    """Without the link in course-management-.service.d all but the first are at 9.6."""
+    """Fails without the link in course-management-.service.d: all units except the first then get
+    the exposure 9.6.
+    """
     done = systemd_analyze("security", "--offline=true", units / service)
     exposure = re.search(r"Overall exposure level for .*: ([\d.]+)", done.stdout)
     assert exposure
     assert float(exposure[1]) < 2
 
 
-def test_the_commands_the_timers_run_exist():
+def test_the_commands_of_the_timers_exist():
     for timer in UNITS.glob("*.timer"):
         command = re.search(r"Unit=course-management-task@(.*)\.service", timer.read_text())
         assert command
@@ -71,9 +73,9 @@ def test_the_commands_the_timers_run_exist():
         assert done.returncode == 0
 
 
-def test_a_reload_tries_the_settings_without_the_credentials(tmp_path):
-    """systemd before 257 keeps them from ExecReload of a confined unit: with DATABASE_URL_FILE
-    left in, no reload ever worked.
+def test_a_reload_checks_the_settings_without_the_credentials(tmp_path):
+    """systemd before 257 does not give credentials to ExecReload of a confined unit. Fails if
+    DATABASE_URL_FILE stays set: every reload then fails.
     """
     unit = (UNITS / "course-management.service").read_text()
     line = re.search(r"^ExecReload=(.*--check-config.*)$", unit, flags=re.M)
@@ -94,7 +96,7 @@ def test_a_reload_tries_the_settings_without_the_credentials(tmp_path):
         assert (done.returncode, done.stdout + done.stderr) == (code, says)
 
 
-def test_nginx_and_the_units_mean_the_same_socket():
+def test_nginx_and_the_units_use_the_same_socket():
     path = "unix:/run/course-management/gunicorn.sock"
     assert f"UPSTREAM={path}\n" in (ROOT / "deploy" / "nginx.env").read_text()
     assert f"HOST={path}\n" in (UNITS / "course-management.service").read_text()
@@ -104,8 +106,8 @@ def test_nginx_and_the_units_mean_the_same_socket():
     )
 
 
-def test_the_service_may_hold_as_many_connections_as_it_is_sent():
-    """systemd's own limit is 1,024 descriptors: a few hundred clients and the database would
-    meet it.
+def test_the_service_may_open_enough_file_descriptors():
+    """systemd's default is 1,024 descriptors, which a few hundred clients and the database would
+    exceed.
     """
     assert "\nLimitNOFILE=65536\n" in (UNITS / "course-management.service").read_text()

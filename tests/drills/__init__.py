@@ -1,5 +1,5 @@
-"""The service as it stands in production, something broken on purpose. Short in `make test`,
-whole in `make drill`.
+"""Failure drills: the service runs as in production, and something is broken on purpose. They are
+short in `make test` and complete in `make drill`.
 """
 
 from __future__ import annotations
@@ -10,5 +10,5 @@ FULL = os.environ.get("DRILL") == "full"
 
 
 def size(short: int, full: int) -> int:
-    """How much of it: `short` in `make test`, `full` in `make drill`."""
+    """The size of a drill: `short` in `make test`, `full` in `make drill`."""
     return full if FULL else short

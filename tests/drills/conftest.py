@@ -1,4 +1,4 @@
-"""The topology that the drills share and break, and the table of what they found."""
+"""The topology that the drills share and break, and the table of their results."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ NO_LIMITS = dict.fromkeys(("ADDRESS_RATE", "ADDRESS_BURST", "KEY_RATE", "KEY_BUR
 
 @pytest.fixture(scope="session")
 def up():
-    """nginx, two workers of four threads, PostgreSQL. Each drill leaves it as it found it."""
+    """nginx, two workers of four threads, and PostgreSQL. Each drill repairs what it breaks."""
     with Topology(nginx=NO_LIMITS) as running:
         yield running
 
 
 def pytest_terminal_summary(terminalreporter):
-    """One line a fault: what was broken, the verdict, the figures (what tests give to
-    `record_property`).
+    """Print one line per failure: the name of the failure, the verdict, and the figures that tests
+    give to `record_property`.
     """
     reports = [
         r for kind in ("passed", "failed", "error") for r in terminalreporter.stats.get(kind, ())

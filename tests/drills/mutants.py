@@ -1,5 +1,5 @@
-"""Requests made from the service's own description, then bent: paths, queries, headers, values
-and bytes of bodies.
+"""Malformed requests, made by changing valid ones: paths, queries, headers, values and bytes of
+bodies.
 """
 
 from __future__ import annotations
@@ -136,8 +136,8 @@ BYTES += [
 
 
 class Mutants:
-    """An endless supply of requests as (method, bytes on the wire): always the same ones for the
-    same `seed`.
+    """An endless series of requests as (method, bytes on the wire). It is the same for the same
+    `seed`.
     """
 
     def __init__(self, document: dict[str, Any], seed: str) -> None:
@@ -216,7 +216,7 @@ class Mutants:
         return body
 
     def _value(self, schema: dict[str, Any]) -> Any:
-        """A value that is as the schema says, three times out of four."""
+        """A value that fits its schema in three of four cases."""
         rng = self.rng
         schema = self.schemas[schema["$ref"].rpartition("/")[2]] if "$ref" in schema else schema
         if rng.random() < 0.1:

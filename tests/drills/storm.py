@@ -1,5 +1,5 @@
-"""Students who race for seats and do not give up: who is not answered, or told to come back,
-sends the same request again.
+"""Students who race for seats and do not give up. A student who gets no response, or a 503, sends
+the same request again.
 """
 
 from __future__ import annotations
@@ -19,9 +19,8 @@ from devtools.topology import Topology
 from devtools.waiting import pause, wait_until
 
 STUDENTS, SEATS = 100, 30
-PATIENCE = 60  # seconds until a student is answered, whatever happens meanwhile
-# seconds a student waits before the same request again: fewer than Retry-After says, to press
-# harder
+PATIENCE = 60  # seconds after which every student must have a response
+# Seconds before a student sends the same request again: less than Retry-After, for more load.
 AGAIN = 0.2
 ROWS = """
 SELECT e.student_id, e.course_id, e.state, count(v.id) FROM student_courses e
@@ -71,7 +70,7 @@ class Storm:
             self._compare()
 
     def wait_for(self, more: int) -> None:
-        """Return when so many more students have been answered."""
+        """Return when `count` more students have got a response."""
         wanted = len(self.final) + more
 
         def answered() -> bool:
@@ -82,12 +81,12 @@ class Storm:
         wait_until(answered, PATIENCE, lambda: f"{wanted - len(self.final)} not answered")
 
     def statuses(self) -> set[int]:
-        """Each status that was answered and sent again."""
+        """The statuses of the responses after which a request was sent again."""
         return {answer.status for _, answer in self.refused}
 
     def replayed(self) -> int:
-        """How many were told, when they asked again, that they have their seat since the first
-        time.
+        """The number of students who sent their request again and learned that the first one had
+        given them a seat.
         """
         return sum("Idempotent-Replayed" in answer.headers for answer in self.final.values())
 
@@ -134,7 +133,7 @@ class Storm:
             pause(AGAIN)
 
     def _compare(self) -> None:
-        """Each answer against the rows and the record: nobody was told what is not so, nothing
+        """Compare each response with the rows and the history: every response was true, and nothing
         was done twice or oversold.
         """
         with (
@@ -149,7 +148,7 @@ class Storm:
             assert told == (
                 (201, [course]) if (student, course) in rows else (409, "/problems/course-full")
             )
-        # who was not answered has nothing
+        # Students without a response have no seat.
         assert {row for row in rows if row[0] in self.students} <= self.final.keys()
         seated = [course for _, course in rows]
         assert max(map(seated.count, set(seated))) <= SEATS
@@ -157,7 +156,7 @@ class Storm:
 
 
 def audit(up: Topology) -> None:
-    """Have the service recount its books."""
+    """Assert that the audit of the service finds no violation."""
     try:
         up.flask("audit")
     except subprocess.CalledProcessError as error:

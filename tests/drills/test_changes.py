@@ -41,7 +41,7 @@ def downgrade():
 
 
 def test_a_reload(up, record_property):
-    """Where a stopping worker does not wait for its connections, some are 502s."""
+    """Fails if a stopping worker does not wait for its connections: some responses are then 502."""
     with Storm(up, courses=size(20, 80)) as storm:
         for _ in range(size(1, 8)):
             storm.wait_for(100)
@@ -54,8 +54,8 @@ def test_a_reload(up, record_property):
 
 
 def test_a_stop(up, record_property):
-    """What was accepted is answered; who came later is told when to come back. Where a worker
-    does not wait, some are cut off.
+    """Accepted requests are answered. Later clients get a Retry-After. Fails if a worker does not
+    wait: some connections then end without a response.
     """
     cut_off = up.nginx_errors.read_text().count("prematurely closed")
     with Storm(up, courses=size(20, 80)) as storm:
@@ -77,8 +77,8 @@ def test_a_stop(up, record_property):
 
 @pytest.fixture
 def new(up, tmp_path):
-    """A release with one more migration, laid down beside the one that serves: a function that
-    runs its programs.
+    """A release with one more migration in a folder of its own, beside the release that serves.
+    Returns a function that runs its programs.
     """
     for name in ("course_management", "migrations"):
         shutil.copytree(ROOT / name, tmp_path / name)
@@ -114,7 +114,7 @@ def ready(path):
 
 @contextmanager
 def watched(path):
-    """Whether the service was ready, asked all the while."""
+    """Whether the service was ready all the time."""
     found, done = [], threading.Event()
 
     def watch():
@@ -131,9 +131,7 @@ def watched(path):
 
 
 def test_a_new_release_migrates_while_the_old_one_serves(up, new, record_property):
-    """Seen to fail with a migration that renames a column in use: the old one is no longer
-    ready.
-    """
+    """Fails with a migration that renames a column in use: the old release is then not ready."""
     with Storm(up, courses=size(60, 150)) as storm, watched(up.socket) as was_ready:
         storm.wait_for(100)
         began = time.monotonic()

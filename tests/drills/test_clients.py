@@ -1,4 +1,4 @@
-"""Clients that are slow, idle or no HTTP clients at all: the others notice nothing."""
+"""Slow clients, idle clients and clients that do not speak HTTP: other clients notice nothing."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def post(body, *headers, end=b"\r\n"):
 
 WHOLE = b"Content-Length: %d" % len(LAST_CHUNK + INNER)
 CHUNKED = b"Transfer-Encoding: chunked"
-# What two servers may read differently: one request, or one and another inside it.
+# Requests that one server may read as one request, and another server as two.
 MALFORMED = {
     "length and chunks": post(LAST_CHUNK + INNER, WHOLE, CHUNKED),
     "chunks and length": post(
@@ -81,7 +81,7 @@ MALFORMED = {
 
 
 def dial(up, to):
-    """A connection to nginx, or past it."""
+    """A connection to nginx, or directly to gunicorn."""
     wire = socket.socket(socket.AF_UNIX) if to == "gunicorn" else socket.socket()
     wire.settimeout(30)
     wire.connect(str(up.socket) if to == "gunicorn" else ("127.0.0.1", up.port))
@@ -89,7 +89,7 @@ def dial(up, to):
 
 
 def read_all(wires, seconds):
-    """What each says in so many seconds, or until it closes."""
+    """The bytes that each connection receives within `seconds`, or until it closes."""
     said, deadline = dict.fromkeys(wires, b""), time.monotonic() + seconds
     with selectors.DefaultSelector() as selector:
         for wire in wires:
@@ -113,8 +113,8 @@ def unharmed(others):
 
 
 def test_slow_clients(up, record_property):
-    """One byte a second, half a body, answers left unread. Straight at gunicorn, twelve of them
-    hold every thread.
+    """Clients that send one byte a second or half a body, or do not read their responses. Without
+    the worker's limits, twelve of them connected to gunicorn hold every thread.
     """
     head = b"GET /courses HTTP/1.1\r\nHost: x\r\nX-Long: " + b"a" * 200
     body = post(b'{"name": "' + b"a" * 200, b"Content-Length: 1000")
@@ -141,8 +141,8 @@ def test_slow_clients(up, record_property):
 
 
 def test_clients_that_hang_up(up, record_property):
-    """Who asks again under the same key is told what was done. Seen to fail where `claim` finds
-    no key.
+    """A client that repeats its request with the same key gets the stored response. Fails if
+    `claim` never finds a key.
     """
     with Storm(up, courses=size(4, 60), haste=True) as storm:
         storm.wait_for(size(200, 4000))
@@ -153,8 +153,8 @@ def test_clients_that_hang_up(up, record_property):
 
 
 def test_idle_connections(up, record_property):
-    """They stay open and are served when they wake. With 1,024 connections a worker of nginx,
-    most are closed.
+    """Idle connections stay open and are served when they send a request. Fails with 1,024
+    connections per nginx worker: most are then closed.
     """
     most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
@@ -175,10 +175,10 @@ def test_idle_connections(up, record_property):
 
 
 @pytest.mark.parametrize("to", ["nginx", "gunicorn"])
-def test_requests_smuggled_or_malformed(up, record_property, to):
-    """No second request is read out of one. Seen to fail with a chunk whose extension ends in a
-    bare line feed: nginx 1.22 reads on behind it, which does no harm while it is the first to
-    read.
+def test_smuggled_and_malformed_requests(up, record_property, to):
+    """No server reads a second request out of one request. Fails with a chunk whose extension ends
+    in a bare line feed: nginx 1.22 continues to read behind it, which does no harm while nginx is
+    the first server.
     """
     workers = up.worker_pids()
     with ExitStack() as stack, Load(up, clients=2) as others:

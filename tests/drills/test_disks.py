@@ -1,8 +1,8 @@
-"""No room for the log or for the SQLite file, and a database that takes no writes.
+"""No space for the log, no space for the SQLite file, and a database that accepts no writes.
 
-The room is taken away from the running processes by a limit on the size of files (RLIMIT_FSIZE),
-which needs no root and no disk of its own: what is written fails in the system call, as on a full
-disk. The same was done once on a full tmpfs (ENOSPC).
+A limit on the size of files (RLIMIT_FSIZE) takes the space away from running processes. It needs no
+root and no disk of its own: a write fails in the system call, as on a full disk. The drills were
+also run once on a full tmpfs (ENOSPC).
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from tests.drills.storm import Storm, audit
 
 @contextmanager
 def full(up, path):
-    """No file of the workers can become longer than the one at `path`, nor that."""
+    """Limit all files of the workers to the current size of the file at `path`."""
     whole = resource.prlimit(up.gunicorn.pid, resource.RLIMIT_FSIZE)
     pids = up.worker_pids()
     for pid in pids:
@@ -38,8 +38,8 @@ def full(up, path):
             resource.prlimit(pid, resource.RLIMIT_FSIZE, whole)
 
 
-def test_no_room_for_the_log(up, record_property):
-    """Seen to fail where `JsonHandler.write` raises: work that is done goes without an answer."""
+def test_no_space_for_the_log(up, record_property):
+    """Fails if `JsonHandler.write` raises: committed requests then get no response."""
     with Storm(up, courses=size(20, 80)) as storm:
         storm.wait_for(50)
         with full(up, up.gunicorn_log):
@@ -64,10 +64,8 @@ def embedded(tmp_path_factory):
         yield running
 
 
-def test_no_room_for_the_sqlite_file(embedded, record_property):
-    """Seen to fail, with 500s, where SQLite's IOERR and FULL are not among the codes that mean
-    "not now".
-    """
+def test_no_space_for_the_sqlite_file(embedded, record_property):
+    """Fails with 500s if SQLite's IOERR and FULL are not among the codes that mean unavailable."""
     made = [("POST", "/students", {"name": f"Student {i}"}) for i in range(size(200, 5000))]
     kept = {answer.json["id"] for answer in crowd(embedded.port, made[:100], 4)}
     with full(embedded, embedded.file):
@@ -91,9 +89,9 @@ def test_no_room_for_the_sqlite_file(embedded, record_property):
     record_property("students told they are in, and there", len(kept))
 
 
-def test_postgresql_takes_no_writes(up, record_property):
-    """Reads go on; writes are 503s, whose reason is in the log. Seen to fail, with 500s, without
-    25006 in `db/integrity.py`.
+def test_postgresql_accepts_no_writes(up, record_property):
+    """Reads work. Writes get 503, with the reason in the log. Fails with 500s without 25006 in
+    `db/integrity.py`.
     """
 
     def read_only(state):

@@ -1,4 +1,4 @@
-"""A hundred thousand requests that nobody in their right mind would send."""
+"""A hundred thousand malformed requests."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Fuzzer(threading.Thread):
             self.wire.close()
 
     def _status(self, method, request):
-        """The status of the answer; 0 where there was none."""
+        """The status of the response, or 0 if none came."""
         self.wire = self.wire or dial(self.up, self.to)
         try:
             self.wire.sendall(request)
@@ -84,9 +84,7 @@ def resident(pid):
 
 
 def test_mutants(up, record_property):
-    """Seen to fail when a body left unread ended a connection that was to be kept; and where a
-    list remembers every address.
-    """
+    """Fails if an unread body ends a kept connection, or if a list remembers every address."""
     print(f"SEED={SEED}")
     up.reload()
     workers = up.worker_pids()

@@ -1,4 +1,4 @@
-"""Workers and PostgreSQL killed in a storm of enrollments."""
+"""Workers and PostgreSQL are killed during a storm of enrollments."""
 
 from __future__ import annotations
 
@@ -16,10 +16,8 @@ from tests.drills.storm import Storm
 
 
 def test_a_worker_killed(up, record_property):
-    """Only requests that were in that worker fail: they are told to come back, or cut off in the
-    middle of the answer.
-
-    Seen to fail where one commit in a hundred is a rollback.
+    """Only the requests in that worker fail: they get 502 or an incomplete response. Fails if one
+    commit in a hundred is a rollback.
     """
     kills = size(2, 15)
     with Storm(up, courses=size(20, 150)) as storm:
@@ -46,10 +44,9 @@ def test_a_worker_killed(up, record_property):
 
 @pytest.mark.parametrize("mode", ["fast", "immediate"])
 def test_postgresql_restarted(up, record_property, mode):
-    """503 meanwhile, and none for a request sent after it is back: dead connections of the pool
-    show to nobody.
-
-    Seen to fail with `synchronous_commit = off`: who was told of a seat has none after a crash.
+    """Requests get 503 while PostgreSQL is down, and no later request does: no client notices the
+    dead connections of the pool. Fails with `synchronous_commit = off`: a seat that a response
+    confirmed is then lost in the crash.
     """
     before, away = up.worker_pids(), []
     with Storm(up, courses=size(20, 60)) as storm:
@@ -72,12 +69,10 @@ def test_postgresql_restarted(up, record_property, mode):
     record_property("of them done already", storm.replayed())
 
 
-def test_postgresql_restarted_at_night(up, record_property):
-    """Nobody asks meanwhile, so every connection of the pool is dead: the first who ask see nothing
-    of it.
-
-    Seen to fail while a prepared statement gave up its own connection alone, and without the repeat
-    in `transaction.read`.
+def test_postgresql_restarted_while_idle(up, record_property):
+    """No request arrives meanwhile, so every connection of the pool is dead. The next clients
+    notice nothing. Fails if a prepared statement gives up only its own connection, or without the
+    repetition in `transaction.read`.
     """
     made = [("POST", "/students", {"name": f"Early {i}"}) for i in range(50)]
     early = [("GET", answer.headers["Location"]) for answer in crowd(up.port, made, 12)]

@@ -1,6 +1,4 @@
-"""What PostgreSQL is asked hangs, or all threads are taken: requests end in time, and others go
-on.
-"""
+"""PostgreSQL hangs, or all threads are busy. Requests end in time, and others are served."""
 
 from __future__ import annotations
 
@@ -57,7 +55,7 @@ def code(answer):
 
 @pytest.fixture
 def sql(up):
-    """Somebody else's connection to the database."""
+    """A connection to the database beside those of the service."""
     with closing(psycopg2.connect(up.postgres.url)) as connection:
         yield connection.cursor()
 
@@ -72,7 +70,7 @@ def course(up):
 
 @pytest.fixture
 def hang(sql):
-    """Making a student of the name Hang takes a minute."""
+    """A trigger: creating a student named Hang takes a minute."""
     sql.connection.autocommit = True
     sql.execute(
         "CREATE FUNCTION hang() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM "
@@ -84,13 +82,9 @@ def hang(sql):
     sql.execute("DROP TRIGGER hang ON students; DROP FUNCTION hang")
 
 
-def test_a_statement_that_hangs_and_a_lock_held_by_somebody_else(
-    up, sql, hang, course, record_property
-):
-    """Seen to fail without `statement_timeout`: the one is a 504 after a minute, the others, in
-    line for the lock, wait 15 s.
-
-    And without threads that step in: others are refused.
+def test_a_hanging_statement_and_a_lock_of_another_session(up, sql, hang, course, record_property):
+    """Fails without `statement_timeout`: one request is then a 504 after a minute, and others wait
+    15 s for the lock. Fails without extra threads, too: other requests are then refused.
     """
     wanted = [
         ("PATCH", course, {"level": "y"}),
@@ -117,7 +111,7 @@ def test_a_statement_that_hangs_and_a_lock_held_by_somebody_else(
 
 
 def family(pid):
-    """A process and all below it."""
+    """A process and all its descendants."""
     found = [pid]
     for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
         found += family(int(child))
@@ -126,9 +120,7 @@ def family(pid):
 
 @contextmanager
 def frozen(postgres):
-    """PostgreSQL takes connections and bytes, and answers nothing: a host whose disk hangs, a
-    network that swallows.
-    """
+    """PostgreSQL accepts connections and bytes and never answers, like a host whose disk hangs."""
     pids = family(int((postgres.home / "data" / "postmaster.pid").read_text().split()[0]))
     for pid in pids:
         os.kill(pid, signal.SIGSTOP)
@@ -140,8 +132,8 @@ def frozen(postgres):
 
 
 @pytest.mark.fast_parts  # gthread lets requests wait for a stuck thread; the next test is for it
-def test_a_database_that_says_nothing(up, course, record_property):
-    """Seen to fail without the watchdog: the threads wait until it speaks again, and nginx
+def test_a_silent_database(up, course, record_property):
+    """Fails without the watchdog: the threads then wait until PostgreSQL continues, and nginx
     answers 504 after a minute.
     """
     for _ in range(size(1, 3)):
@@ -165,9 +157,9 @@ def test_a_database_that_says_nothing(up, course, record_property):
 @pytest.mark.parametrize(
     "settings", [{"WORKER": "gthread"}, STOCK_SETTINGS], ids=["gthread", "stock"]
 )
-def test_a_database_that_says_nothing_to_other_workers(settings, record_property):
-    """The watchdog does not depend on our worker. No more requests than threads of one worker:
-    gthread refuses none of those that wait.
+def test_a_silent_database_with_several_workers(settings, record_property):
+    """The watchdog does not depend on our worker. The test sends no more requests than one worker
+    has threads, because gthread refuses no waiting request.
     """
     with Topology(settings) as other:
         with frozen(other.postgres):
@@ -181,8 +173,8 @@ def test_a_database_that_says_nothing_to_other_workers(settings, record_property
     record_property("answered 503", f"within {max(one.took for one in stuck):.1f} s")
 
 
-def test_ten_connections_a_thread(up, course, record_property):
-    """Latency grows, and nobody is refused while threads come free."""
+def test_ten_connections_per_thread(up, course, record_property):
+    """Responses get slower, and none is refused while threads become free."""
     requests = [("GET", course), ("POST", "/students", {"name": "Crowd"})] * size(500, 10_000)
     began = time.monotonic()
     answers = crowd(up.port, requests, 80)
@@ -194,7 +186,7 @@ def test_ten_connections_a_thread(up, course, record_property):
 
 @pytest.mark.fast_parts  # gthread refuses no request while its threads are stuck
 def test_every_thread_stuck(up, sql, course, record_property):
-    """Seen to fail without the refusals of the supervisor: all wait as long as the first."""
+    """Fails without the refusals of the supervisor: all requests then wait as long as the first."""
     sql.execute("SELECT 1 FROM courses WHERE id = %s FOR UPDATE", (course.rpartition("/")[2],))
     stuck = [Asked(up, "PATCH", course, {"level": f"y{i}"}) for i in range(80)]
     wait_until(lambda: sum(not one.is_alive() for one in stuck) >= 60)

@@ -1,4 +1,4 @@
-"""Straight to gunicorn's socket, past nginx."""
+"""Sends requests directly to gunicorn's socket, without nginx."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who gets a seat, who joins the waitlist and who is refused: pure functions, no database."""
+"""The allocation of seats and waitlist positions: pure functions, no database."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def allocate(courses, wanted, *, waitlist=False, existing=None):
 
 
 def refusals(error, courses, wanted, *, waitlist=False, existing=None):
-    """What `error` says of each course that refuses, in order."""
+    """The texts and numbers of each course in `error`, in order."""
     with pytest.raises(NoRoom) as caught:
         allocate(courses, wanted, waitlist=waitlist, existing=existing)
     assert type(caught.value) is error
@@ -71,7 +71,7 @@ def test_a_request_for_nothing_changes_nothing():
     assert logic == seats(capacity=1)
 
 
-def test_an_unlimited_course_takes_everyone_and_counts_nobody():
+def test_an_unlimited_course_enrolls_everybody_and_counts_nobody():
     logic = seats(capacity=UNLIMITED)
     wanted = [(student, 1) for student in range(1, 200)]
     for waitlist in (False, True):
@@ -142,7 +142,7 @@ def test_a_waitlisted_student_who_asks_for_a_seat_only_is_refused():
     ]
 
 
-def test_a_refusal_counts_a_seat_that_is_free_but_promised_to_the_waitlist():
+def test_a_refusal_counts_a_free_seat_while_students_wait():
     course = seats(capacity=3, taken=1, waiting=1)
     assert refusals(CourseFull, [course], [(ADA, 1)], existing={(ADA, 1): WAITLISTED}) == [
         ((ADA, 1), True, 2, 1, "Course 1 has 2 free seats, and 1 were asked for.")

@@ -1,4 +1,4 @@
-"""How many take a course without a limit: counted where it is asked for, and nowhere else."""
+"""Students of a course without a capacity are counted on request only."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def test_reading_a_course_without_limit_counts_nobody(client, course, statements
     assert client.post("/courses", json={"name": "n", "level": "x"}).json["seats_taken"] is None
 
 
-def test_its_tag_is_good_for_reading_and_editing(client, course):
+def test_the_tag_of_an_unlimited_course_works_for_reading_and_editing(client, course):
     path = f"/courses/{course}"
     tag = client.get(path).headers["ETag"]
     assert client.get(path, headers={"If-None-Match": tag}).status_code == 304
@@ -65,7 +65,7 @@ def test_its_tag_is_good_for_reading_and_editing(client, course):
         "count=exact, count=no",
     ],
 )
-def test_a_roster_tells_its_length_where_that_is_preferred(roster, prefer):
+def test_a_roster_is_counted_if_the_client_prefers_it(roster, prefer):
     for method in ("get", "head"):
         answer = roster(prefer, method=method)
         assert (answer.headers["Total-Count"], answer.headers["Preference-Applied"]) == (
@@ -88,7 +88,7 @@ def test_a_roster_tells_its_length_where_that_is_preferred(roster, prefer):
         ",;=",
     ],
 )
-def test_and_is_not_counted_otherwise(roster, statements, prefer):
+def test_a_roster_is_not_counted_otherwise(roster, statements, prefer):
     with statements() as sent:
         answer = roster(prefer)
     assert (answer.status_code, len(answer.json), len(sent)) == (200, 3, 1)
@@ -96,7 +96,7 @@ def test_and_is_not_counted_otherwise(roster, statements, prefer):
     assert "Prefer" in answer.headers["Vary"]
 
 
-def test_what_is_counted_is_what_the_filters_leave_whatever_the_page(client, make, roster):
+def test_the_count_respects_the_filters_and_covers_all_pages(client, make, roster):
     for query, total in (
         ("?q=ada", 2),
         ("?limit=1", 3),
@@ -121,7 +121,7 @@ def test_what_is_counted_is_what_the_filters_leave_whatever_the_page(client, mak
         )
 
 
-def test_a_page_of_another_origin_may_prefer_and_read_the_length(app, make_app, course):
+def test_a_page_of_a_listed_origin_may_request_and_read_the_count(app, make_app, course):
     url = app.config["SQLALCHEMY_DATABASE_URI"].render_as_string(hide_password=False)
     client = make_app(url, cors_origins=(APP,)).test_client()
     asked = client.options(
@@ -137,7 +137,7 @@ def test_a_page_of_another_origin_may_prefer_and_read_the_length(app, make_app, 
     )
 
 
-def test_the_document_declares_it(client):
+def test_the_openapi_document_declares_the_count(client):
     operation = client.get("/openapi.json").json["paths"]["/courses/{course}/students"]["get"]
     (prefer,) = [one for one in operation["parameters"] if one.get("name") == "Prefer"]
     assert prefer["in"] == "header"

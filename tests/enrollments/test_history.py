@@ -1,4 +1,4 @@
-"""The record: every move, in its own transaction, of what is gone too."""
+"""The history: every change is an event in the same transaction, also of deleted rows."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ def told(client, address):
     ]
 
 
-def test_every_move_is_on_record_and_outlives_what_it_names(client, make):
+def test_every_change_is_in_the_history_and_remains_after_deletions(client, make):
     a, b, c = (make.student()["id"] for _ in range(3))
     course, other = make.course(capacity=1, waitlist_capacity=None)["id"], make.course()["id"]
     client.post(
@@ -44,7 +44,7 @@ def test_every_move_is_on_record_and_outlives_what_it_names(client, make):
     assert [e["request_id"] for e in client.get(f"/students/{c}/history").json][1] == "gone"
 
 
-def test_a_history_is_paged_and_of_something_known(client, make):
+def test_a_history_has_pages_and_needs_an_existing_row(client, make):
     student, course = make.student()["id"], make.course(name="Logic")["id"]
     assert (
         client.get(f"/students/{student}/history").json
@@ -70,7 +70,7 @@ def test_a_history_is_paged_and_of_something_known(client, make):
     assert problem(client.get(f"/students/{student}/history?sort=id")) == (422, "invalid")
 
 
-def test_what_is_refused_leaves_no_record(client, make):
+def test_a_refused_request_leaves_no_event(client, make):
     student, full = make.student()["id"], make.course(capacity=0)["id"]
     client.post(f"/students/{student}/enroll", json={"course_ids": [full]})
     client.post(f"/students/{student}/enroll", json={"course_ids": [make.course()["id"], 99999]})

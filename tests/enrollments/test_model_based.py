@@ -1,4 +1,4 @@
-"""A plain model of the rules against the service, step by step, on both databases."""
+"""Compares a plain model of the rules with the service, step by step, on both databases."""
 
 from __future__ import annotations
 
@@ -25,25 +25,27 @@ limits = st.sampled_from([None, 0, 1, 2, 3])
 
 @dataclass
 class Course:
-    """The rules in a few lines: a set of seats and a list in line."""
+    """A short model of the rules: a set of students with seats, and a list of waiting students."""
 
     capacity: int | None
-    line_limit: int | None
+    waitlist_capacity: int | None
     seats: set[int] = field(default_factory=set)
-    line: list[int] = field(default_factory=list)
+    waitlist: list[int] = field(default_factory=list)
 
     def verdict(self, student, waitlist):
         if student in self.seats:
             return "kept"
-        if student not in self.line and (self.capacity is None or len(self.seats) < self.capacity):
+        if student not in self.waitlist and (
+            self.capacity is None or len(self.seats) < self.capacity
+        ):
             return "added"
         if not waitlist:
             return "course-full"
-        if student in self.line:
+        if student in self.waitlist:
             return "waitlisted"
         return (
             "joined"
-            if self.line_limit is None or len(self.line) < self.line_limit
+            if self.waitlist_capacity is None or len(self.waitlist) < self.waitlist_capacity
             else "waitlist-full"
         )
 
@@ -51,21 +53,21 @@ class Course:
         if verdict == "added":
             self.seats.add(student)
         elif verdict == "joined":
-            self.line.append(student)
+            self.waitlist.append(student)
 
     def leave(self, student):
         self.seats.discard(student)
-        if student in self.line:
-            self.line.remove(student)
+        if student in self.waitlist:
+            self.waitlist.remove(student)
         self.promote()
 
     def promote(self):
-        while self.line and (self.capacity is None or len(self.seats) < self.capacity):
-            self.seats.add(self.line.pop(0))
+        while self.waitlist and (self.capacity is None or len(self.seats) < self.capacity):
+            self.seats.add(self.waitlist.pop(0))
 
 
 class Enrollments(RuleBasedStateMachine):
-    """What may happen to a few students and courses."""
+    """All operations on a few students and courses."""
 
     app = None
 
@@ -75,14 +77,15 @@ class Enrollments(RuleBasedStateMachine):
         self.client = self.app.test_client()
         make = Make(self.client)
         self.ids = [make.student()["id"] for _ in range(STUDENTS)]
-        self.courses = [Course(capacity, line) for capacity, line in shapes]
+        self.courses = [Course(*shape) for shape in shapes]
         made = [
-            make.course(capacity=c.capacity, waitlist_capacity=c.line_limit) for c in self.courses
+            make.course(capacity=c.capacity, waitlist_capacity=c.waitlist_capacity)
+            for c in self.courses
         ]
         self.course_ids = [course["id"] for course in made]
 
     def refusal(self, verdicts, answer):
-        """Whether the verdicts refuse; then the answer must, naming every such course."""
+        """Whether a verdict is a refusal. Then the response must name every such course."""
         for code in ("course-full", "waitlist-full"):
             refused = [
                 self.course_ids[c] for (_, c), verdict in verdicts.items() if verdict == code
@@ -132,7 +135,7 @@ class Enrollments(RuleBasedStateMachine):
             gone = [
                 c
                 for c in range(COURSES)
-                if c not in cs and s in {*self.courses[c].seats, *self.courses[c].line}
+                if c not in cs and s in {*self.courses[c].seats, *self.courses[c].waitlist}
             ]
             for c in gone:
                 self.courses[c].leave(s)
@@ -143,9 +146,9 @@ class Enrollments(RuleBasedStateMachine):
     def enroll_many(self, c, ss, waitlist):
         trial = Course(
             self.courses[c].capacity,
-            self.courses[c].line_limit,
+            self.courses[c].waitlist_capacity,
             set(self.courses[c].seats),
-            list(self.courses[c].line),
+            list(self.courses[c].waitlist),
         )
         verdicts = {}
         for s in ss:
@@ -158,14 +161,14 @@ class Enrollments(RuleBasedStateMachine):
 
     @rule(s=students, c=courses)
     def drop(self, s, c):
-        there = s in self.courses[c].seats or s in self.courses[c].line
+        there = s in self.courses[c].seats or s in self.courses[c].waitlist
         answer = self.client.delete(f"/students/{self.ids[s]}/courses/{self.course_ids[c]}")
         assert answer.status_code == (204 if there else 404)
         self.courses[c].leave(s)
 
     @rule(c=courses, ss=st.lists(students, min_size=1, unique=True))
     def drop_many(self, c, ss):
-        there = {*self.courses[c].seats, *self.courses[c].line}
+        there = {*self.courses[c].seats, *self.courses[c].waitlist}
         answer = self.client.post(
             f"/courses/{self.course_ids[c]}/drop", json={"student_ids": [self.ids[s] for s in ss]}
         )
@@ -173,7 +176,7 @@ class Enrollments(RuleBasedStateMachine):
             assert answer.status_code == 200
             before, course = set(ss), self.courses[c]
             course.seats -= before
-            course.line = [s for s in course.line if s not in before]
+            course.waitlist = [s for s in course.waitlist if s not in before]
             course.promote()
         else:
             assert answer.json["missing"] == [self.ids[s] for s in ss if s not in there]
@@ -181,30 +184,35 @@ class Enrollments(RuleBasedStateMachine):
     @rule(
         c=courses,
         capacity=limits,
-        line=limits,
+        waitlist_capacity=limits,
         which=st.sampled_from(["capacity", "waitlist_capacity", "both"]),
     )
-    def resize(self, c, capacity, line, which):
+    def resize(self, c, capacity, waitlist_capacity, which):
         course = self.courses[c]
         wanted_capacity = course.capacity if which == "waitlist_capacity" else capacity
-        wanted_line = course.line_limit if which == "capacity" else line
+        wanted_waitlist_capacity = (
+            course.waitlist_capacity if which == "capacity" else waitlist_capacity
+        )
         body = {"capacity": wanted_capacity} | (
-            {} if which == "capacity" else {"waitlist_capacity": wanted_line}
+            {} if which == "capacity" else {"waitlist_capacity": wanted_waitlist_capacity}
         )
         answer = self.client.patch(f"/courses/{self.course_ids[c]}", json=body)
         if wanted_capacity is not None and len(course.seats) > wanted_capacity:
             assert answer.json["type"] == "/problems/capacity-below-enrolled"
             return
         room = (
-            len(course.line)
+            len(course.waitlist)
             if wanted_capacity is None
-            else min(len(course.line), wanted_capacity - len(course.seats))
+            else min(len(course.waitlist), wanted_capacity - len(course.seats))
         )
-        if wanted_line is not None and len(course.line) - room > wanted_line:
+        if (
+            wanted_waitlist_capacity is not None
+            and len(course.waitlist) - room > wanted_waitlist_capacity
+        ):
             assert answer.json["type"] == "/problems/waitlist-capacity-below-waitlisted"
             return
         assert answer.status_code == 200, answer.text
-        course.capacity, course.line_limit = wanted_capacity, wanted_line
+        course.capacity, course.waitlist_capacity = wanted_capacity, wanted_waitlist_capacity
         course.promote()
 
     @rule(s=students)
@@ -221,15 +229,17 @@ class Enrollments(RuleBasedStateMachine):
             seats_taken = None if course.capacity is None else len(course.seats)
             assert (shown["capacity"], shown["seats_taken"]) == (course.capacity, seats_taken)
             assert (shown["waitlist_capacity"], shown["waitlisted"]) == (
-                course.line_limit,
-                len(course.line),
+                course.waitlist_capacity,
+                len(course.waitlist),
             )
             roster = self.client.get(f"/courses/{course_id}/students").json
             assert {s["id"] for s in roster if s["state"] == "enrolled"} == {
                 self.ids[s] for s in course.seats
             }
-            line = {s["position"]: s["id"] for s in roster if s["state"] == "waitlisted"}
-            assert line == {place: self.ids[s] for place, s in enumerate(course.line, 1)}
+            positions = {s["position"]: s["id"] for s in roster if s["state"] == "waitlisted"}
+            assert positions == {
+                position: self.ids[s] for position, s in enumerate(course.waitlist, 1)
+            }
 
     def teardown(self):
         if hasattr(self, "client"):

@@ -1,5 +1,5 @@
-"""What a 409 for seats tells: every course that refused, its numbers, where in the body it was
-named, and words that are true.
+"""The contents of a 409 for seats: every course that refuses, its numbers, the pointer into the
+body, and a true explanation.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ def students(make):
     return [make.student()["id"] for _ in range(5)]
 
 
-def test_five_ask_for_two_seats(client, make, students):
+def test_five_students_ask_for_two_seats(client, make, students):
     course = make.course(capacity=2)["id"]
     answer = client.post(f"/courses/{course}/students", json={"student_ids": students})
     assert problem(answer) == (409, "course-full")
@@ -32,7 +32,7 @@ def test_five_ask_for_two_seats(client, make, students):
     ]
 
 
-def test_who_has_a_seat_asks_for_none(client, make, students):
+def test_students_with_a_seat_do_not_count_as_asking(client, make, students):
     course = make.course(capacity=3)["id"]
     client.post(f"/courses/{course}/students", json={"student_ids": students[:2]})
     answer = client.post(
@@ -45,17 +45,17 @@ def test_who_has_a_seat_asks_for_none(client, make, students):
     assert answer.json["errors"][0]["pointer"] == "/student_ids/3"
 
 
-def test_every_full_course_has_its_place_in_the_body(client, make, students):
-    free, full, lined = (
+def test_every_full_course_has_a_pointer_into_the_body(client, make, students):
+    free, full, waitlisting = (
         make.course(capacity=c, waitlist_capacity=w)["id"] for c, w in ((5, 0), (0, 0), (0, 1))
     )
-    body = {"course_ids": [free, free, full, lined]}
+    body = {"course_ids": [free, free, full, waitlisting]}
     for method in (client.post, client.put):
         answer = method(f"/students/{students[0]}/enroll", json=body)
         assert problem(answer) == (409, "course-full")
         assert answer.json["courses"] == [
             {"id": full, "waitlist_open": False, "seats_free": 0, "asked": 1},
-            {"id": lined, "waitlist_open": True, "seats_free": 0, "asked": 1},
+            {"id": waitlisting, "waitlist_open": True, "seats_free": 0, "asked": 1},
         ]
         assert answer.json["detail"] == f"Every seat in course {full} is taken. (1 more in errors.)"
         assert answer.json["errors"] == [
@@ -64,7 +64,7 @@ def test_every_full_course_has_its_place_in_the_body(client, make, students):
                 "code": "course-full",
                 "detail": f"Every seat in course {course} is taken.",
             }
-            for i, course in ((2, full), (3, lined))
+            for i, course in ((2, full), (3, waitlisting))
         ]
     one = client.post(f"/students/{students[0]}/courses", json={"course_id": full})
     assert [fault["pointer"] for fault in one.json["errors"]] == ["/course_id"]
@@ -100,7 +100,7 @@ def test_every_full_course_has_its_place_in_the_body(client, make, students):
         ),
     ],
 )
-def test_a_waitlist_that_has_no_room(
+def test_a_waitlist_without_room_refuses(
     client, make, students, capacity, waitlist_capacity, had, asked, detail, is_open
 ):
     course = make.course(capacity=capacity, waitlist_capacity=waitlist_capacity)["id"]
@@ -118,8 +118,8 @@ def test_a_waitlist_that_has_no_room(
     assert answer.json["errors"][0]["code"] == "waitlist-full"
 
 
-def test_it_is_told_alike_with_and_without_a_look_before(client, make, students):
-    """With an Idempotency-Key the courses are looked at inside the transaction."""
+def test_the_refusal_is_the_same_with_and_without_the_precheck(client, make, students):
+    """With an Idempotency-Key, the precheck runs inside the transaction."""
     course = make.course(capacity=2)["id"]
     answers = [
         client.post(

@@ -24,8 +24,8 @@ def ask(client):
 
 
 @pytest.fixture
-def line(client):
-    """The ids of those in line for a course, the next one first."""
+def waitlist_of(client):
+    """The ids of the students on the waitlist of a course, in the order of their positions."""
 
     def go(course):
         waiting = client.get(f"/courses/{course}/students?state=waitlisted").json
@@ -42,7 +42,7 @@ def seats(client, course):
 
 @pytest.fixture(autouse=True)
 def _audited(app):
-    """Whatever a test did, the books are right afterwards."""
+    """After each test, the audit finds no violation."""
     yield
     audit(app)
 
@@ -77,10 +77,10 @@ def test_a_course_shows_its_seats(client, make, ask, students):
     }
 
 
-def test_a_tag_joins_version_and_counts_and_if_match_looks_at_the_version(
+def test_a_tag_has_version_and_counts_and_if_match_compares_the_version(
     client, make, ask, students
 ):
-    # without a limit no count is shown
+    # Without a capacity no count is shown.
     for course, after in ((make.course(), 304), (make.course(capacity=5), 200)):
         path = f"/courses/{course['id']}"
         tag = client.get(path).headers["ETag"]
@@ -99,14 +99,14 @@ def test_a_tag_joins_version_and_counts_and_if_match_looks_at_the_version(
 
 @pytest.mark.parametrize("field", ["capacity", "waitlist_capacity"])
 @pytest.mark.parametrize("bad", [-1, 1.5, "3", True, 2**31, []])
-def test_what_is_no_capacity(client, make, field, bad):
+def test_an_invalid_capacity_is_refused(client, make, field, bad):
     answer = client.post("/courses", json={"name": "a", "level": "b", field: bad})
     assert problem(answer) == (422, "invalid")
     assert answer.json["errors"][0]["pointer"] == f"/{field}"
 
 
 @pytest.mark.parametrize("bad", [1, "true", None, []])
-def test_what_is_no_flag(client, make, students, bad):
+def test_an_invalid_flag_is_refused(client, make, students, bad):
     for method, path, body in (
         ("post", f"/students/{students[0]}/enroll", {"course_ids": [1]}),
         ("put", f"/students/{students[0]}/enroll", {"course_ids": [1]}),
@@ -127,25 +127,25 @@ def test_open_courses(client, make, ask, students):
 
 
 def test_every_full_course_is_named_and_nothing_changes(client, make, ask, students):
-    free, none, full, lined = (
+    free, none, full, waitlisting = (
         make.course(capacity=c, waitlist_capacity=w)["id"]
         for c, w in ((5, 0), (0, 0), (1, 0), (1, 3))
     )
-    ask(students[0], [full, lined])
-    answer = ask(students[1], [free, none, full, lined])
+    ask(students[0], [full, waitlisting])
+    answer = ask(students[1], [free, none, full, waitlisting])
     assert problem(answer) == (409, "course-full")
     assert answer.json["courses"] == [
         {"id": none, "waitlist_open": False, "seats_free": 0, "asked": 1},
         {"id": full, "waitlist_open": False, "seats_free": 0, "asked": 1},
-        {"id": lined, "waitlist_open": True, "seats_free": 0, "asked": 1},
+        {"id": waitlisting, "waitlist_open": True, "seats_free": 0, "asked": 1},
     ]
     assert client.get(f"/students/{students[1]}/courses").json == []
     assert client.get(f"/courses/{free}").json["seats_taken"] == 0
-    # One who has the seat is not refused it.
-    assert ask(students[0], [full, lined]).json["kept"] == [full, lined]
+    # A student who has the seat is not refused.
+    assert ask(students[0], [full, waitlisting]).json["kept"] == [full, waitlisting]
 
 
-def test_what_is_also_wrong_comes_first(client, make, ask, students):
+def test_other_faults_are_reported_before_a_full_course(client, make, ask, students):
     full = make.course(capacity=0)["id"]
     assert problem(ask(99999, [full])) == (404, "student-not-found")
     assert problem(ask(students[0], [full, 99999])) == (404, "course-not-found")
@@ -156,7 +156,7 @@ def test_what_is_also_wrong_comes_first(client, make, ask, students):
     assert "missing" not in answer.json
 
 
-def test_joining_the_line(client, make, ask, students, line):
+def test_joining_the_waitlist(client, make, ask, students, waitlist_of):
     course, other = make.course(capacity=1, waitlist_capacity=2)["id"], make.course()["id"]
     ask(students[0], [course])
     answer = ask(students[1], [other, course], waitlist=True)
@@ -178,7 +178,7 @@ def test_joining_the_line(client, make, ask, students, line):
         {"id": course, "waitlist_open": True, "seats_free": 0, "asked": 1}
     ]
     assert ask(students[2], [course], waitlist=True).status_code == 201
-    assert line(course) == [students[1], students[2]]
+    assert waitlist_of(course) == [students[1], students[2]]
     full = ask(students[3], [other, course], waitlist=True)
     assert problem(full) == (409, "waitlist-full")
     assert full.json["courses"] == [
@@ -244,26 +244,28 @@ def test_lists_show_state_and_position_and_filter_by_it(client, make, ask, stude
     assert problem(client.get(f"/courses/{course}/students?state=gone")) == (422, "invalid")
 
 
-def test_first_come_first_served_and_who_returns_goes_to_the_end(client, make, ask, students, line):
+def test_first_come_first_served_and_a_returning_student_goes_to_the_end(
+    client, make, ask, students, waitlist_of
+):
     a, b, c, d, _, _ = students
     course = make.course(capacity=1, waitlist_capacity=None)["id"]
     for student in (a, b, c, d):
         ask(student, [course], waitlist=True)
     client.delete(f"/students/{b}/courses/{course}")
     ask(b, [course], waitlist=True)
-    assert line(course) == [c, d, b]
+    assert waitlist_of(course) == [c, d, b]
     client.delete(f"/students/{a}/courses/{course}")
-    assert (seats(client, course), line(course)) == ([c], [d, b])
+    assert (seats(client, course), waitlist_of(course)) == ([c], [d, b])
     ask(a, [course], waitlist=True)
     client.put(f"/students/{c}/enroll", json={"course_ids": []})
-    assert (seats(client, course), line(course)) == ([d], [b, a])
+    assert (seats(client, course), waitlist_of(course)) == ([d], [b, a])
     client.delete(f"/students/{d}")
-    assert (seats(client, course), line(course)) == ([b], [a])
+    assert (seats(client, course), waitlist_of(course)) == ([b], [a])
     client.delete(f"/students/{a}")
-    assert (seats(client, course), line(course)) == ([b], [])
+    assert (seats(client, course), waitlist_of(course)) == ([b], [])
 
 
-def test_seats_of_a_list_go_in_its_order(client, make, students, line):
+def test_seats_are_allocated_in_the_order_of_the_list(client, make, students, waitlist_of):
     a, b, c, d, e, _ = students
     course = make.course(capacity=2, waitlist_capacity=2)["id"]
     path = f"/courses/{course}/students"
@@ -286,64 +288,76 @@ def test_seats_of_a_list_go_in_its_order(client, make, students, line):
         201,
         {"course_id": course, "added": [], "kept": [a], "waitlisted": [c, b]},
     )
-    assert line(course) == [c, b]
+    assert waitlist_of(course) == [c, b]
     assert client.post(path, json={"student_ids": [c], "waitlist": True}).status_code == 200
     assert problem(client.post(path, json={"student_ids": [c]})) == (409, "course-full")
 
 
-def test_dropping_many_promotes_as_many(client, make, students, line):
+def test_dropping_many_promotes_as_many(client, make, students, waitlist_of):
     a, b, c, d, e, f = students
     course = make.course(capacity=3, waitlist_capacity=None)["id"]
     client.post(f"/courses/{course}/students", json={"student_ids": students, "waitlist": True})
     answer = client.post(f"/courses/{course}/drop", json={"student_ids": [e, a, b]})
     assert answer.json == {"course_id": course, "removed": [e, a, b]}
-    assert (seats(client, course), line(course)) == ([c, d, f], [])
+    assert (seats(client, course), waitlist_of(course)) == ([c, d, f], [])
 
 
-def test_a_swap_gives_up_the_old_seat_only_for_every_new_one(client, make, ask, students, line):
+def test_a_swap_gives_up_the_old_seat_only_for_every_new_one(
+    client, make, ask, students, waitlist_of
+):
     a, b, c, *_ = students
-    old, full, lined, free = (
+    old, full, waitlisting, free = (
         make.course(capacity=n, waitlist_capacity=w)["id"]
         for n, w in ((1, None), (1, 0), (1, 1), (1, 0))
     )
-    ask(b, [full, lined])
+    ask(b, [full, waitlisting])
     ask(a, [old])
     ask(c, [old], waitlist=True)
 
     def put(courses, **more):
         return client.put(f"/students/{a}/enroll", json={"course_ids": courses, **more})
 
-    refused = put([free, full, lined])
+    refused = put([free, full, waitlisting])
     assert problem(refused) == (409, "course-full")
-    assert [course["id"] for course in refused.json["courses"]] == [full, lined]
+    assert [course["id"] for course in refused.json["courses"]] == [full, waitlisting]
     assert problem(put([free, full], waitlist=True)) == (409, "waitlist-full")
-    assert (seats(client, old), line(old)) == ([a], [c])
-    answer = put([free, lined], waitlist=True)
+    assert (seats(client, old), waitlist_of(old)) == ([a], [c])
+    answer = put([free, waitlisting], waitlist=True)
     assert (answer.status_code, answer.json) == (
         200,
-        {"student_id": a, "added": [free], "kept": [], "removed": [old], "waitlisted": [lined]},
+        {
+            "student_id": a,
+            "added": [free],
+            "kept": [],
+            "removed": [old],
+            "waitlisted": [waitlisting],
+        },
     )
-    assert (seats(client, old), line(old), line(lined)) == ([c], [], [a])
-    # A place in line that it names is kept, and not taken for a seat by who does not know of lines.
-    assert put([free, lined], waitlist=True).json["waitlisted"] == [lined]
-    assert problem(put([lined])) == (409, "course-full")
-    assert (seats(client, free), line(lined)) == ([a], [a])
-    assert put([free]).json["removed"] == [lined]
-    assert line(lined) == []
+    assert (seats(client, old), waitlist_of(old), waitlist_of(waitlisting)) == ([c], [], [a])
+    # The student keeps a position on a waitlist that the request names. Without `waitlist`, it does
+    # not count as a seat.
+    assert put([free, waitlisting], waitlist=True).json["waitlisted"] == [waitlisting]
+    assert problem(put([waitlisting])) == (409, "course-full")
+    assert (seats(client, free), waitlist_of(waitlisting)) == ([a], [a])
+    assert put([free]).json["removed"] == [waitlisting]
+    assert waitlist_of(waitlisting) == []
 
 
-def test_raising_a_capacity_promotes_as_many(client, make, students, line):
+def test_raising_a_capacity_promotes_as_many(client, make, students, waitlist_of):
     course = make.course(capacity=0, waitlist_capacity=None)["id"]
     client.post(f"/courses/{course}/students", json={"student_ids": students, "waitlist": True})
     for capacity in (1, 3):
         shown = client.patch(f"/courses/{course}", json={"capacity": capacity}).json
         assert (shown["seats_taken"], shown["waitlisted"]) == (capacity, 6 - capacity)
-        assert (seats(client, course), line(course)) == (students[:capacity], students[capacity:])
+        assert (seats(client, course), waitlist_of(course)) == (
+            students[:capacity],
+            students[capacity:],
+        )
     shown = client.put(f"/courses/{course}", json={"capacity": 9}).json
     assert (shown["seats_taken"], shown["waitlisted"]) == (6, 0)
 
 
-def test_lowering_below_what_is_taken_is_refused_with_both_numbers(client, make, students):
+def test_a_capacity_below_the_seats_taken_is_refused_with_both_numbers(client, make, students):
     course = make.course(capacity=3, waitlist_capacity=None)["id"]
     client.post(f"/courses/{course}/students", json={"student_ids": students, "waitlist": True})
     answer = client.patch(f"/courses/{course}", json={"capacity": 2})
@@ -352,12 +366,12 @@ def test_lowering_below_what_is_taken_is_refused_with_both_numbers(client, make,
     answer = client.patch(f"/courses/{course}", json={"waitlist_capacity": 2})
     assert problem(answer) == (409, "waitlist-capacity-below-waitlisted")
     assert (answer.json["waitlist_capacity"], answer.json["waitlisted"]) == (2, 3)
-    # Together with one more seat the line is short enough.
+    # With one more seat, the waitlist becomes short enough.
     shown = client.patch(f"/courses/{course}", json={"capacity": 4, "waitlist_capacity": 2}).json
     assert (shown["seats_taken"], shown["waitlisted"], shown["version"]) == (4, 2, 2)
 
 
-def test_from_unlimited_to_limited_and_back(client, make, students, line):
+def test_from_unlimited_to_limited_and_back(client, make, students, waitlist_of):
     course = make.course(waitlist_capacity=None)["id"]
     path = f"/courses/{course}"
     client.post(f"{path}/students", json={"student_ids": students[:3]})
@@ -366,13 +380,13 @@ def test_from_unlimited_to_limited_and_back(client, make, students, line):
     assert (answer.json["capacity"], answer.json["seats_taken"]) == (2, 3)
     assert client.patch(path, json={"capacity": 3}).json["seats_taken"] == 3
     client.post(f"{path}/students", json={"student_ids": students, "waitlist": True})
-    assert line(course) == students[3:]
+    assert waitlist_of(course) == students[3:]
     shown = client.patch(path, json={"capacity": None}).json
     assert (shown["capacity"], shown["seats_taken"], shown["waitlisted"]) == (None, None, 0)
-    assert (seats(client, course), line(course)) == (students, [])
+    assert (seats(client, course), waitlist_of(course)) == (students, [])
 
 
-def test_who_waits_keeps_a_course_from_being_deleted(client, make, ask, students):
+def test_a_course_with_a_waitlisted_student_cannot_be_deleted(client, make, ask, students):
     course = make.course(capacity=0, waitlist_capacity=None)["id"]
     ask(students[0], [course], waitlist=True)
     assert problem(client.delete(f"/courses/{course}")) == (409, "course-has-students")
@@ -387,7 +401,7 @@ def test_a_full_course_is_refused_without_a_transaction(client, make, ask, stude
     assert "FOR " not in sent[0]
 
 
-def test_a_key_replays_a_place_in_line(client, make, ask, students):
+def test_an_idempotency_key_replays_a_waitlist_position(client, make, ask, students):
     course = make.course(capacity=0, waitlist_capacity=1)["id"]
     headers = {"Idempotency-Key": "k"}
     body = {"course_ids": [course], "waitlist": True}
@@ -405,7 +419,7 @@ def test_a_key_replays_a_place_in_line(client, make, ask, students):
     assert problem(refused) == (409, "waitlist-full")
 
 
-def test_enrolling_is_no_edit_of_a_course_with_a_capacity(client, make, ask, students):
+def test_enrolling_does_not_edit_a_course_with_a_capacity(client, make, ask, students):
     course = make.course(capacity=1, waitlist_capacity=None)
     for student in students[:3]:
         ask(student, [course["id"]], waitlist=True)
@@ -413,7 +427,7 @@ def test_enrolling_is_no_edit_of_a_course_with_a_capacity(client, make, ask, stu
     assert shown == course | {"seats_taken": 1, "waitlisted": 2}
 
 
-def test_a_line_of_thousands_is_emptied_at_once(app, client, make):
+def test_a_waitlist_of_thousands_is_promoted_at_once(app, client, make):
     course = make.course(capacity=1, waitlist_capacity=None)["id"]
     app.test_cli_runner().invoke(
         args=["load-demo", "--students", "17000", "--courses", "2", "--each", "0"]

@@ -20,7 +20,7 @@ def open_session(app):
         yield session
 
 
-def test_the_whole_story(open_session):
+def test_enroll_drop_and_delete_with_the_services(open_session):
     session = open_session
     algebra = courses.create_course(session, name="Algebra", level="junior")
     logic = courses.create_course(session, name="Logic", level="senior")
@@ -43,7 +43,7 @@ def test_the_whole_story(open_session):
     assert queries.list_students_of(session, algebra.id).items == []
 
 
-def test_what_is_not_there_is_said(open_session):
+def test_missing_rows_raise_errors(open_session):
     session = open_session
     ada = students.create_student(session, name="Ada")
     algebra = courses.create_course(session, name="Algebra", level="junior")
@@ -58,7 +58,7 @@ def test_what_is_not_there_is_said(open_session):
         courses.lock_course(session, "Nothing")
 
 
-def test_a_list_seen_through_the_student_cannot_be_written(open_session):
+def test_the_courses_of_a_student_are_read_only(open_session):
     session = open_session
     ada = students.create_student(session, name="Ada")
     assert ada.courses == []

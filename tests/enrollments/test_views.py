@@ -21,7 +21,7 @@ def taken(client, student):
     return [course["id"] for course in client.get(f"/students/{student}/courses").json]
 
 
-def test_enrolled_in_all_and_asking_twice_is_no_error(client, student, courses):
+def test_enrolling_twice_is_no_error(client, student, courses):
     a, b, c, _ = courses
     first = client.post(f"/students/{student}/enroll", json={"course_ids": [b, a, b]})
     assert (first.status_code, first.json) == (
@@ -41,7 +41,7 @@ def test_enrolled_in_all_and_asking_twice_is_no_error(client, student, courses):
     assert taken(client, student) == [a, b, c]
 
 
-def test_one_unknown_course_and_nothing_changes(client, student, courses):
+def test_an_unknown_course_changes_nothing(client, student, courses):
     for method in (client.post, client.put):
         answer = method(
             f"/students/{student}/enroll", json={"course_ids": [courses[0], 9999, 2**63 - 1]}
@@ -51,7 +51,7 @@ def test_one_unknown_course_and_nothing_changes(client, student, courses):
     assert taken(client, student) == []
 
 
-def test_put_makes_the_whole_set(client, student, courses):
+def test_put_replaces_all_courses(client, student, courses):
     a, b, c, d = courses
     client.post(f"/students/{student}/enroll", json={"course_ids": [a, b, c]})
     before = {
@@ -101,7 +101,7 @@ def test_one_enrollment_has_an_address_and_a_tag(client, student, courses):
         assert problem(method(path)) == (404, "enrollment-not-found")
 
 
-def test_what_is_missing_is_named(client, student, courses):
+def test_missing_ids_are_named(client, student, courses):
     for path, code in (
         (f"/students/9999/courses/{courses[0]}", "student-not-found"),
         (f"/students/{student}/courses/9999", "course-not-found"),
@@ -146,7 +146,7 @@ def test_many_students_in_one_course(client, make, courses):
     assert unknown.json["missing"] == [9999]
 
 
-def test_many_students_dropped_all_or_none(client, make, courses):
+def test_many_students_are_dropped_all_or_none(client, make, courses):
     a, b, c = (make.student()["id"] for _ in range(3))
     path = f"/courses/{courses[0]}"
     client.post(f"{path}/students", json={"student_ids": [a, b]})
@@ -176,7 +176,7 @@ def test_a_course_can_be_named_in_every_address(client, make, student):
         )
 
 
-def test_a_roster_shows_each_student_with_its_date(client, make, student, courses):
+def test_a_roster_shows_each_student_with_the_date(client, make, student, courses):
     client.post(f"/students/{student}/courses", json={"course_id": courses[0]})
     enrolled_at = client.get(f"/students/{student}/courses/{courses[0]}").json["enrolled_at"]
     standing = {"enrolled_at": enrolled_at, "state": "enrolled", "position": None}
@@ -245,7 +245,7 @@ def test_a_hundred_courses_cost_as_many_statements_as_one(
                 f"/students/{waiting}/enroll", json={"course_ids": ids, "waitlist": True}
             )
             assert answer.json["waitlisted"] == ids
-        assert len(sent) <= 10, sent  # of them three to see, without a lock, that it is not refused
+        assert len(sent) <= 10, sent  # three of them belong to the precheck
         with statements() as sent:
             assert len(client.get(f"/students/{waiting}/courses?limit=100").json) == count
         assert len(sent) == 2, sent
@@ -254,4 +254,4 @@ def test_a_hundred_courses_cost_as_many_statements_as_one(
             client.put(f"/students/{student}/enroll", json={"course_ids": []}).json["removed"]
             == ids
         )
-    assert len(sent) <= 11, sent  # the promotions among them, and on PostgreSQL the gates
+    assert len(sent) <= 11, sent  # including the promotions and, on PostgreSQL, the gates

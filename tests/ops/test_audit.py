@@ -36,7 +36,7 @@ def school(client, make):
     }
 
 
-def test_all_is_well(app, school):
+def test_the_audit_of_correct_data_finds_nothing(app, school):
     result = audit(app)
     assert result.exit_code == 0
     assert [line[:4] for line in result.stdout.splitlines()] == ["ok  "] * 9
@@ -75,7 +75,7 @@ FALSE = [
 
 
 @pytest.mark.parametrize(("statement", "finding"), FALSE)
-def test_what_is_wrong_is_found(app, school, statement, finding):
+def test_every_violation_is_found(app, school, statement, finding):
     with app.app_context(), transaction(writing=True) as session:
         session.execute(sa.text(statement), school)
     result = audit(app)
@@ -86,7 +86,7 @@ def test_what_is_wrong_is_found(app, school, statement, finding):
     assert "       " in result.stdout
 
 
-def test_a_row_without_its_student_is_found(app, school, backend):
+def test_an_enrollment_without_its_student_is_found(app, school, backend):
     with app.app_context(), db.engine.connect() as connection:
         off, on = {
             "sqlite": ("PRAGMA foreign_keys=OFF", "PRAGMA foreign_keys=ON"),
@@ -118,7 +118,7 @@ def test_a_row_without_its_student_is_found(app, school, backend):
         "DELETE FROM courses WHERE id = :c",
     ],
 )
-def test_what_a_constraint_can_say_the_database_refuses(app, school, statement):
+def test_constraints_refuse_invalid_rows(app, school, statement):
     def falsify():
         with app.app_context(), transaction(writing=True) as session:
             if "ticket = 2" in statement:
@@ -140,7 +140,7 @@ def verdicts(app):
         ).all()
 
 
-def test_the_verdict_is_kept(app, school):
+def test_the_result_is_stored(app, school):
     audit(app)
     with app.app_context(), transaction(writing=True) as session:
         session.execute(sa.text("UPDATE courses SET waitlisted = 3 WHERE id = :c"), school)
@@ -151,14 +151,14 @@ def test_the_verdict_is_kept(app, school):
     assert timedelta() <= now() - ill.at < timedelta(minutes=1)
 
 
-def test_only_the_last_verdicts_are_kept(app):
+def test_only_the_last_results_are_stored(app):
     with app.app_context(), transaction(writing=True) as session:
         session.add_all(AuditRun(violations=i, duration_ms=1) for i in range(MAX_RUNS + 5))
     audit(app)
     assert [run.violations for run in verdicts(app)] == [*range(6, MAX_RUNS + 5), 0]
 
 
-def test_a_database_for_reading_only_is_audited_all_the_same(app, school, backend, make_app):
+def test_a_read_only_database_can_be_audited(app, school, backend, make_app):
     """On a standby or a read-only file the audit succeeds and does not store its result."""
     url = app.config["SQLALCHEMY_DATABASE_URI"]
     if backend == "sqlite":

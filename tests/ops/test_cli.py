@@ -49,13 +49,13 @@ def test_load_demo_on_an_empty_database(backend, new_database, make_app):
     assert run(app, "audit").exit_code == 0
 
 
-def test_load_demo_wants_enough_courses(app):
+def test_load_demo_needs_enough_courses(app):
     result = run(app, "load-demo", "--students", "5", "--courses", "4", "--each", "3")
     assert result.exit_code == 2
     assert "at most COURSES / 2" in result.output
 
 
-def test_check_on_a_database_empty_and_filled(app, client, make):
+def test_check_on_an_empty_and_on_a_filled_database(app, client, make):
     for _ in range(2):
         result = run(app, "check")
         assert result.exit_code == 0, result.output
@@ -75,7 +75,7 @@ def test_check_on_a_database_empty_and_filled(app, client, make):
         client.post(f"/students/{student}/enroll", json={"course_ids": [course]})
 
 
-def test_check_fails_behind_its_release(backend, new_database, make_app):
+def test_check_fails_on_an_older_schema(backend, new_database, make_app):
     app = make_app(new_database(backend))
     with app.app_context():
         upgrade()
@@ -89,7 +89,7 @@ def test_check_fails_behind_its_release(backend, new_database, make_app):
     assert "FAIL GET /students/{student_id}/courses: 503" in result.stdout
 
 
-def test_check_says_why_the_database_is_not_reached():
+def test_check_says_why_the_database_is_not_reachable():
     program = [Path(sys.executable).parent / "flask", "--app", ROOT / "wsgi", "check"]
     env = {"DATABASE_URL": "postgresql://nobody@127.0.0.1:1/none"}
     done = subprocess.run(program, env=env, capture_output=True, text=True, check=False)
@@ -100,7 +100,7 @@ def test_check_says_why_the_database_is_not_reached():
     assert "Connection refused" in said["reason"]
 
 
-def test_a_command_without_its_database_says_so_in_a_line(new_database, make_app):
+def test_a_command_without_a_database_prints_one_line(new_database, make_app):
     app = make_app(new_database("postgresql"))
     for command in (["forget-keys"], ["load-demo"], ["audit"]):
         result = run(app, *command)

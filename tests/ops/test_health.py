@@ -29,7 +29,7 @@ def own(backend, new_database, make_app):
     return app
 
 
-def test_ready(client):
+def test_a_migrated_database_is_ready(client):
     for path in ("/health", "/health/ready", "/api/v1/health"):
         answer = client.get(path)
         assert (answer.status_code, answer.json["status"]) == (200, "ok")
@@ -69,7 +69,7 @@ def test_an_older_schema_is_not_ready(own):
     assert "at revision 0003, behind this release" in answer.json["checks"]["schema"]["detail"]
 
 
-def test_a_newer_schema_is_ready_while_it_has_what_this_release_needs(own):
+def test_a_newer_schema_is_ready_if_it_has_everything_needed(own):
     client = own.test_client()
     run(
         own,
@@ -172,7 +172,7 @@ def test_postgresql_goes_away_and_comes_back(tmp_path, make_app):
         server.remove()
 
 
-def test_the_pool_of_a_restarted_server_heals_without_an_error(make_app):
+def test_the_pool_recovers_from_a_restart_without_an_error(make_app):
     """Fails without the retry in `transaction.read`: the first response is then a 503."""
     server = Server()
     try:
@@ -193,7 +193,7 @@ def test_the_pool_of_a_restarted_server_heals_without_an_error(make_app):
         server.remove()
 
 
-def test_a_file_that_cannot_be_written_is_said(make_app, tmp_path):
+def test_a_file_that_cannot_be_written_is_reported(make_app, tmp_path):
     path = tmp_path / "school.db"
     app = make_app(f"sqlite:///{path}")
     with app.app_context():

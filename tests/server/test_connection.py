@@ -1,4 +1,4 @@
-"""The stages of a connection, and the moments at which two threads may want the same one."""
+"""The stages of a connection, and the moments at which two threads can take the same connection."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Stub(SimpleNamespace):
 
 @pytest.fixture
 def threads():
-    """The threads of a worker, none of which is started: tests take their steps."""
+    """The threads of a worker, none of which is started. The tests do their steps."""
     made = RequestThreads(Stub(), count_changed=lambda count: None)
     with made.epoll:
         yield made
@@ -55,9 +55,9 @@ def step(threads, fd):
     threads._serve(threads.waiting.pop(fd))
 
 
-def test_no_bytes_are_no_request(pair):
-    """An event of a closed connection can wake a thread. Seen to fail: the first byte then had
-    ten seconds to arrive.
+def test_a_connection_without_bytes_has_no_request(pair):
+    """An event of a closed connection can wake a thread. Fails if the connection then enters the
+    stage HEAD: its first byte would have only ten seconds to arrive.
     """
     conn, client = pair
     assert (conn.next_request(), conn.stage) == (None, IDLE)
@@ -78,7 +78,7 @@ def test_the_oldest_connections_are_closed_first():
 
 
 def test_pipelined_requests_take_turns_with_other_connections(pair, threads):
-    """Seen to fail: one thread answered all of them while other connections waited."""
+    """Fails if one thread answers all pipelined requests while other connections wait."""
     conn, client = pair
     client.sendall(REQUEST * 3)
     threads.add(conn)
@@ -110,7 +110,7 @@ def test_no_request_is_served_while_an_answer_is_unsent(pair, threads):
     assert threads.worker.nr == 2
 
 
-def test_a_connection_that_ends_is_not_served_further(pair, threads):
+def test_a_closing_connection_is_not_served(pair, threads):
     conn, client = pair
     client.sendall(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n" + REQUEST)
     threads.add(conn)
@@ -137,8 +137,10 @@ class LateEvent:
         self.epoll.modify(fd, event)
 
 
-def test_a_late_event_does_not_change_the_event_that_is_awaited(pair, threads):
-    """Seen to fail: armed for reading, the rest of an answer waited until its time was over."""
+def test_a_late_event_does_not_replace_the_armed_event(pair, threads):
+    """Fails if the connection stays armed for reading: the rest of the answer then waits until its
+    time is over.
+    """
     conn, client = pair
     threads.worker.body = b"x" * 2**22
     client.sendall(REQUEST)
@@ -162,8 +164,8 @@ class _ToldToStop(Stub):
         self._alive = deque([value])
 
 
-def test_a_worker_told_to_stop_stays_told(pair, threads):
-    """Seen to fail with `alive = alive and ...`: the answer of a thread set it to True again."""
+def test_a_stopping_worker_is_not_revived(pair, threads):
+    """Fails with `alive = alive and ...`: the answer of a thread then sets it to True again."""
     conn, client = pair
     client.sendall(REQUEST)
     threads.worker = _ToldToStop()

@@ -20,7 +20,7 @@ from tests.deploy.client import events
 
 @pytest.fixture
 def start(tmp_path):
-    """Starts gunicorn with settings; what it says goes to `tmp_path / "log"`."""
+    """Starts gunicorn with settings. Its output goes to `tmp_path / "log"`."""
     started = []
 
     def start(**settings):
@@ -46,7 +46,7 @@ def start(tmp_path):
 
 
 def answers(path):
-    """Whether the service answers on a unix socket."""
+    """Whether the service responds on a unix socket."""
     with socket.socket(socket.AF_UNIX) as wire:
         if wire.connect_ex(str(path)):
             return False
@@ -63,7 +63,7 @@ def test_it_listens_on_a_unix_socket_for_its_group(start, tmp_path):
     assert f"Course Management listens on unix:{path}. Stop it" in (tmp_path / "log").read_text()
 
 
-def test_a_socket_left_over_is_replaced_and_one_in_use_is_not(start, tmp_path):
+def test_an_unused_socket_is_replaced_and_a_used_one_is_not(start, tmp_path):
     """Without the check in `on_starting`, the second takes the socket away from the first."""
     path = tmp_path / "s"
     with socket.socket(socket.AF_UNIX) as dead:
@@ -87,7 +87,7 @@ def test_a_socket_left_over_is_replaced_and_one_in_use_is_not(start, tmp_path):
         ("file", "there is a file of that name"),
     ],
 )
-def test_a_socket_that_cannot_be_made_is_one_line(start, tmp_path, name, says):
+def test_a_socket_that_cannot_be_created_is_reported_in_one_line(start, tmp_path, name, says):
     (tmp_path / "file").touch()
     assert start(HOST=f"unix:{tmp_path / name}").wait(30) != 0
     (line,) = (tmp_path / "log").read_text().splitlines()
@@ -99,7 +99,7 @@ def test_a_socket_that_cannot_be_made_is_one_line(start, tmp_path, name, says):
 
 
 @pytest.mark.parametrize(("threads", "warned"), [(4, False), (256, True)])
-def test_more_threads_than_connections_are_warned_of_at_start(
+def test_more_threads_than_connections_are_logged_at_the_start(
     new_database, tmp_path, threads, warned
 ):
     env = {
@@ -117,7 +117,7 @@ def test_more_threads_than_connections_are_warned_of_at_start(
     ] * warned
 
 
-def test_it_starts_while_the_database_is_away(tmp_path):
+def test_it_starts_while_the_database_is_down(tmp_path):
     began = time.monotonic()
     with Gunicorn(
         {"DATABASE_URL": f"postgresql://u@127.0.0.1:{free_port()}/none"}, tmp_path / "log"
@@ -150,8 +150,10 @@ def test_a_worker_told_to_stop_before_it_listens_stops(tmp_path):
     assert process.wait(20) == 0
 
 
-def test_a_wrong_setting_is_found_before_a_reload(tmp_path):
-    """What the unit's ExecReload asks first: gunicorn itself would end on it."""
+def test_an_invalid_setting_is_found_before_a_reload(tmp_path):
+    """ExecReload of the systemd unit runs this check first, because an invalid setting would end
+    gunicorn.
+    """
     unit = (ROOT / "deploy" / "systemd" / "course-management.service").read_text()
     assert "gunicorn --check-config wsgi:app\nExecReload=/bin/kill -HUP $MAINPID" in unit
     for settings, code in (({}, 0), ({"THREADS": "x"}, 1)):
@@ -163,8 +165,8 @@ def test_a_wrong_setting_is_found_before_a_reload(tmp_path):
         )
 
 
-def test_the_image_is_healthy_when_the_service_answers(start, tmp_path):
-    """The HEALTHCHECK of the Dockerfile, on a socket elsewhere."""
+def test_the_image_is_healthy_if_the_service_responds(start, tmp_path):
+    """Runs the HEALTHCHECK of the Dockerfile on another socket."""
     text = (ROOT / "Dockerfile").read_text()
     command = text.split('CMD ["python", "-c", "')[1].split('"]')[0].replace("\\\\", "\\")
     command = command.replace("/run/course-management/gunicorn.sock", str(tmp_path / "s"))
@@ -184,7 +186,7 @@ def test_the_image_is_healthy_when_the_service_answers(start, tmp_path):
 
 
 def test_the_image_has_all_that_the_service_needs(tmp_path):
-    """Copied as the Dockerfile copies, the service starts: nothing it reads was left out."""
+    """The service starts in a folder with only the files that the Dockerfile copies."""
     copied = [
         line.split()[1:-1]
         for line in (ROOT / "Dockerfile").read_text().splitlines()
@@ -214,8 +216,10 @@ def test_the_image_has_all_that_the_service_needs(tmp_path):
 
 
 @pytest.mark.parametrize("worker_class", [[], ["-k", "gthread"]], ids=["ours", "gthread"])
-def test_tls_is_left_to_nginx_in_one_line(tmp_path, worker_class):
-    """A worker of ours died of its first idle connection: a TLS socket cannot be looked into."""
+def test_a_certificate_is_refused_in_one_line(tmp_path, worker_class):
+    """Our worker does not support TLS: a TLS socket has no MSG_PEEK, so the first idle connection
+    would end it.
+    """
     env = {**os.environ, "DATABASE_URL": f"sqlite:///{tmp_path / 'a.db'}", "PORT": str(free_port())}
     program = [
         BIN / "gunicorn",

@@ -152,7 +152,7 @@ def test_the_usual_head_is_read_here(monkeypatch):
         ("1.0", "Connection: keep-alive, close\r\n", True),
     ],
 )
-def test_the_connection_goes_on_as_both_say(version, fields, closes):
+def test_the_connection_stays_open_if_client_and_server_agree(version, fields, closes):
     """gunicorn knows nothing but one word (RFC 9112 section 9.3 has a list)."""
     head = f"GET / HTTP/{version}\r\nHost: x\r\n{fields}\r\n"
     assert http1.Request(Config(), IterUnreader([head.encode()]), "").should_close() is closes
@@ -162,7 +162,7 @@ def test_the_connection_goes_on_as_both_say(version, fields, closes):
     ("client", "address"),
     [(("192.0.2.1", 5), "192.0.2.1"), ("", ""), (b"\0abstract", "\0abstract")],
 )
-def test_who_asks_is_text(client, address):
+def test_the_address_of_the_client_is_text(client, address):
     assert http1.connection_environ(Config(), client, "/run/socket")["REMOTE_ADDR"] == address
 
 

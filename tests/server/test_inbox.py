@@ -53,7 +53,9 @@ def pair():
 
 
 def expected(wire):
-    """What gunicorn makes of a chunked body, and what then follows; or that it refuses it."""
+    """The result of gunicorn's parser for a chunked body: the body and the bytes that follow, or
+    the refusal.
+    """
     unreader = IterUnreader([wire])
     request = message.Request(Config(), unreader, "")
     try:
@@ -63,7 +65,7 @@ def expected(wire):
 
 
 def found(pair, wire, size):
-    """What we make of it, where it comes in pieces of so many bytes."""
+    """The result of our parser if the body arrives in pieces of `size` bytes."""
     conn, client = pair
     request = None
     try:

@@ -1,4 +1,4 @@
-"""One request has one answer, and what the answer says of the connection is true."""
+"""Each request has one answer, and its Connection header is correct."""
 
 from __future__ import annotations
 
@@ -55,9 +55,9 @@ BROKEN = {
 
 @pytest.mark.parametrize("body", BROKEN.values(), ids=BROKEN)
 @pytest.mark.parametrize("head", [LIVE, POST], ids=["unwanted", "wanted"])
-def test_a_chunked_body_that_is_none_has_one_answer(small, head, body):
-    """Seen to fail where nobody wanted it: 200 with keep-alive, and then 400, which answers the
-    next request.
+def test_a_malformed_chunked_body_has_one_answer(small, head, body):
+    """Fails if the body is read only after the answer: 200 with keep-alive, and then a 400, which
+    answers the next request.
     """
     with dial(small) as wire:
         wire.sendall(head + b"Transfer-Encoding: chunked\r\n\r\n" + body)
@@ -67,7 +67,7 @@ def test_a_chunked_body_that_is_none_has_one_answer(small, head, body):
     assert said[9:12] == b"400" and b"\r\nConnection: close\r\n" in said
 
 
-def test_a_body_that_breaks_off_has_one_answer(small):
+def test_an_incomplete_body_has_one_answer(small):
     for head in (LIVE, POST):
         with dial(small) as wire:
             wire.sendall(head + b"Content-Length: 9\r\n\r\n{")
@@ -78,9 +78,9 @@ def test_a_body_that_breaks_off_has_one_answer(small):
 
 @pytest.mark.parametrize("path", ["/courses", "/courses?unknown=1"])
 @pytest.mark.parametrize("length", [2**20, 2**20 + 1, 3 * 2**20])
-def test_a_connection_that_will_end_is_not_called_kept(small, path, length):
-    """Seen to fail over 2 MiB: called kept and closed, so that the next request of a pool
-    failed.
+def test_the_last_answer_of_a_connection_says_close(small, path, length):
+    """Fails over 2 MiB if the answer says keep-alive and the connection is closed: the next request
+    of a client's pool then fails.
     """
     wire = http.client.HTTPConnection("127.0.0.1", small.port, timeout=30)
     answer = send(wire, "POST", path, b" " * length, {"Content-Type": "application/json"})
@@ -93,7 +93,7 @@ def test_a_connection_that_will_end_is_not_called_kept(small, path, length):
 @pytest.mark.parametrize(
     "chunk", [b"100001\r\n", b"fffffffff\r\n", b"100000\r\n" + b" " * 2**20 + b"\r\n1\r\n"]
 )
-def test_a_chunked_body_over_the_limit_is_refused_as_soon_as_it_says_so(small, chunk):
+def test_a_chunked_body_is_refused_when_it_declares_too_many_bytes(small, chunk):
     with dial(small) as wire:
         wire.sendall(POST + b"Transfer-Encoding: chunked\r\n\r\n" + chunk)
         said = read(wire)
@@ -102,8 +102,8 @@ def test_a_chunked_body_over_the_limit_is_refused_as_soon_as_it_says_so(small, c
 
 
 def test_many_small_chunks_cost_little(small):
-    """A mebibyte of one-byte chunks: what frames it is bounded, so that nobody computes for
-    long.
+    """One mebibyte in chunks of one byte. The size of the framing is limited, so reading it takes
+    little time.
     """
     with dial(small) as wire:
         wire.sendall(POST + b"Transfer-Encoding: chunked\r\n\r\n")
@@ -112,8 +112,8 @@ def test_many_small_chunks_cost_little(small):
         assert wire.recv(65536)[9:12] == b"400"
 
 
-def test_who_asks_whether_to_send_its_body_is_told(small):
-    """RFC 9110 section 10.1.1: before the body, and only where it is wanted."""
+def test_expect_100_continue_is_answered(small):
+    """100 is sent before the body, and only if the client expects it (RFC 9110 section 10.1.1)."""
     with dial(small) as wire:
         wire.sendall(POST + b"Expect: 100-continue\r\nContent-Length: 2\r\n\r\n")
         assert wire.recv(65536) == b"HTTP/1.1 100 Continue\r\n\r\n"
@@ -124,8 +124,8 @@ def test_who_asks_whether_to_send_its_body_is_told(small):
         assert wire.recv(65536)[9:12] == b"413"
 
 
-def test_a_refused_connection_ends_though_its_client_goes_on(small):
-    """Seen to fail: 20 s and longer."""
+def test_a_refused_connection_ends_even_if_its_client_goes_on_sending(small):
+    """Without the limit of the stage DRAIN, this took 20 s and longer."""
     with dial(small) as wire:
         wire.sendall(b"GET / HTTP/9.9\r\n\r\n")
         assert b" 400 " in wire.recv(65536)
@@ -146,7 +146,9 @@ def test_a_refused_connection_ends_though_its_client_goes_on(small):
     ],
 )
 def test_a_refusal_of_head_has_no_body(small, head):
-    """RFC 9110 section 9.3.2. Seen to fail: the body is the beginning of the next answer."""
+    """RFC 9110 section 9.3.2. Fails if the refusal has a body: the client reads it as the next
+    answer.
+    """
     with dial(small) as wire:
         wire.sendall(head)
         said = read(wire)
@@ -155,7 +157,7 @@ def test_a_refusal_of_head_has_no_body(small, head):
     assert b"Content-Length: " in top
 
 
-def test_a_problem_asked_for_by_head_has_no_body(gunicorn):
+def test_a_problem_in_response_to_head_has_no_body(gunicorn):
     answers = [
         gunicorn.request("HEAD", path)
         for path in ("/nowhere", "/courses/9999", "/courses?unknown=1", "/students/x")
@@ -168,8 +170,8 @@ def test_a_problem_asked_for_by_head_has_no_body(gunicorn):
     ]
 
 
-def test_stopping_ends_though_others_go_on_dialling(tmp_path):
-    """Seen to fail: whoever is accepted may be the last, and another comes."""
+def test_stopping_ends_while_clients_go_on_connecting(tmp_path):
+    """Fails without LAST_ACCEPTS_SECONDS: the worker stops only when no client connects."""
     env = {
         "DATABASE_URL": f"sqlite:///{tmp_path / 'a.db'}",
         "WEB_CONCURRENCY": "1",
@@ -214,8 +216,10 @@ def test_an_answer_has_one_date_and_no_type_without_a_body(small):
     assert (gone.status, gone.headers["Content-Type"]) == (204, None)
 
 
-def test_only_the_header_of_our_proxy_tells_the_scheme(small):
-    """Seen to fail: 400, as X-Forwarded-Ssl said another scheme than nginx."""
+def test_only_the_header_of_our_proxy_sets_the_scheme(small):
+    """Fails with gunicorn's default: the answer is 400, because X-Forwarded-Ssl contradicts nginx's
+    header.
+    """
     for name, value in (("X-Forwarded-Ssl", "on"), ("X-Forwarded-Protocol", "ssl")):
         assert (
             small.request(

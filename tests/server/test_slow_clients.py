@@ -1,5 +1,5 @@
-"""Clients that take their time, straight at a worker: the others notice nothing, and each of
-them is given up at its time.
+"""Slow clients that are connected directly to a worker. Other clients notice nothing, and each slow
+client is disconnected after its time.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ def begin(server, kind):
 
 @contextmanager
 def dripping(wires, every):
-    """Send or take a byte on each of the `wires`, `every` so many seconds, until the block ends."""
+    """Send or read one byte on each of the `wires` every `every` seconds, until the block ends."""
     done = threading.Event()
 
     def drip():
@@ -87,8 +87,8 @@ def dripping(wires, every):
 
 @pytest.mark.parametrize("count", [4, 40, 400])
 def test_slow_clients_take_no_thread(small, count):
-    """Seen to fail with four: a thread that reads, or sends, waits for its client ten seconds
-    between two bytes.
+    """Fails with four clients if a thread reads or sends while it waits for its client: up to ten
+    seconds for each byte.
     """
     with ExitStack() as stack:
         wires = [
@@ -105,8 +105,8 @@ def test_slow_clients_take_no_thread(small, count):
     assert slowest < 2  # seconds; a thread that waits for a client is held for five times as long
 
 
-def test_a_slow_client_has_its_time_and_no_more(small):
-    """Seen to fail: each byte began the ten seconds anew."""
+def test_a_slow_client_is_disconnected_after_its_time(small):
+    """Fails if each byte starts the ten seconds again."""
     with ExitStack() as stack:
         wires = {kind: stack.enter_context(begin(small, kind)) for kind in SLOW}
         with (
@@ -134,8 +134,8 @@ def test_a_slow_client_has_its_time_and_no_more(small):
     assert taken.count(b"HTTP/1.1 200") < MANY
 
 
-def test_one_who_takes_its_answer_slowly_gets_all_of_it(small):
-    """In pieces, and the answers to what it asked meanwhile after it, in order."""
+def test_a_client_that_reads_slowly_gets_the_whole_answer(small):
+    """The client also sends requests meanwhile. Their answers follow in order."""
     with dial(small, taking=2048) as wire:
         wire.sendall(
             TAKE * MANY + b"GET /health/live HTTP/1.1\r\n" + HOST + b"Connection: close\r\n\r\n"
@@ -155,8 +155,8 @@ def test_one_who_takes_its_answer_slowly_gets_all_of_it(small):
 
 
 @pytest.mark.parametrize("kind", ["body", "chunks"])
-def test_a_request_in_pieces_is_one(small, kind):
-    """However it is cut, and whatever comes right behind it."""
+def test_a_request_in_pieces_is_read_as_one(small, kind):
+    """The pieces may be of any size, and the next request may follow directly."""
     text = b'{"name": "Ada"}'
     bodies = {
         "body": b"Content-Length: %d\r\n\r\n%b" % (len(text), text),
@@ -179,9 +179,9 @@ def test_a_request_in_pieces_is_one(small, kind):
         assert [answer[:3] for answer in said.split(b"HTTP/1.1 ")[1:]] == [b"201", b"201", b"200"]
 
 
-def test_what_slow_clients_hold_is_bounded(small):
-    """A thousand bodies of a mebibyte would be a gigabyte; the oldest are let go, and others are
-    served.
+def test_the_memory_for_slow_clients_is_bounded(small):
+    """A thousand bodies of one mebibyte would take a gigabyte. The oldest connections are closed,
+    and other clients are served.
     """
     head = (
         b"POST /courses HTTP/1.1\r\n"

@@ -1,6 +1,4 @@
-"""How the threads of a worker take requests: the cases in which a server of our own could lose
-one.
-"""
+"""How the threads of a worker take requests: the cases in which our own server could lose one."""
 
 from __future__ import annotations
 
@@ -44,9 +42,7 @@ def dial(server):
 
 
 def locked_student(server):
-    """A student's id, and the connection of somebody who holds a lock on the row until it is
-    closed.
-    """
+    """The id of a student, and a connection that holds a lock on the row until it is closed."""
     student = server.request("POST", "/students", {"name": "Ada"}).json["id"]
     locker = psycopg2.connect(server.database.replace("+psycopg2", ""))
     locker.cursor().execute("SELECT 1 FROM students FOR UPDATE")
@@ -61,7 +57,7 @@ def read(wire):
     return b"".join(parts)
 
 
-def test_requests_sent_at_once_are_answered_in_order(small):
+def test_pipelined_requests_are_answered_in_order(small):
     with dial(small) as wire:
         wire.sendall(
             b"GET /health/live HTTP/1.1\r\nHost: x\r\n\r\nGET /nowhere HTTP/1.1\r\nHost: x\r\n"
@@ -71,7 +67,7 @@ def test_requests_sent_at_once_are_answered_in_order(small):
     assert [answer[:3] for answer in answers] == [b"200", b"404"]
 
 
-def test_a_refusal_of_a_body_left_unread_is_not_cut_off(small):
+def test_the_refusal_of_an_unread_body_is_complete(small):
     with dial(small) as wire:
         wire.sendall(
             b"POST /courses HTTP/1.1\r\nHost: x\r\nContent-Type: text/csv\r\nContent-Length: "
@@ -80,9 +76,9 @@ def test_a_refusal_of_a_body_left_unread_is_not_cut_off(small):
         assert wire.recv(65536).startswith(b"HTTP/1.1 415")
 
 
-def test_a_body_left_unread_ends_no_connection(small):
-    """gunicorn reads 64 KiB of it and closes, though it said keep-alive: behind nginx, somebody
-    else's request is then a 502.
+def test_an_unread_body_does_not_end_the_connection(small):
+    """gunicorn reads 64 KiB of the body and closes the connection although it said keep-alive.
+    Behind nginx, another client's request would then get 502.
     """
     wire = http.client.HTTPConnection("127.0.0.1", small.port, timeout=30)
     refused = send(wire, "POST", "/courses?unknown=1", b"x" * 900_000)
@@ -93,8 +89,8 @@ def test_a_body_left_unread_ends_no_connection(small):
     wire.close()
 
 
-def test_what_is_no_request_is_not_repeated_in_the_log(small):
-    """Seen to fail, with the whole line in it, without `discreet`."""
+def test_a_malformed_request_is_not_repeated_in_the_log(small):
+    """Fails without `without_request_text`: the log then has the whole request line."""
     for line in (
         b"GET /students?email=ada%40example.edu&\xff HTTP/1.1",
         b"GET / HTTP/1.1\r\nAda Lovelace: x",
@@ -105,8 +101,8 @@ def test_what_is_no_request_is_not_repeated_in_the_log(small):
     assert re.findall("(?i)ada", small.log.read_text()) == []
 
 
-def test_who_sends_half_a_request_is_given_up_and_holds_nobody(small):
-    """With gunicorn's own blocking reads, four such clients took all threads for ever."""
+def test_half_a_request_is_given_up_and_blocks_nobody(small):
+    """With gunicorn's own blocking reads, four such clients hold all threads for ever."""
     halves = [
         b"GET /health/live HT",
         b"POST /courses HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: "
@@ -119,9 +115,9 @@ def test_who_sends_half_a_request_is_given_up_and_holds_nobody(small):
     assert small.request("GET", "/health/live").status == 200
 
 
-def test_while_every_thread_is_stuck_others_are_refused_at_once(small):
-    """Seen to fail: without the refusal it waits as long as the others; taken for idle, its
-    connection is closed.
+def test_while_every_thread_is_stuck_other_requests_are_refused(small):
+    """Fails without the refusal: the request then waits as long as the others. A connection with a
+    waiting request must not be closed as idle, either.
     """
     student, locker = locked_student(small)
     stuck = [
@@ -155,9 +151,9 @@ def test_an_idle_connection_is_closed_and_a_used_one_is_not(small):
     wire.close()
 
 
-def test_where_the_database_is_slow_others_step_in(new_database, make_app, tmp_path):
-    """Seen to fail where they step in for what takes a quarter of a second, and not for what
-    waits: two at once, for ever.
+def test_extra_threads_serve_while_the_database_is_slow(new_database, make_app, tmp_path):
+    """Fails if extra threads are enabled only after a quarter of a second, and not while all base
+    threads wait for the database.
     """
     url = new_database("postgresql")
     with make_app(url).app_context():
@@ -192,7 +188,7 @@ def _ten_students(server):
         assert server.request("POST", "/students", {"name": "Ada"}).status == 201
 
 
-def test_stopping_answers_what_has_been_accepted(small):
+def test_a_stopping_worker_answers_all_accepted_requests(small):
     student, locker = locked_student(small)
     answers = []
     waiting = threading.Thread(
@@ -241,7 +237,7 @@ class _Flooded(Worker):
 
 
 def test_a_stopping_worker_accepts_a_flood_for_a_moment_only():
-    """Seen to fail: it accepted for ever, until its master ended it with all that it held."""
+    """Fails without the limit of time: the worker then accepts until its master kills it."""
     _Flooded(kept=False).cm_stop()
 
 
@@ -251,8 +247,8 @@ def test_a_stopping_worker_holds_no_more_connections_than_another():
     assert len(worker.cm_threads.open) == worker.worker_connections
 
 
-def test_no_worker_takes_what_others_could_serve(new_database, make_app, tmp_path):
-    """Seen to fail without the pause before `accept`: one worker may have them all."""
+def test_connections_are_spread_over_the_workers(new_database, make_app, tmp_path):
+    """Fails without the pause before `accept`: one worker may then get all connections."""
     url = new_database("sqlite")
     with make_app(url).app_context():
         upgrade()
@@ -275,7 +271,7 @@ def entries(pid, folder):
 
 
 def sockets(server):
-    """How many sockets each worker has open."""
+    """The number of open sockets of each worker."""
     return [sum(map(is_socket, entries(pid, "fd"))) for pid in sorted(server.workers())]
 
 

@@ -1,5 +1,5 @@
-"""The metric files of workers: summed over the slots, and continued by the next worker of a
-slot.
+"""The metric files of workers are added up over the slots, and the next worker of a slot continues
+them.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from course_management.server import worker_slots
 
 @pytest.fixture
 def worker(tmp_path, monkeypatch):
-    """Makes the counter and the gauge of a worker in a slot, as `hooks.post_fork` does. The files
-    end with the test, as with a process.
+    """Creates the counter and the gauge of a worker in a slot, as `hooks.post_fork` does. The files
+    end with the test.
     """
     monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(tmp_path))
     classes = []
@@ -42,8 +42,8 @@ def read(tmp_path):
     return collect
 
 
-def test_workers_add_up_and_a_successor_counts_on(worker, read, tmp_path):
-    """Seen to fail with a new file for the successor: the sum was 4."""
+def test_workers_add_up_and_a_successor_continues_the_counts(worker, read, tmp_path):
+    """Fails if the successor begins a new file: the sum is then 4."""
     for slot, answers in ((0, 3), (1, 4)):
         counter, busy = worker(slot)
         counter.labels("/a").inc(answers)

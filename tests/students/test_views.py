@@ -7,7 +7,7 @@ import pytest
 from tests.web.problems import problem
 
 
-def test_created_with_its_address_and_tag(client):
+def test_post_returns_the_address_and_the_tag(client):
     answer = client.post(
         "/api/v1/students",
         json={"name": "  Ada Lovelace ", "email": "Ada@Example.edu", "external_id": "S-1"},
@@ -27,12 +27,12 @@ def test_created_with_its_address_and_tag(client):
     assert client.get(answer.headers["Location"]).json == student
 
 
-def test_only_the_name_is_needed(client):
+def test_only_the_name_of_a_student_is_required(client):
     student = client.post("/students", json={"name": "Ada", "email": None}).json
     assert (student["email"], student["external_id"]) == (None, None)
 
 
-def test_a_name_may_be_shared_an_address_may_not(client, make):
+def test_names_may_repeat_and_email_addresses_may_not(client, make):
     make.student(name="Ada", email="STRASSE@x.edu", external_id="7")
     make.student(name="Ada")
     assert problem(client.post("/students", json={"name": "B", "email": "straße@X.EDU"})) == (
@@ -49,14 +49,14 @@ def test_a_name_may_be_shared_an_address_may_not(client, make):
 @pytest.mark.parametrize(
     "email", ["ada", "@x", "ada@", "a@b@c", "a b@c", "a@b c", "", " ", "a" * 250 + "@b.cd"]
 )
-def test_an_address_that_is_none_is_refused(client, email):
+def test_an_invalid_email_address_is_refused(client, email):
     answer = client.post("/students", json={"name": "Ada", "email": email})
     assert problem(answer) == (422, "invalid")
     assert {fault["pointer"] for fault in answer.json["errors"]} == {"/email"}
 
 
 @pytest.mark.parametrize("method", ["put", "patch"])
-def test_what_a_change_does_not_name_stays(client, make, method):
+def test_fields_not_in_a_change_keep_their_values(client, make, method):
     student = make.student(name="Ada", email="a@b.c", external_id="1")
     answer = getattr(client, method)(
         f"/students/{student['id']}", json={"name": "Ada L.", "email": None}
@@ -71,13 +71,13 @@ def test_what_a_change_does_not_name_stays(client, make, method):
     } == answer.json
     assert answer.json["updated_at"] > student["updated_at"]
     assert answer.headers["ETag"] == f'"{student["id"]}-2"'
-    # The address that was cleared is free, and the new name is found.
+    # The e-mail address that was cleared is free, and the new name is found.
     make.student(email="A@B.C")
     assert [s["id"] for s in client.get("/students?q=ADA L").json] == [student["id"]]
 
 
 @pytest.mark.parametrize("change", [{}, {"name": "Ada"}, {"name": " Ada ", "email": "a@b.c"}])
-def test_a_change_that_changes_nothing_makes_no_version(client, make, change):
+def test_a_change_without_effect_keeps_the_version(client, make, change):
     student = make.student(name="Ada", email="a@b.c")
     assert client.patch(f"/students/{student['id']}", json=change).json == student
 
@@ -89,7 +89,7 @@ def test_the_name_cannot_be_cleared(client, make):
     assert answer.json["errors"][0]["pointer"] == "/name"
 
 
-def test_deleting_ends_the_enrollments(client, make):
+def test_deleting_a_student_ends_their_enrollments(client, make):
     student, course = make.student(), make.course()
     client.post(f"/students/{student['id']}/enroll", json={"course_ids": [course["id"]]})
     answer = client.delete(f"/students/{student['id']}")
@@ -119,7 +119,7 @@ def test_an_id_is_never_used_again(client, make):
     ],
 )
 @pytest.mark.parametrize("method", ["get", "put", "patch", "delete"])
-def test_an_unknown_student(client, student_id, method):
+def test_an_unknown_student_gets_404(client, student_id, method):
     body = {"json": {}} if method in ("put", "patch") else {}
     assert problem(getattr(client, method)(f"/students/{student_id}", **body)) == (
         404,
@@ -127,7 +127,7 @@ def test_an_unknown_student(client, student_id, method):
     )
 
 
-def test_found_by_address_external_id_and_beginning_of_the_name(client, make):
+def test_students_are_filtered_by_email_external_id_and_beginning_of_the_name(client, make):
     ada = make.student(name="Ada Lovelace", email="Ada@x.edu", external_id="e1")
     make.student(name="Alan Turing", email="alan@x.edu", external_id="e2")
     make.student(name="Rada", external_id="e%")

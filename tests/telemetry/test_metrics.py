@@ -50,7 +50,7 @@ def more(client):
     )
 
 
-def test_it_is_what_prometheus_takes(client, make):
+def test_the_format_is_that_of_prometheus(client, make):
     student, course = make.student()["id"], make.course(capacity=0)["id"]
     client.post(f"/students/{student}/enroll", json={"course_ids": [course]})
     answer = client.get("/metrics")
@@ -63,7 +63,7 @@ def test_it_is_what_prometheus_takes(client, make):
 
 
 @pytest.mark.debian
-def test_promtool_finds_no_fault(client, make):
+def test_promtool_accepts_the_metrics(client, make):
     student, course = make.student()["id"], make.course(capacity=0)["id"]
     client.post(f"/students/{student}/enroll", json={"course_ids": [course]})
     promtool("check", "metrics", given=client.get("/metrics").text)
@@ -89,7 +89,7 @@ def test_requests_by_route_method_and_status(client, make, more):
     assert more("http_requests_in_flight") == 0
 
 
-def test_nonsense_adds_no_series(client):
+def test_unknown_paths_and_methods_add_no_series(client):
     """If the path or the method of a request is a label as it is, this adds a thousand series."""
     client.open("/nowhere", method="BREW")
     before = len(figures(client.get("/metrics").text))
@@ -118,7 +118,7 @@ def test_refusals_by_code(client, make, more):
     }
 
 
-def test_every_code_is_there_before_its_first_time(client):
+def test_every_code_has_a_counter_from_the_start(client):
     """Prometheus sees no increase in a series that begins at 1."""
     found = figures(client.get("/metrics").text)
     assert {
@@ -127,7 +127,7 @@ def test_every_code_is_there_before_its_first_time(client):
     } <= set(found)
 
 
-def test_seats_lines_and_promotions(client, make, more):
+def test_seats_waitlists_and_promotions(client, make, more):
     students = [make.student()["id"] for _ in range(4)]
     course = make.course(capacity=2, waitlist_capacity=5)["id"]
     client.post(f"/courses/{course}/students", json={"student_ids": students, "waitlist": True})
@@ -140,7 +140,7 @@ def test_seats_lines_and_promotions(client, make, more):
     eventually(lambda: total(figures(client.get("/metrics").text), "waitlisted"), 1)
 
 
-def test_what_is_rolled_back_is_not_counted(app, client, make, more, monkeypatch):
+def test_a_rolled_back_change_is_not_counted(app, client, make, more, monkeypatch):
     """Fails if events are counted by `note` instead of after the commit."""
     from course_management.enrollments import views
 
@@ -175,7 +175,7 @@ def test_statements_and_connections(client, make, more, backend):
     assert total(found, "db_pool_size") == 4
 
 
-def test_the_line_is_counted_by_its_index(app, backend):
+def test_waitlisted_students_are_counted_with_the_index(app, backend):
     """100,000 courses without a waitlist do not slow down a scrape."""
     from course_management.ops.metrics_view import _WAITING
 
@@ -204,7 +204,7 @@ def test_the_last_audit(app, client):
     assert (total(found, "database_up"), total(found, "ready")) == (1, 1)
 
 
-def test_an_audit_that_never_was_is_from_the_beginning_of_time(client):
+def test_without_an_audit_the_timestamp_is_zero(client):
     def seen():
         found = figures(client.get("/metrics").text)
         return found.get(("audit_timestamp_seconds",)), ("audit_violations",) in found
@@ -212,7 +212,7 @@ def test_an_audit_that_never_was_is_from_the_beginning_of_time(client):
     eventually(seen, (0, False))
 
 
-def test_a_database_that_lacks_its_tables_is_up_and_not_ready(backend, new_database, make_app):
+def test_a_database_without_tables_is_up_and_not_ready(backend, new_database, make_app):
     found = figures(make_app(new_database(backend)).test_client().get("/metrics").text)
     assert (total(found, "database_up"), total(found, "ready"), ("waitlisted",) in found) == (
         1,
@@ -221,7 +221,7 @@ def test_a_database_that_lacks_its_tables_is_up_and_not_ready(backend, new_datab
     )
 
 
-def test_without_a_database_it_answers_all_the_same(make_app):
+def test_metrics_work_without_a_database(make_app):
     server = Server()
     try:
         app = make_app(server.url)
@@ -269,7 +269,7 @@ def asked(service, count):
         } == {200}
 
 
-def test_any_worker_tells_of_all_and_a_dead_one_is_not_forgotten(service):
+def test_any_worker_reports_all_workers_including_dead_ones(service):
     """Fails if each process has its own counts, or if the files of a dead process are removed."""
     of_courses = ("http_requests_total", "method=GET", "route=/courses", "status=200")
     asked(service, 120)
@@ -290,12 +290,12 @@ def test_any_worker_tells_of_all_and_a_dead_one_is_not_forgotten(service):
 
 
 @pytest.mark.debian
-def test_promtool_finds_no_fault_in_what_several_workers_tell(service):
+def test_promtool_accepts_the_metrics_of_several_workers(service):
     asked(service, 20)
     promtool("check", "metrics", given=service.request("GET", "/metrics").body.decode())
 
 
-def test_a_reload_loses_no_count_and_the_end_leaves_no_file(service):
+def test_a_reload_keeps_the_counts_and_a_stop_removes_the_files(service):
     asked(service, 50)
     (folder,) = set(
         re.findall(
@@ -338,7 +338,7 @@ def held(app, backend, service):
     return hold
 
 
-def test_who_is_being_served_is_in_flight(service, held):
+def test_a_request_being_served_is_in_flight(service, held):
     """The scrape does not count itself."""
     with held() as waiting:
         pass
@@ -346,7 +346,7 @@ def test_who_is_being_served_is_in_flight(service, held):
     eventually(lambda: total(scraped(service), "http_requests_in_flight"), 0)
 
 
-def test_what_a_killed_worker_had_under_way_is_forgotten(service, held):
+def test_the_requests_of_a_killed_worker_are_not_in_flight(service, held):
     """Fails without `child_exit`: the request would be in flight for ever."""
     with held() as waiting:
         old = service.workers()
@@ -357,7 +357,7 @@ def test_what_a_killed_worker_had_under_way_is_forgotten(service, held):
         eventually(lambda: total(scraped(service), "http_requests_in_flight"), 0)
 
 
-def test_what_the_server_itself_refuses_is_counted(service):
+def test_early_refusals_of_the_server_are_counted(service):
     answer = service.request("GET", "/courses?q=" + "a" * 9000)
     assert answer.status == 414
     code = answer.json["type"].removeprefix("/problems/")

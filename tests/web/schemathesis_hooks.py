@@ -1,5 +1,5 @@
-"""A check for schemathesis: the service refuses a request that fits the document only for a rule
-that no schema can state.
+"""A check for schemathesis: if a request fits the OpenAPI document and the service refuses it, the
+reason must be a rule that no schema can state.
 """
 
 from __future__ import annotations
@@ -9,27 +9,27 @@ from typing import Any
 
 import schemathesis
 
-# A fault that a request may have although it fits its schema, and why the schema cannot say so.
+# Faults that a request may have although it fits its schema, each with the reason.
 BEYOND_SCHEMAS = {
-    # Which characters show nothing is a table of Unicode, longer than a readable pattern.
+    # Unicode's table of invisible characters is too long for a readable pattern.
     r"Must not be blank\.",
-    # A schema counts characters as they are sent; the service, after trimming and NFC.
+    # A schema counts characters before trimming and NFC, the service afterwards.
     r"Must have \d+ to \d+ characters\.",
     # A schema does not count combining marks (UAX #15, stream-safe text).
     r".*combining marks.*",
-    # The body of a change may repeat the id that the path names, and no other.
-    r"Must be \d+, the id of the addressed resource, or be left out\.",
+    # The body of a change may contain the id of the path, but no other id.
+    r"Must be \d+, the id of the resource in the address, or be left out\.",
     # A cursor is valid only for the list that gave it.
-    r"This cursor is not of this list: .*",
+    r"This cursor does not belong to this list.*",
     # Schemas do not know that a parameter can be given twice.
-    r"Give this parameter once\.",
+    r"Send this parameter only once\.",
 }
 
 
 @schemathesis.hook
 def filter_case(ctx: Any, case: Any) -> bool:
-    """Leave out wrong requests that trimming makes right: schemas count spaces at the ends of a
-    text, the service does not (tests/web/test_bad_input.py).
+    """Leave out invalid requests that become valid by trimming: schemas count spaces at the ends of
+    a text, and the service does not (tests/web/test_bad_input.py).
     """
     if case.meta is None or case.meta.generation.mode.is_positive:
         return True

@@ -91,7 +91,7 @@ def addresses(app, student_id):
             yield method, route.removeprefix("/api/v1"), route.format(**values)
 
 
-def test_every_route_lets_in_whom_the_table_says(guarded, callers, two):
+def test_every_route_admits_the_callers_of_the_table(guarded, callers, two):
     """Fails if a view has another scope, or if `allow_self` is missing or added."""
     client, wanted, met = guarded.test_client(), table(), set()
     for method, route, address in addresses(guarded, two[0]):
@@ -125,7 +125,7 @@ def test_every_route_lets_in_whom_the_table_says(guarded, callers, two):
     assert met == set(wanted)
 
 
-def test_what_a_refusal_says(guarded, callers):
+def test_a_refusal_names_the_missing_scope(guarded, callers):
     client = guarded.test_client()
     challenges = {
         kind: client.get("/students", headers=callers[kind]).headers["WWW-Authenticate"]
@@ -165,7 +165,7 @@ def test_what_a_refusal_says(guarded, callers):
     assert said["expired key"] == "This API key has expired."
 
 
-def test_another_student_is_refused_alike_whether_it_exists_or_not(
+def test_requests_for_another_student_get_the_same_response_whether_they_exist_or_not(
     guarded, callers, two, statements
 ):
     """A refusal reads no row and no body. Fails if the student is looked up first."""
@@ -198,7 +198,7 @@ def test_another_student_is_refused_alike_whether_it_exists_or_not(
         assert len(told) == 1
 
 
-def test_a_student_enrolls_drops_and_reads_its_own(guarded, callers, two, client, make):
+def test_a_student_may_change_and_read_their_own_enrollments(guarded, callers, two, client, make):
     me, (own, _, course) = guarded.test_client(), two
     headers = callers["own student"]
     assert (
@@ -213,7 +213,7 @@ def test_a_student_enrolls_drops_and_reads_its_own(guarded, callers, two, client
     assert me.delete(f"/students/{own}/courses/{course}", headers=headers).status_code == 204
 
 
-def test_a_history_does_not_tell_a_student_who_else_had_a_hand_in_it(guarded, callers, two):
+def test_the_history_of_a_student_does_not_show_other_callers(guarded, callers, two):
     """Fails without `seen_by`: the promotion then shows the subject of the student who dropped."""
     client, (own, other, course) = guarded.test_client(), two
     enroll = {"course_ids": [course], "waitlist": True}
@@ -239,7 +239,7 @@ def test_a_history_does_not_tell_a_student_who_else_had_a_hand_in_it(guarded, ca
     ]
 
 
-def test_every_event_and_every_line_has_its_actor(guarded, callers, two, app):
+def test_every_event_and_every_log_line_has_its_actor(guarded, callers, two, app):
     client, (own, _, course) = guarded.test_client(), two
     logs.configure("INFO", stream := io.StringIO())
     client.post(

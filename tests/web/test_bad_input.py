@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tests.sockets import dial, exchange, status_of
 from tests.web.problems import problem
 
-UNKNOWN = "There is no such field here."
+UNKNOWN = "Unknown field."
 CONTROL = "Must not contain control characters."
 ID_RULE = "Must be a whole number from 1 to 9223372036854775807."
 
@@ -36,7 +36,7 @@ ID_RULE = "Must be a whole number from 1 to 9223372036854775807."
         b"{'name': 'a'}",
     ],
 )
-def test_what_is_not_json(client, body):
+def test_a_body_that_is_not_json_is_refused(client, body):
     answer = client.post("/courses", data=body, content_type="application/json")
     assert problem(answer) == (400, "malformed-json")
     assert client.get("/courses").json == []
@@ -46,13 +46,13 @@ def test_what_is_not_json(client, body):
     "kind",
     [None, "text/plain", "application/x-www-form-urlencoded", "application/merge-patch+json", "x"],
 )
-def test_another_content_type(client, kind):
+def test_another_content_type_is_refused(client, kind):
     answer = client.post("/courses", data=b'{"name": "a", "level": "b"}', content_type=kind)
     assert problem(answer) == (415, "unsupported-media-type")
     assert answer.headers["Accept"] == "application/json"
 
 
-def test_a_patch_names_the_types_it_takes(client, make):
+def test_the_refusal_of_a_patch_lists_the_accepted_types(client, make):
     answer = client.patch(
         f"/courses/{make.course()['id']}", data=b"{}", content_type="application/json-patch+json"
     )
@@ -60,7 +60,7 @@ def test_a_patch_names_the_types_it_takes(client, make):
     assert answer.headers["Accept-Patch"] == "application/json, application/merge-patch+json"
 
 
-def test_a_parameter_of_the_content_type_is_no_other_type(client):
+def test_a_parameter_of_the_content_type_is_accepted(client):
     answer = client.post(
         "/courses",
         data=b'{"name": "a", "level": "b"}',
@@ -69,7 +69,7 @@ def test_a_parameter_of_the_content_type_is_no_other_type(client):
     assert answer.status_code == 201
 
 
-def test_a_body_over_1_mib(client):
+def test_a_body_over_1_mib_is_refused(client):
     body = json.dumps({"name": "a" * 2**20, "level": "x"})
     assert problem(client.post("/courses", data=body, content_type="application/json")) == (
         413,
@@ -87,7 +87,7 @@ def chunks(gunicorn, *parts):
     return status_of(exchange(gunicorn.port, head, *parts))
 
 
-def test_a_body_in_chunks(app, gunicorn, client):
+def test_a_chunked_body_is_accepted(app, gunicorn, client):
     def chunk(data):
         return b"%x\r\n%b\r\n" % (len(data), data)
 
@@ -99,7 +99,7 @@ def test_a_body_in_chunks(app, gunicorn, client):
     assert [course["name"] for course in client.get("/courses").json] == ["a"]
 
 
-def test_a_body_that_breaks_off(app, gunicorn, client):
+def test_an_incomplete_body_is_refused(app, gunicorn, client):
     with dial(gunicorn.port) as wire:
         wire.sendall(POST + b'Content-Length: 200\r\n\r\n{"name": "a", "level": "x"}')
         wire.shutdown(socket.SHUT_WR)
@@ -107,7 +107,7 @@ def test_a_body_that_breaks_off(app, gunicorn, client):
     assert client.get("/courses").json == []
 
 
-def test_a_body_that_says_it_is_too_large_is_not_waited_for(app, gunicorn):
+def test_a_body_with_a_too_large_content_length_is_refused_at_once(app, gunicorn):
     """Fails if the body is read before its type is checked: 400 after ten seconds."""
     with dial(gunicorn.port, timeout=5) as wire:
         wire.sendall(POST + b"Content-Length: 5000000\r\n\r\n{")
@@ -117,7 +117,7 @@ def test_a_body_that_says_it_is_too_large_is_not_waited_for(app, gunicorn):
 SOUND = b"GET /courses HTTP/1.1\r\nHost: x\r\n" + CLOSE
 
 
-def test_the_request_that_the_malformed_ones_differ_from_is_answered(app, gunicorn):
+def test_the_valid_form_of_the_malformed_requests_is_accepted(app, gunicorn):
     assert status_of(exchange(gunicorn.port, SOUND + b"\r\n")) == 200
 
 
@@ -135,7 +135,7 @@ def test_the_request_that_the_malformed_ones_differ_from_is_answered(app, gunico
     ],
     ids=["method", "no host", "header", "address", "length", "long header", "nonsense"],
 )
-def test_what_is_no_http_is_a_problem_document_too(app, gunicorn, request_, status):
+def test_malformed_http_gets_a_problem_document(app, gunicorn, request_, status):
     """Each but the last differs from SOUND in one thing only, so that nothing else refuses it."""
     head, _, body = exchange(gunicorn.port, request_ + b"\r\n").partition(b"\r\n\r\n")
     assert b"Content-Type: application/problem+json" in head
@@ -145,7 +145,7 @@ def test_what_is_no_http_is_a_problem_document_too(app, gunicorn, request_, stat
 
 
 @pytest.mark.parametrize("name", ["Script-Name", "SCRIPT_NAME", "Path-Info", "PATH_INFO"])
-def test_a_header_moves_no_route(app, gunicorn, make, name):
+def test_no_header_changes_the_route(app, gunicorn, make, name):
     """With a script name of /courses, this path would be the list of all courses."""
     course = make.course(name="courses")
     answer = gunicorn.request("GET", "/courses/courses", headers={name: "/courses"})
@@ -159,7 +159,7 @@ def test_a_compressed_body_is_refused(client):
     assert problem(answer) == (415, "unsupported-media-type")
 
 
-def test_trimmed_before_it_is_judged(client):
+def test_texts_are_trimmed_before_they_are_checked(client):
     course = client.post("/courses", json={"name": "\tLogic\r\n", "level": " x\n"}).json
     assert (course["name"], course["level"]) == ("Logic", "x")
 
@@ -182,14 +182,14 @@ def test_trimmed_before_it_is_judged(client):
         ({"name": ["a"], "level": True}, {"/name": "Must be a text.", "/level": "Must be a text."}),
     ],
 )  # fmt: skip
-def test_every_fault_at_once_with_its_pointer(client, body, faults):
+def test_every_fault_of_a_body_is_listed_with_its_pointer(client, body, faults):
     answer = client.post("/courses", data=json.dumps(body), content_type="application/json")
     assert problem(answer) == (422, "invalid")
     assert {fault["pointer"]: fault["detail"] for fault in answer.json["errors"]} == faults
 
 
 @pytest.mark.parametrize("bad", [True, "3", 3.5, 0, -1, 2**63, 2**64, 1e300, None, [], {}])
-def test_what_is_no_id(client, bad):
+def test_an_invalid_id_is_refused(client, bad):
     answer = client.post("/students/1/enroll", json={"course_ids": [1, 2, bad]})
     assert problem(answer) == (422, "invalid")
     assert answer.json["errors"] == [{"pointer": "/course_ids/2", "detail": ID_RULE}]
@@ -214,7 +214,7 @@ def test_a_whole_number_may_be_written_with_a_point(client, make):
         ("/courses/1/drop", "student_ids", 1000, 405),
     ],
 )
-def test_lists_empty_too_long_or_no_lists(client, path, field, most, put):
+def test_lists_that_are_empty_too_long_or_no_lists_are_refused(client, path, field, most, put):
     for value in ([], list(range(1, most + 2)), [0] * 300_000, 7, "1", {"0": 1}, None):
         answer = client.post(path, json={field: value})
         assert problem(answer) == (422, "invalid"), value
@@ -222,7 +222,7 @@ def test_lists_empty_too_long_or_no_lists(client, path, field, most, put):
     assert problem(client.put(path, json={field: list(range(1, most + 2))}))[0] == put
 
 
-def test_a_million_unknown_fields_do_not_make_a_larger_answer(client):
+def test_a_million_unknown_fields_do_not_make_a_large_response(client):
     answer = client.post("/courses", json={str(i): 1 for i in range(50_000)})
     assert problem(answer) == (422, "invalid")
     assert len(answer.json["errors"]) == 1000
@@ -252,7 +252,7 @@ def test_a_million_unknown_fields_do_not_make_a_larger_answer(client):
         ("external_id=" + "x" * 256, "external_id"),
     ],
 )
-def test_a_query_that_is_not_understood_never_returns_everything(client, make, query, parameter):
+def test_an_invalid_query_never_returns_the_whole_list(client, make, query, parameter):
     make.course()
     for path in ("/courses", "/students/1/courses"):
         answer = client.get(f"{path}?{query}")
@@ -260,7 +260,7 @@ def test_a_query_that_is_not_understood_never_returns_everything(client, make, q
         assert [fault["parameter"] for fault in answer.json["errors"]] == [parameter]
 
 
-def test_every_fault_of_a_query_at_once(client):
+def test_every_fault_of_a_query_is_listed(client):
     answer = client.get("/students?limit=0&color=red&q=a&q=b&sort=level")
     assert sorted(fault["parameter"] for fault in answer.json["errors"]) == [
         "color",
@@ -270,7 +270,7 @@ def test_every_fault_of_a_query_at_once(client):
     ]
 
 
-def test_an_address_that_takes_no_parameter_says_so(client, make):
+def test_a_route_without_parameters_refuses_parameters(client, make):
     course = make.course()
     answer = client.get(f"/courses/{course['id']}?fields=name")
     assert problem(answer) == (422, "invalid")
@@ -280,7 +280,7 @@ def test_an_address_that_takes_no_parameter_says_so(client, make):
     )
 
 
-def test_a_fault_in_the_body_is_told_before_anything_is_looked_up(client, statements):
+def test_a_fault_in_the_body_is_reported_before_any_lookup(client, statements):
     with statements() as sent:
         assert problem(client.post("/students/1/enroll", json={"course_ids": "x"})) == (
             422,
@@ -289,7 +289,7 @@ def test_a_fault_in_the_body_is_told_before_anything_is_looked_up(client, statem
     assert sent == []
 
 
-def test_no_such_address_and_no_such_method(client):
+def test_an_unknown_address_and_an_unknown_method(client):
     assert problem(client.get("/nowhere")) == (404, "not-found")
     assert problem(client.get("/courses/")) == (404, "not-found")
     answer = client.delete("/courses")
@@ -320,7 +320,7 @@ anything = st.recursive(
     body=anything,
     path=st.sampled_from(["/courses", "/students", "/students/1/enroll", "/courses/1/drop"]),
 )
-def test_whatever_is_sent_is_answered_below_500(client, body, path):
+def test_no_body_causes_a_500(client, body, path):
     answer = client.post(path, data=json.dumps(body), content_type="application/json")
     assert answer.status_code < 500
     if answer.status_code >= 400:

@@ -61,13 +61,13 @@ def test_every_clash_of_a_body_is_listed(client, clash):
     assert (only.json["errors"], only.json["detail"]) == (listed[1:], listed[1]["detail"])
 
 
-def test_one_row_may_hold_both(client, make):
+def test_one_row_may_have_both_values(client, make):
     student = make.student(email="a@x.edu", external_id="1")["id"]
     answer = client.post("/students", json={"name": "B", "email": "A@x.edu", "external_id": "1"})
     assert answer.json["errors"] == [EMAIL | {"id": student}, STUDENTS_ID | {"id": student}]
 
 
-def test_what_one_has_oneself_is_no_clash(client, make, clash):
+def test_the_own_value_of_a_row_is_no_clash(client, make, clash):
     path, mine, _, listed = clash
     own = client.get(f"{path}/{mine}").json
     answer = client.put(f"{path}/{mine}", json=own | {"external_id": "7"})
@@ -85,7 +85,7 @@ def test_a_clash_under_a_key_is_listed_and_not_stored(client, clash):
         assert "Idempotent-Replayed" not in answer.headers
 
 
-def test_the_holder_is_named_only_to_whom_may_read_it(guarded, clash):
+def test_the_id_of_the_other_row_is_shown_only_to_readers(guarded, clash):
     path, _, both, listed = clash
     client, feature = guarded.test_client(), path[1:]
     for scopes, shown in (
@@ -101,7 +101,7 @@ def test_the_holder_is_named_only_to_whom_may_read_it(guarded, clash):
 
 
 @pytest.mark.parametrize(("kind", "path"), [(Student, "/students"), (Course, "/courses")])
-def test_a_rival_that_is_gone_again_is_still_named_by_the_constraint(
+def test_the_constraint_decides_if_the_other_row_is_gone(
     app, client, make, monkeypatch, kind, path
 ):
     """The other row is deleted between the refusal and the search for clashes."""
@@ -124,7 +124,7 @@ def test_a_rival_that_is_gone_again_is_still_named_by_the_constraint(
     assert answer.json["errors"] == [STUDENTS_ID]
 
 
-def test_nothing_is_looked_up_where_nothing_clashes(client, make, statements):
+def test_without_a_clash_nothing_is_looked_up(client, make, statements):
     with statements() as sent:
         assert (
             client.post(

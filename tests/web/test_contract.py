@@ -74,8 +74,8 @@ def test_schemathesis_finds_nothing(gunicorn: Gunicorn, app, tmp_path):
 
 
 def test_schemathesis_gets_nothing_without_its_key(new_database, make_app, tmp_path):
-    """Its check `ignored_auth` asks every operation without the key and with another; one that
-    lets them in was seen to fail.
+    """The check `ignored_auth` sends every operation without the key and with another key. It fails
+    for an operation that accepts them.
     """
     url = new_database("sqlite")
     app = make_app(url)

@@ -147,7 +147,7 @@ def test_a_refused_query_costs_little(client, query):
         "/courses" + "//" * 4000,
     ],
 )
-def test_an_address_of_nothing_costs_little(client, path):
+def test_an_unknown_address_costs_little(client, path):
     seconds, answer = cost(lambda: client.get("/", environ_overrides={"RAW_URI": path}))
     assert problem(answer)[0] == 404
     assert seconds < LIMIT
@@ -171,7 +171,7 @@ def test_an_address_of_nothing_costs_little(client, path):
     ],
 )
 def test_a_long_header_costs_little(guarded, new_key, make, name, value, status):
-    """All else of the request is sound, so that it is this header that is read."""
+    """The rest of the request is valid, so the service reads this header."""
     client, path = guarded.test_client(), f"/courses/{make.course()['id']}"
     headers = {"Content-Type": "application/json"} | bearer(new_key("courses:write"))
     seconds, answer = cost(
@@ -226,7 +226,7 @@ def test_a_body_of_many_chunks_costs_little():
     assert cost(refuse)[0] < LIMIT
 
 
-def test_who_asks_is_decided_before_the_address_is_looked_at(guarded, new_key, monkeypatch):
+def test_the_caller_is_checked_before_the_address_is_decoded(guarded, new_key, monkeypatch):
     """Fails if the converter normalises: an address then costs milliseconds before the 401."""
     stranger, client = bearer(new_key("students:read")), guarded.test_client()
 
@@ -242,7 +242,7 @@ def test_who_asks_is_decided_before_the_address_is_looked_at(guarded, new_key, m
 
 
 @pytest.mark.parametrize(("mark", "most"), [("\u0316", 30), ("\u0344", 15)])
-def test_too_many_marks_in_a_row_are_refused_with_the_way_out(client, mark, most):
+def test_too_many_marks_in_a_row_are_refused_with_a_remedy(client, mark, most):
     """30 marks are allowed, counted after normalisation. A course with such a name is found at its
     address.
     """
@@ -260,7 +260,7 @@ def test_too_many_marks_in_a_row_are_refused_with_the_way_out(client, mark, most
         )
         faults = {fault["pointer"]: fault["detail"] for fault in answer.json["errors"]}
         assert faults[f"/{field}"] == (
-            "Must not have more than 30 combining marks in a row: leave out those that no "
+            "Must not have more than 30 combining marks in a row: remove the marks that no "
             "letter needs."
         )
     answer = client.get("/courses", query_string={"q": "Q" + mark * 31})

@@ -19,7 +19,7 @@ def cors(app, make_app):
 
 
 @pytest.mark.parametrize("origin", [APP, "http://localhost:3000"])
-def test_a_listed_origin_asks_and_is_answered(cors, origin):
+def test_a_listed_origin_gets_cors_headers(cors, origin):
     asked = cors.options(
         "/students/1/enroll", headers={"Origin": origin, "Access-Control-Request-Method": "PUT"}
     )
@@ -42,7 +42,7 @@ def test_a_listed_origin_asks_and_is_answered(cors, origin):
     "origin",
     ["https://app.example.edu.evil.example", "http://app.example.edu", "null", APP + ":8443", "*"],
 )
-def test_another_origin_is_not(cors, origin):
+def test_another_origin_gets_no_cors_headers(cors, origin):
     for answer in (
         cors.options("/courses", headers={"Origin": origin}),
         cors.get("/health", headers={"Origin": origin}),
@@ -51,7 +51,7 @@ def test_another_origin_is_not(cors, origin):
         assert not [name for name, _ in answer.headers if name.startswith("Access-Control")]
 
 
-def test_none_is_where_none_is_listed(client):
+def test_without_listed_origins_nothing_is_allowed(client):
     for answer in (
         client.options("/courses", headers={"Origin": APP}),
         client.get("/courses", headers={"Origin": APP}),
@@ -63,7 +63,7 @@ def test_none_is_where_none_is_listed(client):
         ]
 
 
-def test_pages_load_and_run_nothing_of_others(client):
+def test_pages_load_and_run_nothing_from_other_sites(client):
     for path in ("/docs", "/problems", "/problems/invalid"):
         policy = client.get(path).headers["Content-Security-Policy"]
         assert {
@@ -76,7 +76,7 @@ def test_pages_load_and_run_nothing_of_others(client):
         assert "unsafe" not in policy or path != "/docs"
 
 
-def test_a_server_does_not_say_what_it_is(gunicorn):
+def test_responses_do_not_name_the_server(gunicorn):
     for answer in (
         gunicorn.request("GET", "/courses"),
         gunicorn.request("GET", "/nowhere"),
@@ -88,7 +88,7 @@ def test_a_server_does_not_say_what_it_is(gunicorn):
 
 
 @pytest.mark.parametrize("auth", ["open", "required"])
-def test_every_answer_says_who_may_keep_it(app, make_app, auth):
+def test_every_response_has_a_cache_control(app, make_app, auth):
     """Fails if Cache-Control is missing with AUTH=open or on public routes."""
     url = app.config["SQLALCHEMY_DATABASE_URI"].render_as_string(hide_password=False)
     client = make_app(url, auth=auth).test_client()
@@ -103,12 +103,12 @@ def test_every_answer_says_who_may_keep_it(app, make_app, auth):
         assert "max-age=86400" in answer.headers["Cache-Control"]
 
 
-def test_no_body_has_no_type(client, make):
+def test_a_response_without_a_body_has_no_content_type(client, make):
     for answer in (client.options("/courses"), client.delete(f"/students/{make.student()['id']}")):
         assert (answer.data, answer.headers.get("Content-Type")) == (b"", None)
 
 
-def test_the_address_of_the_next_page_is_one(client, make):
+def test_the_link_to_the_next_page_is_a_valid_address(client, make):
     """Link contains a URI-Reference between < and > (RFC 8288, section 3), which cannot contain
     these characters (RFC 3986).
     """

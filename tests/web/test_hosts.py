@@ -43,12 +43,12 @@ OTHERS = [
 
 
 @pytest.mark.parametrize("host", LOOPBACK)
-def test_the_names_of_this_machine_are_answered(client, host):
+def test_names_of_this_machine_are_accepted(client, host):
     assert client.get("/courses", headers={"Host": host}).status_code == 200
 
 
 @pytest.mark.parametrize("host", OTHERS)
-def test_other_names_are_not(client, make, host):
+def test_other_host_names_are_refused(client, make, host):
     """Fails without the check: a page of evil.example can then read and write."""
     make.student(name="Ada")
     for method, path in (
@@ -89,14 +89,14 @@ def test_the_name_in_an_absolute_target_counts(client, target, host, status):
 
 
 @pytest.mark.parametrize("auth", ["open", "required"])
-def test_where_auth_is_set_every_name_is_answered(app, make_app, auth):
+def test_with_auth_set_every_host_name_is_accepted(app, make_app, auth):
     url = app.config["SQLALCHEMY_DATABASE_URI"].render_as_string(hide_password=False)
     client = make_app(url, auth=auth).test_client()
     for host in OTHERS:
         assert client.get("/health/live", headers={"Host": host}).status_code == 200
 
 
-def test_over_the_wire(new_database, tmp_path):
+def test_host_names_are_checked_by_the_real_server(new_database, tmp_path):
     """HTTP/1.0 needs no Host. Requests that are not HTTP are refused with 400."""
     with Gunicorn({"DATABASE_URL": new_database("sqlite"), "AUTH": ""}, tmp_path / "log") as server:
 

@@ -17,7 +17,7 @@ def thing(request, make):
     return f"/{request.param}s/{made['id']}", made
 
 
-def test_a_tag_that_still_holds_gives_304(client, thing):
+def test_a_current_tag_gives_304(client, thing):
     path, _ = thing
     tag = client.get(path).headers["ETag"]
     for sent in (tag, f"W/{tag}", f'"x", {tag}', "*"):
@@ -53,7 +53,7 @@ def test_a_stale_tag_changes_nothing(client, thing, method):
 
 
 @pytest.mark.parametrize("form", ["{}", "W/{}", '"0", {}', "*"])
-def test_the_current_tag_lets_a_change_through(client, thing, form):
+def test_a_current_tag_allows_a_change(client, thing, form):
     path, _ = thing
     tag = client.get(path).headers["ETag"]
     answer = client.patch(path, json={"name": "Another"}, headers={"If-Match": form.format(tag)})
@@ -61,7 +61,7 @@ def test_the_current_tag_lets_a_change_through(client, thing, form):
     assert client.delete(path, headers={"If-Match": tag.replace("-1", "-2")}).status_code == 204
 
 
-def test_a_tag_is_of_one_thing_though_its_name_may_pass_on(client, make):
+def test_a_tag_identifies_the_row_even_if_its_name_moves(client, make):
     first = client.get(f"/courses/{make.course(name='Logic')['id']}").headers["ETag"]
     client.delete("/courses/logic")
     make.course(name="Logic")
@@ -69,7 +69,7 @@ def test_a_tag_is_of_one_thing_though_its_name_may_pass_on(client, make):
     assert problem(client.delete("/courses/logic", headers={"If-Match": first})) == (412, "stale")
 
 
-def test_a_version_is_not_promised_where_there_is_none(client, make):
+def test_if_match_is_refused_on_routes_without_versions(client, make):
     student, course = make.student()["id"], make.course()["id"]
     for method, path, body in (
         ("put", f"/students/{student}/enroll", {"course_ids": []}),
@@ -91,7 +91,7 @@ def test_head_is_get_without_the_body(client, thing):
         assert head.headers["Content-Length"] == get.headers["Content-Length"]
 
 
-def test_options_tells_the_methods(client, thing):
+def test_options_lists_the_methods(client, thing):
     path, _ = thing
     answer = client.options(path)
     assert answer.status_code == 200
@@ -105,7 +105,7 @@ def test_options_tells_the_methods(client, thing):
     }
 
 
-def test_a_sane_request_id_is_kept_and_another_made(client):
+def test_a_valid_request_id_is_kept_and_an_invalid_one_replaced(client):
     assert (
         client.get("/courses", headers={"X-Request-ID": "abc-1.2_3"}).headers["X-Request-ID"]
         == "abc-1.2_3"
@@ -117,7 +117,7 @@ def test_a_sane_request_id_is_kept_and_another_made(client):
     assert answer.json["request_id"] == answer.headers["X-Request-ID"] == "abc"
 
 
-def test_one_line_a_request_and_one_an_event(client, lines):
+def test_the_log_has_one_line_per_request_and_per_event(client, lines):
     course = client.post(
         "/courses", json={"name": "Secret name", "level": "x"}, headers={"X-Request-ID": "r1"}
     ).json
@@ -184,7 +184,7 @@ def test_every_change_is_an_event_with_ids_only(client, make, lines):
     assert not re.search("Ada|ada@|Logic", json.dumps(logged))
 
 
-def test_what_is_refused_is_no_event(client, make, lines):
+def test_a_refused_request_logs_no_event(client, make, lines):
     student, course = make.student()["id"], make.course()["id"]
     lines()
     client.post(f"/students/{student}/enroll", json={"course_ids": [course, 9999]})
@@ -193,7 +193,7 @@ def test_what_is_refused_is_no_event(client, make, lines):
     assert [line["event"] for line in lines()] == ["request"] * 3
 
 
-def test_the_unforeseen_is_logged_and_nothing_of_it_shown(app, lines, monkeypatch):
+def test_an_unforeseen_error_is_logged_and_not_shown(app, lines, monkeypatch):
     from course_management.courses import queries
 
     def broken(*_, **__):
@@ -243,7 +243,7 @@ def test_every_problem_has_a_page(client):
     assert problem(client.get("/problems/nonsense")) == (404, "not-found")
 
 
-def test_home_leads_to_the_docs(client):
+def test_the_root_redirects_to_the_docs(client):
     answer = client.get("/")
     assert (answer.status_code, answer.headers["Location"]) == (302, "/docs")
     for name in ("swagger-ui.css", "swagger-ui-bundle.js", "start.js", "favicon-32x32.png"):

@@ -18,7 +18,7 @@ def post(client, path, body, key):
     return client.post(path, json=body, headers={"Idempotency-Key": key})
 
 
-def test_the_same_request_gets_the_same_answer(client):
+def test_the_same_request_gets_the_same_response(client):
     body = {"name": "Logic", "level": "x"}
     first = post(client, "/courses", body, "k1")
     assert first.status_code == 201
@@ -65,7 +65,7 @@ def test_every_post_takes_a_key(client, make, path):
     assert again.headers["Idempotent-Replayed"] == "true"
 
 
-def test_another_request_under_the_key_is_refused(client, make):
+def test_a_different_request_with_the_key_is_refused(client, make):
     make.student()
     body = {"name": "Logic", "level": "x"}
     post(client, "/courses", body, "k1")
@@ -83,7 +83,7 @@ def test_a_refusal_is_not_stored(client, make):
 
 
 @pytest.mark.parametrize("key", ["", "a b", "ключ".encode().decode("latin-1"), "x" * 256, "a\tb"])
-def test_what_is_no_key(client, key):
+def test_an_invalid_key_is_refused(client, key):
     answer = post(client, "/courses", {"name": "a", "level": "b"}, key)
     assert problem(answer) == (422, "invalid")
     assert answer.json["errors"][0]["header"] == "Idempotency-Key"
@@ -95,7 +95,7 @@ def age(app, by):
         session.execute(sa.update(IdempotencyKey).values(created_at=now() - by))
 
 
-def test_a_key_lives_a_day(app, client):
+def test_a_key_is_valid_for_a_day(app, client):
     body = {"name": "Ada"}
     first = post(client, "/students", body, "k1").json
     age(app, timedelta(hours=23, minutes=59))
@@ -106,7 +106,7 @@ def test_a_key_lives_a_day(app, client):
     assert post(client, "/students", body, "k1").json == second.json
 
 
-def test_a_command_removes_the_old_ones(app, client):
+def test_a_command_removes_old_keys(app, client):
     post(client, "/students", {"name": "Ada"}, "k1")
     age(app, timedelta(hours=25))
     post(client, "/students", {"name": "Ada"}, "k2")
@@ -115,7 +115,7 @@ def test_a_command_removes_the_old_ones(app, client):
     assert post(client, "/students", {"name": "Ada"}, "k2").headers["Idempotent-Replayed"] == "true"
 
 
-def test_at_the_same_moment_one_takes_effect(client, gunicorn):
+def test_of_simultaneous_requests_one_takes_effect(client, gunicorn):
     """Fails if `claim` always returns None: several students are then created."""
     answers = []
 

@@ -88,7 +88,7 @@ def test_another_method_is_another_request(client, ids):
 
 
 @pytest.mark.parametrize("method", ["put", "patch", "delete"])
-def test_what_is_no_key_is_refused_on_every_write(client, ids, method):
+def test_an_invalid_key_is_refused_on_every_write(client, ids, method):
     body = {} if method == "delete" else {"json": {"name": "A"}}
     answer = getattr(client, method)(
         f"/students/{ids['s']}", headers={"Idempotency-Key": "a b"}, **body
@@ -97,7 +97,7 @@ def test_what_is_no_key_is_refused_on_every_write(client, ids, method):
     assert answer.json["errors"][0]["header"] == "Idempotency-Key"
 
 
-def test_what_an_older_release_stored_for_a_post_is_replayed(app, client):
+def test_a_response_stored_by_an_older_release_is_replayed(app, client):
     body = {"name": "Logic", "level": "x"}
     text = orjson.dumps(body, option=orjson.OPT_SORT_KEYS)
     print_ = hashlib.sha256(

@@ -46,7 +46,7 @@ def refused(answer):
     return True
 
 
-def test_becoming_somebody_takes_its_own_scope(recognised, clerk, registrar, new_key, lines):
+def test_setting_an_identity_needs_its_own_scope(recognised, clerk, registrar, new_key, lines):
     """Fails without the check: the clerk can create a student with the registrar's number."""
     attribute, one, other, client = recognised
     admin = bearer(new_key("admin", name="admin"))
@@ -67,7 +67,7 @@ def test_becoming_somebody_takes_its_own_scope(recognised, clerk, registrar, new
     assert client.patch(path, json={attribute: one}, headers=admin).json[attribute] == one
 
 
-def test_all_else_takes_no_more_than_before(recognised, clerk, registrar):
+def test_other_changes_need_no_new_scope(recognised, clerk, registrar):
     attribute, one, _, client = recognised
     nobody = client.post("/students", json={"name": "Ada", attribute: None}, headers=clerk)
     assert nobody.status_code == 201
@@ -91,7 +91,7 @@ def test_all_else_takes_no_more_than_before(recognised, clerk, registrar):
     assert alone.status_code == 201
 
 
-def test_saying_who_is_who_lets_nobody_in_alone(recognised, new_key):
+def test_the_identity_scope_alone_admits_to_no_route(recognised, new_key):
     attribute, one, _, client = recognised
     answer = client.post(
         "/students",
@@ -102,7 +102,9 @@ def test_saying_who_is_who_lets_nobody_in_alone(recognised, new_key):
 
 
 @pytest.mark.parametrize("student", [None, ("id", "student")])
-def test_where_no_attribute_names_a_student_none_is_guarded(app, make_app, issuer, clerk, student):
+def test_without_an_identity_attribute_no_attribute_is_protected(
+    app, make_app, issuer, clerk, student
+):
     url = app.config["SQLALCHEMY_DATABASE_URI"].render_as_string(hide_password=False)
     client = make_app(
         url, auth="required", oidc=Oidc(issuer.url, AUDIENCE, student=student)
@@ -113,7 +115,7 @@ def test_where_no_attribute_names_a_student_none_is_guarded(app, make_app, issue
     assert made.status_code == 201
 
 
-def test_open_asks_nobody(app, make_app, issuer):
+def test_with_auth_open_no_scope_is_needed(app, make_app, issuer):
     url = app.config["SQLALCHEMY_DATABASE_URI"].render_as_string(hide_password=False)
     client = make_app(
         url, auth="open", oidc=Oidc(issuer.url, AUDIENCE, student=("email", "email"))
@@ -123,7 +125,7 @@ def test_open_asks_nobody(app, make_app, issuer):
     assert client.patch(made.headers["Location"], json={"email": "y@x.edu"}).status_code == 200
 
 
-def test_the_check_asks_the_database_nothing(recognised, app, client, registrar, make, statements):
+def test_the_check_sends_no_statement(recognised, app, client, registrar, make, statements):
     attribute, one, other, guarded = recognised
     student = make.student(**{attribute: one})["id"]
     guarded.get("/students", headers=registrar)  # the key is remembered from now on

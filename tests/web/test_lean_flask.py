@@ -28,7 +28,7 @@ def test_a_hook_of_a_blueprint_is_refused(hook):
 
 
 @pytest.mark.parametrize("hook", ["teardown_request", "url_value_preprocessor"])
-def test_a_hook_that_nobody_calls_is_refused(hook):
+def test_a_hook_that_is_never_called_is_refused(hook):
     app = LeanFlask(__name__)
     getattr(app, hook)(nothing)
     with pytest.raises(RuntimeError):
@@ -62,7 +62,7 @@ def test_a_coroutine_before_a_request_is_refused():
 
 
 def test_after_this_request_raises_an_error():
-    """Seen to fail: the function was never called, and nobody was told."""
+    """Fails if the function is silently never called."""
     app = LeanFlask(__name__)
 
     @app.get("/")

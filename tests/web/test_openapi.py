@@ -146,7 +146,7 @@ def test_a_refusal_of_several_codes_is_a_union_of_their_schemas(document):
     ]
 
 
-def test_answers_name_the_fields_that_are_always_there_and_forbid_none(document):
+def test_responses_declare_required_fields_and_allow_additional_ones(document):
     found = answers(document)
     assert {"CourseOut", "StudentOut", "EnrollmentOut", "EventOut", "CourseFullProblem"} <= set(
         found
@@ -168,7 +168,7 @@ def test_answers_name_the_fields_that_are_always_there_and_forbid_none(document)
     }
 
 
-def test_answers_have_the_fields_that_the_document_calls_required(client, make, document):
+def test_responses_have_the_required_fields(client, make, document):
     course, student = make.course(capacity=3), make.student()
     client.post(f"/students/{student['id']}/enroll", json={"course_ids": [course["id"]]})
     for schema, path in {
@@ -290,7 +290,7 @@ def test_every_field_has_an_example(document):
             assert {"example", "const"} & set(inner), (name, field)
 
 
-def test_what_docs_fills_in_for_a_try_is_harmless(client, document):
+def test_the_values_that_docs_fills_in_are_harmless(client, document):
     examples = {}
     for path, method, operation in operations(document):
         if "requestBody" in operation:
@@ -311,7 +311,7 @@ def test_what_docs_fills_in_for_a_try_is_harmless(client, document):
         assert tried.status_code != 422, (method, path, tried.json)
 
 
-def test_the_padlocks_tell_the_truth(app, client, guarded, document):
+def test_the_padlocks_match_the_scopes(app, client, guarded, document):
     assert "securitySchemes" not in document["components"]
     assert not [path for path, _, operation in operations(document) if operation.get("security")]
     closed = guarded.test_client().get("/openapi.json").json

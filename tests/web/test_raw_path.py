@@ -71,9 +71,9 @@ def wire(gunicorn):
 @example("//evil.example/x")
 @example("a/students")
 @example("http://x/y")
-def test_what_post_accepts_can_be_fetched_by_its_name(app, wire, name):
+def test_every_name_that_post_accepts_is_an_address(app, wire, name):
     answer = send(wire, "POST", "/courses", {"name": name, "level": "x"})
-    assert answer.status in (201, 422)  # each name is removed again: none is taken
+    assert answer.status in (201, 422)  # each course is deleted again, so no name is taken
     if answer.status == 201:
         course = answer.json
         for address in (
@@ -85,8 +85,7 @@ def test_what_post_accepts_can_be_fetched_by_its_name(app, wire, name):
         assert send(wire, "GET", f"/courses/{quote(course['name'], safe='')}").json == course
         assert send(wire, "DELETE", f"/courses/{quote(course['name'], safe='')}").status == 204
     else:
-        # Only for a reason that was promised: blank, control characters, or one of the few that no
-        # address can hold.
+        # Only for a documented reason: invisible, control characters, or not usable in an address.
         cleaned = unicodedata.normalize("NFC", name.strip())
         unseen = all(
             unicodedata.category(c) in ("Cf", "Zs", "Zl", "Zp") or c in INVISIBLE for c in cleaned
@@ -97,7 +96,7 @@ def test_what_post_accepts_can_be_fetched_by_its_name(app, wire, name):
 
 
 def raw(port, target):
-    """The status of a request whose target goes out byte for byte."""
+    """The status of a request whose target is sent unchanged."""
     head = b"GET " + target + b" HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
     return status_of(exchange(port, head))
 

@@ -23,7 +23,7 @@ TRACE, SPAN = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
         f"cc-{TRACE}-{SPAN}-01-what-will-be",
     ],
 )
-def test_the_trace_of_the_caller_is_in_every_line(client, lines, sent):
+def test_the_trace_of_the_client_is_in_every_log_line(client, lines, sent):
     client.post("/courses", json={"name": "Logic", "level": "x"}, headers={"traceparent": sent})
     event, request = lines()
     assert (event["event"], event["trace_id"], event["span_id"]) == ("course created", TRACE, SPAN)
@@ -50,7 +50,7 @@ def test_the_trace_of_the_caller_is_in_every_line(client, lines, sent):
         "0" * 5000,
     ],
 )
-def test_what_is_no_trace_is_ignored(client, lines, sent):
+def test_an_invalid_trace_is_ignored(client, lines, sent):
     """A malformed traceparent is ignored (W3C Trace Context, section 3.2.2)."""
     assert client.get("/courses", headers={"traceparent": sent}).status_code == 200
     (request,) = lines()
@@ -83,13 +83,13 @@ def test_a_slow_statement_is_logged_under_its_request_without_values(slow, lines
     assert "ada" not in str(found).lower()
 
 
-def test_a_fast_statement_is_not(slow, lines):
+def test_a_fast_statement_is_not_logged(slow, lines):
     client = slow(slow_statement_ms=60_000, slow_request_ms=60_000)
     client.post("/students", json={"name": "Ada"})
     assert not [line for line in lines() if line["event"].startswith("slow")]
 
 
-def test_who_waits_for_a_lock_is_slow(slow, app, lines, backend):
+def test_a_statement_that_waits_for_a_lock_is_slow(slow, app, lines, backend):
     """A real wait for a lock: both the statement and its request are logged as slow."""
     client = slow(slow_statement_ms=100, slow_request_ms=100)
     with ThreadPoolExecutor(1) as pool:
