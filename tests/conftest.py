@@ -1,5 +1,5 @@
-"""The fixtures: every test runs on SQLite and on PostgreSQL, on the schema that the migrations
-made.
+"""The fixtures of all tests. Tests run on SQLite and on PostgreSQL, on the schema that the
+migrations create.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ def postgres() -> Iterator[str]:
 def new_database(
     postgres: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Callable[[str], str]]:
-    """Makes an empty database of the named kind and tells its address."""
+    """Creates an empty database of the given kind and returns its address."""
     made: list[str] = []
     with_server = (
         database_url(postgres).set(drivername="postgresql").render_as_string(hide_password=False)
@@ -89,7 +89,7 @@ def new_database(
 
 @pytest.fixture(scope="session")
 def make_app() -> Iterator[Callable[..., Flask]]:
-    """Makes apps with the settings given, and closes their connections in the end."""
+    """Creates apps with the given settings, and closes their connections at the end."""
     apps: list[Flask] = []
 
     def make(url: str, **settings: Any) -> Flask:
@@ -144,7 +144,7 @@ def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], 
 
 @pytest.fixture(scope="session")
 def migrated(backend: str, migrate: Callable[[str], Flask]) -> Flask:
-    """The app on a database that the migrations made."""
+    """The app on a database that the migrations created."""
     return migrate(backend)
 
 
@@ -159,7 +159,7 @@ def postgres_app(new_database: Callable[[str], str], make_app: Callable[..., Fla
 
 @pytest.fixture
 def app(migrated: Flask) -> Iterator[Flask]:
-    """The app; what the test leaves in its tables is removed."""
+    """The app. Rows that the test leaves in its tables are removed."""
     yield migrated
     empty(migrated)
 
@@ -179,8 +179,8 @@ def client(app: Flask) -> FlaskClient:
 
 @pytest.fixture
 def statements(app: Flask) -> Callable[..., Any]:
-    """Records the statements sent to the database inside `with statements() as sent`; those of
-    another app, where it is named.
+    """Records the statements sent to the database inside `with statements() as sent`: those of
+    `app`, or of the given app.
     """
 
     @contextmanager
@@ -211,7 +211,7 @@ def statements(app: Flask) -> Callable[..., Any]:
 
 @pytest.fixture
 def lines(app: Flask) -> Iterator[Callable[[], list[dict[str, Any]]]]:
-    """The lines logged since last asked."""
+    """The lines logged since the last call."""
     stream = io.StringIO()
     logs.configure("INFO", stream)
 
@@ -227,7 +227,7 @@ def lines(app: Flask) -> Iterator[Callable[[], list[dict[str, Any]]]]:
 
 @pytest.fixture(scope="session")
 def issuer() -> Iterator[Issuer]:
-    """An OpenID Connect issuer, running."""
+    """A running OpenID Connect issuer."""
     made = Issuer()
     yield made
     made.stop()
@@ -235,8 +235,8 @@ def issuer() -> Iterator[Issuer]:
 
 @pytest.fixture
 def guarded(app: Flask, make_app: Callable[..., Flask], issuer: Issuer) -> Flask:
-    """The app with AUTH=required, on the same database; a token's claim `number` is the external
-    id of its student.
+    """The app with AUTH=required on the same database. The claim `number` of a token is the
+    external id of its student.
     """
     url = app.config["SQLALCHEMY_DATABASE_URI"].render_as_string(hide_password=False)
     roles = (("registrar", ("students:write", "enrollments:write")), ("head", ("admin",)))
@@ -247,7 +247,7 @@ def guarded(app: Flask, make_app: Callable[..., Flask], issuer: Issuer) -> Flask
 
 @pytest.fixture
 def new_key(app: Flask) -> Callable[..., str]:
-    """Makes API keys as an operator does, and gives what is on the last line of standard output."""
+    """Creates API keys as an operator does, and returns the last line of standard output."""
 
     def make(*scopes: str, name: str = "SIS sync", expires: str | None = None) -> str:
         args = ["api-keys", "create", "--name", name]
@@ -261,12 +261,12 @@ def new_key(app: Flask) -> Callable[..., str]:
 
 
 def bearer(token: str) -> dict[str, str]:
-    """The header that says who is asking."""
+    """The header that authenticates a request."""
     return {"Authorization": f"Bearer {token}"}
 
 
 class Make:
-    """Makes students and courses over the API, with names nobody else has."""
+    """Creates students and courses over the API, with unused names."""
 
     def __init__(self, client: FlaskClient) -> None:
         self.client, self.count = client, 0
@@ -289,12 +289,12 @@ class Make:
 
 @pytest.fixture
 def make(client: FlaskClient) -> Make:
-    """Makes students and courses."""
+    """Creates students and courses."""
     return Make(client)
 
 
 @pytest.fixture(scope="session")
 def gunicorn(migrated: Flask, serve: Callable[[str], Gunicorn]) -> Gunicorn:
-    """The service as it is served, on the same database as `app`."""
+    """The service under gunicorn, on the same database as `app`."""
     uri = migrated.config["SQLALCHEMY_DATABASE_URI"]
     return serve(uri.render_as_string(hide_password=False))

@@ -56,7 +56,7 @@ def test_make_run_starts_and_prints_its_address(tmp_path):
         out, err = stop(process)
     assert f"http://127.0.0.1:{port} (docs: http://127.0.0.1:{port}/docs)" in err
     assert (
-        "AUTH is not set: everybody on this machine may do everything, by its loopback names."
+        "AUTH is not set: everybody on this machine may do everything, through loopback names only."
         in err
     )
     assert '"route":"/health"' in out

@@ -39,12 +39,13 @@ _EXTENSION = "course_management.db.connections"
 # Returns the app itself, without the proxy's work for each attribute.
 _app: Callable[[], Flask] = current_app._get_current_object  # type: ignore[attr-defined]
 
-# The driver's connections in use, each with the time since when (seconds of `time.monotonic`).
+# The driver's connections in use, each with the time at which its use began (in seconds of
+# `time.monotonic`).
 _in_use: dict[int, tuple[float, Any]] = {}
 
 
 def init_app(app: Flask, engine: Engine, *, batching: bool) -> None:
-    """Have `app` take its connections from `engine`."""
+    """Make `app` use connections of `engine`."""
     app.extensions[_EXTENSION] = (ThreadConnections if batching else PoolConnections)(engine)
 
 
@@ -52,9 +53,9 @@ def init_app(app: Flask, engine: Engine, *, batching: bool) -> None:
 def use_connection() -> Iterator[Connection]:
     """A connection for the block, which must end the transactions that it begins.
 
-    After an error of the database the connection is rolled back on the server, whatever state
-    SQLAlchemy assumes, and returned to the pool; if that fails, it is dropped. Raises
-    sqlalchemy.exc.DBAPIError if the database is not reachable.
+    After a database error, the connection is rolled back on the server, even if SQLAlchemy thinks
+    that its transaction has ended, and is returned to the pool. If the rollback fails, it is
+    dropped. Raises sqlalchemy.exc.DBAPIError if the database is not reachable.
     """
     connections: PoolConnections = _app().extensions[_EXTENSION]
     connection = connections.check_out()
@@ -73,7 +74,7 @@ def use_connection() -> Iterator[Connection]:
 def begin(connection: Connection, mode: str = WRITING) -> RootTransaction:
     """Begin a transaction of this mode on `connection`, in SQLAlchemy and on the server.
 
-    Without it every statement is a transaction of its own, on the server if not in SQLAlchemy.
+    Without it, every statement is a transaction of its own on the server.
     """
     if connection.dialect.name == "sqlite":
         begun = connection.begin()
@@ -82,7 +83,7 @@ def begin(connection: Connection, mode: str = WRITING) -> RootTransaction:
         return begun
     dbapi: Any = connection.connection.dbapi_connection
     if not isinstance(dbapi, BatchingConnection):
-        # They are reset when the connection returns to the pool.
+        # SQLAlchemy resets these options when the connection returns to the pool.
         try:
             connection.execution_options(**_PSYCOPG2_OPTIONS[mode])
         except dbapi.Error as error:
@@ -100,7 +101,7 @@ def begin(connection: Connection, mode: str = WRITING) -> RootTransaction:
 
 
 def disable_statement_timeout(connection: Connection) -> None:
-    """Let the statements of the transaction on `connection` take as long as they need.
+    """Turn off the time limit for statements of the current transaction on `connection`.
 
     The watchdog does not abort the connection either.
     """
@@ -111,7 +112,7 @@ def disable_statement_timeout(connection: Connection) -> None:
 
 def abort_stuck_connections(seconds: float) -> int:
     """Close the sockets of the PostgreSQL connections that have been in use for longer than
-    `seconds`; the threads that wait for a response on them get an error. Returns how many.
+    `seconds`. The threads that wait for a response on them get an error. Returns their number.
 
     PostgreSQL itself ends statements that take too long. This is for a server that no longer
     responds while its kernel still accepts bytes.

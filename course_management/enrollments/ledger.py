@@ -1,8 +1,7 @@
-"""The only place that changes who has a seat or a waitlist position: the rows, the counts and the
-record.
+"""Changes enrollments, the counts of their courses, and the history. No other module does this.
 
-A promotion changes the row of a student that it has not locked. The lock of the course covers that
-row, since every change of it takes the lock of its course.
+A promotion changes enrollments of students that it has not locked. The lock of the course protects
+these rows, because every change of an enrollment takes the lock of its course.
 """
 
 from __future__ import annotations
@@ -32,7 +31,7 @@ table = cast(sa.Table, StudentCourse.__table__)
 _courses = cast(sa.Table, Course.__table__)
 # A literal, not a parameter: only then does PostgreSQL use the partial index of waitlists.
 IS_WAITLISTED = table.c.state == sa.literal_column(f"'{WAITLISTED}'")
-MAX_IDS_PER_EVENT = 100  # ids of one event in the log; the record has them all
+MAX_IDS_PER_EVENT = 100  # ids of one event in the log; the history has all
 _COUNTS = ("seats_taken", "waitlisted", "next_ticket")
 _UNEDITED = {"updated_at": _courses.c.updated_at}  # an enrollment is not an edit of the course
 
@@ -57,7 +56,7 @@ _EVENTS = {
 
 
 class SeatLedger:
-    """The changes of one transaction to enrollments in courses that `locks.lock` has locked.
+    """Collects and writes the changes of one transaction, in courses that `locks.lock` has locked.
 
     `remove` and `promote` change rows at once. Other changes stay in memory until `write`.
     """
@@ -79,7 +78,7 @@ class SeatLedger:
         self._notes: dict[Event, list[Pair]] = {}
 
     def allocate(self, wanted: Iterable[Pair], *, waitlist: bool) -> Allocation:
-        """Give every pair a seat or, with `waitlist`, a waitlist position.
+        """Allocate a seat or, with `waitlist`, a waitlist position to every pair.
 
         Raises CourseFull or WaitlistFull (`allocation.allocate`).
         """
@@ -91,8 +90,9 @@ class SeatLedger:
         return allocation
 
     def remove(self, student_ids: Sequence[int], course_ids: Sequence[int], why: str) -> set[Pair]:
-        """Delete the enrollments of these students in these courses and promote into the freed
-        seats. Returns the pairs that had an enrollment.
+        """Delete the enrollments of these students in these courses, and promote waiting students.
+
+        `why` is the reason in the history. Returns the pairs that had an enrollment.
         """
         deleted = (
             sa.delete(table)
@@ -110,15 +110,15 @@ class SeatLedger:
         return {(row.student_id, row.course_id) for row in rows}
 
     def promote(self) -> None:
-        """Give the free seats to the students whose waitlist position comes first."""
+        """Give the free seats of each course to the students with the first waitlist positions."""
         numbers = {
             course.id: course.waitlisted
             if course.free is None
             else min(course.free, course.waitlisted)
             for course in self.courses.values()
         }
-        # The last ticket that gets a seat, for each course: a waitlist may be long, so the rows are
-        # updated by a range of tickets and not by a list.
+        # For each course, the last ticket that gets a seat. A waitlist may be long, so the UPDATE
+        # selects a range of tickets and not a list.
         last = [
             sa.select(table.c.course_id, table.c.ticket)
             .where(table.c.course_id == course_id, IS_WAITLISTED)
@@ -149,9 +149,9 @@ class SeatLedger:
             self._record((student_id, course_id), WAITLISTED, ENROLLED, "promoted")
 
     def write(self) -> None:
-        """Send the new rows, the changed counts of the courses, and the record."""
-        # Differences, not sums: if a lock were ever missing, the constraint on the counts would
-        # still refuse the seat too many.
+        """Send the new rows, the changed counts of the courses, and the events of the history."""
+        # Differences, not sums: if a lock were missing, the constraint on the counts would still
+        # refuse a seat above the capacity.
         changes = {
             course.id: {
                 name: getattr(course, name) - getattr(self._before[course.id], name)
@@ -176,7 +176,7 @@ class SeatLedger:
         self.write_record(*calls)
 
     def write_record(self, *before: Call) -> None:
-        """Append the changes to the record, after the statements of `before`, and note them for
+        """Send the statements of `before` and the events of the history, and note the events for
         the log.
         """
         calls = [*before, (_INSERT_EVENT, _one_or_many(self._events))] if self._events else before

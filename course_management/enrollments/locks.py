@@ -1,9 +1,9 @@
 """The locks of an enrollment, and the rows that are read once they are held.
 
 Every request takes its locks in one order: the students by id, then the courses by id. A course
-without a capacity is locked against editing and deletion only, so that students enroll in it side
-by side. A course with a capacity is locked against everybody. docs/decisions/0005-seats.md says
-why no circle of waiting can form.
+without a capacity is locked only against edits and deletion, so that students can enroll in it at
+the same time. A course with a capacity is locked against all other requests.
+docs/decisions/0005-seats.md explains why enrollments cannot deadlock.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _enrollments = cast(sa.Table, StudentCourse.__table__)
 _courses = cast(sa.Table, Course.__table__)
 _students = cast(sa.Table, Student.__table__)
 # Key of a connection's info: the ids of courses that had no capacity when this connection last
-# read them. The precheck need not read these again.
+# read them. The precheck does not read these courses again.
 _UNLIMITED = "courses without a capacity"
 
 _lock_students = (
@@ -68,8 +68,8 @@ _SEATS = [
 ]
 _of_students = among(_enrollments.c.student_id, "students")
 
-# The seats of the courses, the number of the students that exist, and the states of the students in
-# the courses: one row for each enrollment, or one row for a course in which no student has one.
+# The seats of the courses, the number of the given students that exist, and their states in the
+# courses. The result has one row for each enrollment, and one row for a course without any.
 _READ = (
     sa.select(
         *_SEATS,
@@ -94,7 +94,7 @@ _SHARE_COURSES = Statement(
 @dataclass
 class CourseStates:
     """The seats of some courses, the states of some students in them, and the number of these
-    students that exist (None where no course was read).
+    students that exist (None if no course was read).
     """
 
     courses: dict[int, Seats] = field(default_factory=dict)
@@ -124,8 +124,8 @@ class CourseStates:
 def read_unlocked(
     connection: Connection, student_ids: Sequence[int], course_ids: Sequence[int]
 ) -> CourseStates:
-    """Read the courses without a lock. Reads nothing where no course had a capacity when this
-    connection last read it.
+    """Read the courses without a lock. If none of them had a capacity when this connection last
+    read it, read nothing.
     """
     found = CourseStates()
     if not connection.info.get(_UNLIMITED, set()).issuperset(course_ids):
@@ -134,9 +134,10 @@ def read_unlocked(
 
 
 def lock_students(session: Session, student_ids: Sequence[int], *, in_body: bool = False) -> None:
-    """Lock the students: requests about one student take turns.
+    """Lock the students, so that requests about one student take turns.
 
-    Raises StudentNotFound; where the ids stand `in_body`, with every missing id.
+    Raises StudentNotFound. With `in_body`, the request's body has the ids, and the error lists
+    every missing one.
     """
     rows = send(session.connection(), (_LOCK_STUDENTS, {"students": student_ids}))
     found = {row[0] for row in rows}
@@ -154,17 +155,17 @@ def lock(
     *,
     students_locked: bool = False,
 ) -> CourseStates:
-    """Lock the students, unless they are locked already, then the courses. Returns what was read
-    under the locks; courses that do not exist are left out.
+    """Lock the students, unless they are locked already, then the courses. Returns the rows that
+    were read under the locks, without courses that do not exist.
 
-    `capped_course_ids` are the courses that the precheck found to have a capacity. They are locked
-    against everybody at once. The others are locked against editing (their gates, then FOR KEY
-    SHARE), so that a course which is read as unlimited stays unlimited; those that turn out to have
-    a capacity are then locked against everybody. A wrong guess costs a stronger lock or one more
-    statement, and nothing else.
+    `capped_course_ids` are the courses that had a capacity in the precheck. They get the exclusive
+    lock immediately. The others are locked against edits only: first their gates, then FOR KEY
+    SHARE. So a course that is read as unlimited stays unlimited. Courses among them that have a
+    capacity after all then get the exclusive lock. If the precheck was wrong, this costs a stronger
+    lock or one more statement, and nothing else.
 
-    The rows are read by a statement that starts after the lock is held: a statement that waits for
-    a lock returns the rows of other tables as they were before it waited.
+    A statement that waits for a lock returns the rows of other tables as they were before it
+    waited. So the statement that reads the rows starts after the locks are held.
     """
     connection, found = session.connection(), CourseStates()
     others = sorted(set(course_ids).difference(capped_course_ids))

@@ -43,7 +43,7 @@ from course_management.telemetry.logs import note
 def precheck(
     connection: Connection, student_id: int, request: EnrollmentRequest
 ) -> EnrollmentRequest:
-    """Refuse full courses before anything is locked. Returns the request with its
+    """Refuse full courses without taking a lock. Returns the request with its
     `capped_course_ids`.
 
     Raises CourseFull or WaitlistFull. Other refusals are left to the service.
@@ -56,8 +56,8 @@ def precheck(
 def precheck_roster(
     connection: Connection, course: int | str, request: RosterRequest
 ) -> RosterRequest:
-    """Refuse students for whom the course has no room before anything is locked. Returns the
-    request with the id of the course.
+    """Refuse the request without taking a lock if the course lacks room. Returns the request with
+    the id of the course.
 
     Raises CourseNotFound for an unknown name, CourseFull or WaitlistFull.
     """
@@ -80,10 +80,10 @@ def enroll(session: Session, student_id: int, request: EnrollmentRequest) -> Stu
 
 
 def replace_courses(session: Session, student_id: int, request: EnrollmentRequest) -> StudentResult:
-    """Make the courses of the request the whole set of the student, or change nothing: the student
+    """Replace all courses of the student by those of the request, or change nothing. The student
     gives up an old seat only if they get every new one.
 
-    Raises what `enroll` raises. `removed` lists the courses dropped.
+    Raises the errors of `enroll`. `removed` lists the dropped courses.
     """
     lock_students(session, [student_id])
     others = _other_courses(session, student_id, request.course_ids)
@@ -108,11 +108,10 @@ def enroll_many(session: Session, course: int | str, request: RosterRequest) -> 
 
 
 def drop_many(session: Session, course: int | str, request: RosterRequest) -> int:
-    """Drop all students of the request from a course, seat or waitlist position, or none. Returns
-    the id of the course.
+    """End the enrollments of all students of the request in a course, or of none. Returns the id of
+    the course.
 
-    Raises CourseNotFound, StudentNotFound or EnrollmentNotFound, the latter two with every missing
-    id.
+    Raises CourseNotFound, or StudentNotFound or EnrollmentNotFound with every missing id.
     """
     course_id = _course_id(session, course, request)
     ledger = SeatLedger(session, _lock_roster(session, course_id, request))
@@ -143,8 +142,9 @@ def delete_student(session: Session, student: Student) -> None:
 
 
 def delete_course(session: Session, course: Course) -> None:
-    """Delete a course, which the caller has locked. Raises CourseHasStudents where a student takes
-    it or waits for it.
+    """Delete a course, which the caller has locked.
+
+    Raises CourseHasStudents if a student takes it or waits for it.
     """
     taken = sa.select(table.c.student_id).where(table.c.course_id == course.id).limit(1)
     if session.scalar(taken):
@@ -155,12 +155,12 @@ def delete_course(session: Session, course: Course) -> None:
 
 
 def resize(session: Session, course: Course, changes: CourseChanges) -> None:
-    """Fit the seats and the waitlist of a course to the `capacity` and `waitlist_capacity` of
-    `changes`. The caller has locked the course against everybody.
+    """Apply a new `capacity` and `waitlist_capacity` of `changes` to a course, on which the caller
+    has the exclusive lock.
 
-    New seats go to the students who wait. A course that loses its limit promotes its whole
-    waitlist; the seats of a course that gets a limit are counted first. Raises
-    CapacityBelowEnrolled or WaitlistCapacityBelowWaitlisted, each with both numbers.
+    New seats go to waiting students. If the course becomes unlimited, all of them get a seat. If an
+    unlimited course gets a capacity, its students are counted first. Raises CapacityBelowEnrolled
+    or WaitlistCapacityBelowWaitlisted, each with both numbers.
     """
     if not {"capacity", "waitlist_capacity"} & changes.keys():
         return
@@ -181,8 +181,8 @@ def resize(session: Session, course: Course, changes: CourseChanges) -> None:
             waitlist_capacity=limit,
             waitlisted=seats.waitlisted,
         )
-    # The counts are written with the capacity in one UPDATE, by the caller: one without the other
-    # would break a constraint.
+    # The caller writes the counts together with the capacity in one UPDATE. Writing only one of
+    # them would violate a constraint.
     course.capacity, course.seats_taken = capacity, seats.seats_taken
     course.waitlisted = seats.waitlisted
     ledger.write_record()
@@ -191,8 +191,10 @@ def resize(session: Session, course: Course, changes: CourseChanges) -> None:
 def _refuse_without_room(
     found: CourseStates, student_ids: Sequence[int], course_ids: Sequence[int], waitlist: bool
 ) -> list[int]:
-    """The ids of the courses that have a capacity. Raises CourseFull or WaitlistFull where every
-    course and student exists and a course lacks room.
+    """The ids of the courses that have a capacity.
+
+    Raises CourseFull or WaitlistFull if a course lacks room, but only if all courses and students
+    exist: other refusals come first.
     """
     capped = [course.id for course in found.courses.values() if course.capacity is not None]
     complete = len(found.courses) == len(course_ids) and found.student_count == len(student_ids)

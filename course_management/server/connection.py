@@ -127,8 +127,8 @@ class Connection:
         return complete
 
     def _is_malformed(self, searched: int) -> bool:
-        """Return whether the incomplete head will be refused whatever follows. gunicorn's parser
-        then finds the reason.
+        """Return whether the incomplete head is malformed already. gunicorn's parser then finds the
+        reason.
         """
         data, line = self.inbox.data, self.cfg.limit_request_line
         if len(data) > self.cfg.limit_request_fields * (self.cfg.limit_request_field_size + 2):

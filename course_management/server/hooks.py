@@ -47,15 +47,15 @@ def bind_address(host: str, port: int) -> str:
 
 
 def on_starting(server: Arbiter) -> None:
-    """Check what gunicorn would report with a traceback, and prepare the folder of the metrics.
+    """Check settings that gunicorn would report with a traceback, and create the metrics folder.
 
     Exits with one line if TLS is configured or if the address cannot be used.
     """
     settings = Config.from_env()
     if server.cfg.is_ssl:
         sys.exit(
-            "TLS is nginx's: start gunicorn without --certfile and --keyfile "
-            "(deploy/nginx-tls.conf)."
+            "nginx handles TLS (deploy/nginx-tls.conf): start gunicorn without --certfile and "
+            "--keyfile."
         )
     # With LISTEN_FDS, systemd has made the socket already.
     if "LISTEN_FDS" not in os.environ and (fault := _address_fault(settings.host, settings.port)):
@@ -92,9 +92,9 @@ def _unix_socket_fault(path: Path) -> str | None:
         if probe.connect_ex(str(path)) == 0:
             return "Address already in use"
     if path.exists() and not path.is_socket():
-        return "there is a file of that name"
+        return "a file with this name exists"
     if not os.access(path.parent, os.W_OK):
-        return f"{path.parent} is no folder this process can write to"
+        return f"{path.parent} is not a folder to which this process can write"
     return None
 
 
@@ -138,11 +138,11 @@ def when_ready(server: Arbiter) -> None:
     print(f"Course Management listens on {where}{docs}. Stop it with Ctrl-C.", file=sys.stderr)
     if settings.auth != "required":
         who = {
-            "open": "AUTH=open: whoever reaches this address",
+            "open": "AUTH=open: everybody who can reach this address",
             "": "AUTH is not set: everybody on this machine",
         }[settings.auth]
-        how = " may do everything" + ("" if settings.auth else ", by its loopback names")
-        print(f"{who}{how}. docs/access.md says how to ask who it is.", file=sys.stderr)
+        how = " may do everything" + ("" if settings.auth else ", through loopback names only")
+        print(f"{who}{how}. docs/access.md explains how to require keys.", file=sys.stderr)
 
 
 def pre_fork(server: Arbiter, worker: Worker) -> None:

@@ -4,8 +4,8 @@ In gunicorn's gthread the main thread waits for all connections, hands each requ
 threads, and gets the connection back through a pipe. Here the threads themselves wait, on one
 epoll. EPOLLONESHOT makes epoll wake one thread for each event.
 
-A connection is either *waiting* (in `waiting`, and armed in epoll) or owned by one thread. Whoever
-removes it from `waiting` owns it: `dict.pop` is atomic.
+A connection is either *waiting* (in `waiting`, and armed in epoll) or owned by one thread. The
+thread that removes it from `waiting` owns it: `dict.pop` is atomic.
 """
 
 from __future__ import annotations
@@ -206,7 +206,7 @@ class RequestThreads:
         self.finish(conn)
 
     def _drain(self, conn: Connection) -> None:
-        """Read and discard what the client still sends; close `conn` once it sends no more."""
+        """Read and discard the bytes that the client still sends; close `conn` when none come."""
         with contextlib.suppress(OSError):
             if conn.sock.recv(2**16):
                 self.wait(conn)

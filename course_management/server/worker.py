@@ -1,7 +1,7 @@
 """A gunicorn worker whose threads wait for the connections themselves.
 
 The main thread accepts connections and supervises (`supervisor.py`); the threads serve
-(`request_threads.py`). It takes a third off what the server costs a request
+(`request_threads.py`). The server's part of a request costs a third less than with gthread
 (docs/decisions/0010-worker.md).
 """
 
@@ -24,17 +24,17 @@ SUPERVISE_STOPPING_EVERY_SECONDS = 0.1
 YIELD_ACCEPT_SECONDS = 0.001
 # Time in which a stopping worker accepts the connections that are already in the backlog.
 LAST_ACCEPTS_SECONDS = 0.5
-# The kernel takes an answer only as long as it has less than this many bytes of the connection to
-# send. The rest of the answer, and the requests behind it, wait in this process, where memory is
-# bounded.
+# The kernel accepts bytes of an answer while it holds fewer than this many unsent bytes of the
+# connection. The rest of the answer, and the requests behind it, wait in this process, which limits
+# the memory for them.
 KERNEL_UNSENT_BYTES = 2**17
 
 
 class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
     """A gthread worker with other threads.
 
-    It overrides `run` and `accept` of gunicorn's ThreadWorker on purpose. All that it adds to
-    gunicorn's class begins with `cm_`, so that no method of a later gunicorn collides with it.
+    It overrides `run` and `accept` of gunicorn's ThreadWorker on purpose. All names that it adds to
+    gunicorn's class begin with `cm_`, so that they do not collide with those of a later gunicorn.
     `cm_slot` is set by `hooks.pre_fork`.
     """
 

@@ -1,8 +1,8 @@
 """Slots: small numbers that identify the workers of a server.
 
-A worker that replaces a dead one gets its slot. So metric files are continued instead of becoming
-more with every restart. The number of open connections of each worker is in memory that all workers
-inherit.
+A worker that replaces a dead one gets its slot and continues its metric files. So the number of
+files does not grow with every restart. The number of open connections of each worker is in memory
+that all workers inherit.
 """
 
 from __future__ import annotations

@@ -57,8 +57,8 @@ def _in_flight(app: WSGIApplication) -> WSGIApplication:
     return count
 
 
-# Returns the current request. `flask.request` is a proxy that looks up the request for each access to
-# an attribute. That takes two microseconds, a dozen times per request.
+# Returns the current request. `flask.request` is a proxy that looks up the request for each access
+# to an attribute. That takes two microseconds, a dozen times per request.
 current: Callable[[], Request] = request._get_current_object  # type: ignore[attr-defined]
 
 

@@ -1,5 +1,5 @@
-"""The containers: what each may do, which image it is, and the database role of the service,
-made as the image makes it.
+"""The containers: their rights, their images, and the database role of the service, created as the
+image creates it.
 """
 
 from __future__ import annotations
@@ -212,7 +212,7 @@ def test_requirements_are_installed_by_hash_everywhere():
 
 
 def test_runtime_and_tests_have_the_same_package_versions():
-    """One version of each package in both files."""
+    """Both requirements files have the same version of each package."""
     runs, tests = (
         set(re.findall(r"^[a-z0-9][\w.-]*==[\w.]+", (ROOT / name).read_text(), flags=re.MULTILINE))
         for name in ("requirements.txt", "requirements-dev.txt")

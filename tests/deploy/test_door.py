@@ -1,5 +1,5 @@
-"""What nginx decides by itself: whom it counts, what a page of another origin may read of it,
-and what it tells of itself.
+"""The decisions of nginx itself: request limits, headers for pages of other origins, and its own
+responses.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def up():
 
 @pytest.fixture(scope="module")
 def strict():
-    """As `up`, but it gives little: an address may send 31 requests at once, a key 6."""
+    """Like `up`, with small limits: an address may send 31 requests at once, and a key 6."""
     with Topology({"CORS_ORIGINS": f"{APP}, {OTHER}"}, LIMITS) as topology:
         yield topology
 
@@ -48,7 +48,7 @@ def shown(answer):
 
 @pytest.mark.parametrize("path", [b"/health", b"/courses", b"/health/live"])
 def test_http_1_0_without_host_is_accepted(up, path):
-    """RFC 9112 section 3.2 asks for Host of HTTP/1.1 alone; health checks of load balancers send
+    """RFC 9112 section 3.2 requires Host only in HTTP/1.1. Health checks of load balancers send
     none.
     """
     for host in (b"", b"Host: x\r\n"):
@@ -57,7 +57,7 @@ def test_http_1_0_without_host_is_accepted(up, path):
 
 @pytest.mark.parametrize("length", [20, 63, 128, 129, 4096, 4097, 8100])
 def test_a_token_of_any_length_is_counted_as_a_key(strict, length):
-    """With a bound of 4,096 characters the longer ones were taken for guesses of their address."""
+    """Fails with a limit of 4,096 characters: longer tokens then count as guesses."""
     source = f"127.0.4.{length % 250 + 1}"
     tokens = [f"Bearer {i:02}".ljust(length + 7, "a")[:-2] + f"{i:02}" for i in range(25)]
     assert {use(strict, token, source).status for token in tokens} == {200}
@@ -132,9 +132,7 @@ def test_every_response_names_the_limits_and_a_429_the_exceeded_one(strict):
 
 @pytest.mark.parametrize("origin", [APP, OTHER])
 def test_a_page_of_a_listed_origin_may_read_the_refusals_of_nginx(up, strict, origin):
-    """Without these headers a page sees a TypeError in the place of the status and of
-    Retry-After.
-    """
+    """Without these headers, a page gets a TypeError instead of the status and Retry-After."""
     sent = b"Origin: " + origin.encode() + b"\r\nHost: x\r\n"
     answers = [raw(up, b"POST /courses HTTP/1.1\r\n" + sent + TOO_LARGE + b"\r\n")]
     answers += [[use(strict, source="127.0.8.1", Origin=origin) for _ in range(50)][-1]]
@@ -209,7 +207,9 @@ def test_a_page_may_read_that_the_service_is_down():
 
 
 def test_a_preflight_request_is_never_limited(strict):
-    """A browser that gets 429 for it sends nothing, and tells the page nothing."""
+    """If a browser gets 429 for a preflight request, it does not send the request, and the page
+    cannot read the reason.
+    """
     asked = [
         use(
             strict,

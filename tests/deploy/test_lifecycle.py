@@ -1,5 +1,5 @@
-"""Stopping, starting and reloading under load: no request is lost, and what cannot be answered
-says when to come back.
+"""Stopping, starting and reloading under load. No request is lost, and every refused request gets a
+Retry-After.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def students(up):
 
 
 def test_a_reload_under_load_fails_no_request(up):
-    """With the old workers killed instead, some are 502s."""
+    """Fails if the old workers are killed: some responses are then 502."""
     before, workers = students(up), set(up.worker_pids())
     with Load(up) as load:
         for _ in range(3):
@@ -58,8 +58,8 @@ def test_a_reload_under_load_fails_no_request(up):
 
 
 def test_stopping_under_load_answers_all_begun_requests(up):
-    """No connection ends without an answer, and who was not answered 201 made no student. With
-    the workers killed, some do.
+    """Every connection gets an answer, and a student exists only if the client got 201. Fails if
+    the workers are killed.
     """
     before = students(up)
     with Load(up) as load:
@@ -81,7 +81,9 @@ def test_stopping_under_load_answers_all_begun_requests(up):
 
 
 def test_a_restart_with_an_open_socket_fails_no_request():
-    """As systemd holds it. With `held=False`, the answers meanwhile are 502s."""
+    """The test holds the socket as systemd does. Fails with `held=False`: responses are then 502
+    meanwhile.
+    """
     with Topology(nginx=PLENTY, held=True) as up:
         before, master = students(up), up.gunicorn.pid
         with Load(up) as load:
@@ -129,16 +131,14 @@ def test_the_service_recovers_when_the_database_returns(up):
 
 @pytest.fixture
 def short():
-    """A folder whose path leaves room for the name of a unix socket, which has 107 bytes."""
+    """A folder with a path so short that a unix socket in it has at most 107 bytes."""
     with tempfile.TemporaryDirectory(prefix="up-") as folder:
         yield Path(folder)
 
 
 @contextmanager
 def make_up(short, **settings):
-    """`make up` with these settings: its process, and the first lines that it prints. It ends
-    after two minutes, so that a test that waits for a further line fails.
-    """
+    """Runs `make up` with these settings. Returns its process and its first lines."""
     env = {
         name: value
         for name, value in os.environ.items()
@@ -176,7 +176,7 @@ def test_make_up_prints_its_address_and_leaves_nothing_behind(short):
 
 
 def test_make_up_uses_the_settings_and_prints_them(short, tmp_path):
-    """It ran open whatever AUTH said."""
+    """Fails if `make up` ignores AUTH and the service is always open."""
     database = f"sqlite:///{tmp_path}/school.db"
     port = str(free_port())
     with make_up(
@@ -214,7 +214,7 @@ def test_make_up_uses_the_settings_and_prints_them(short, tmp_path):
 
 
 def test_the_command_that_make_up_prints_creates_a_key(short):
-    """The command it prints names its own PostgreSQL."""
+    """The printed command contains the address of the temporary PostgreSQL."""
     with make_up(short, AUTH="required") as (_, said):
         address, _, how = said.readline().split()[2], said.readline(), said.readline()
         command = how.strip().replace(".venv/bin", str(BIN))
@@ -250,8 +250,8 @@ def test_without_an_installed_nginx_the_wheel_is_used(monkeypatch):
 
 
 def test_the_topology_uses_the_configuration_of_the_container():
-    """One file for both: what compose.yaml mounts is what is tested here, and nothing in it
-    stays open.
+    """The file that compose.yaml mounts is the one tested here, and rendering fills in all its
+    names.
     """
     compose = (ROOT / "compose.yaml").read_text()
     assert "./deploy/nginx.conf:/etc/nginx/templates/default.conf.template:ro" in compose
@@ -261,7 +261,9 @@ def test_the_topology_uses_the_configuration_of_the_container():
 
 
 def test_the_values_are_filled_in_as_the_document_says(tmp_path):
-    """The command of the document leaves nginx's own variables alone, and the environment wins."""
+    """The documented command keeps nginx's own variables, and environment variables override
+    deploy/nginx.env.
+    """
     install = next(
         block for block in commands("Install on a bare Debian host") if "deploy.render" in block
     )

@@ -1,4 +1,4 @@
-"""What the public meets: nginx with deploy/nginx.conf before gunicorn on a unix socket before
+"""The public side of the service: nginx with deploy/nginx.conf, gunicorn on a unix socket, and
 PostgreSQL.
 """
 
@@ -35,7 +35,7 @@ def up():
 
 
 def is_problem(answer, status):
-    """Whether it is a problem document in the service's own words, with a page that explains it."""
+    """Whether this is a problem document with the texts of the service and an own page."""
     code, title, remedy = problems.words(status)
     assert (answer.status, answer.headers["Content-Type"]) == (status, "application/problem+json")
     document = answer.json
@@ -55,7 +55,7 @@ def is_problem(answer, status):
     ["Input/Output", "A//B", "C++ & C#?", "100%", "Ünï %2F cödé", "a%00b".replace("%00", "%30")],
 )
 def test_an_encoded_name_reaches_the_service_unchanged(up, name):
-    """With `proxy_pass http://course_management/;` the first two are 404s."""
+    """Fails with `proxy_pass http://course_management/;`: the first two requests then get 404."""
     made = ask(up, "POST", "/courses", {"name": name, "level": "x"})
     assert made.status == 201
     found = ask(up, "GET", "/api/v1/courses/" + quote(name, safe=""))
@@ -106,8 +106,8 @@ def test_a_body_of_exactly_one_mebibyte_is_accepted(up):
 
 
 def test_nginx_has_the_same_texts_as_the_service():
-    """Every problem nginx answers by itself is word for word the service's; nothing it answers
-    is forgotten.
+    """Every problem document of nginx has the same words as the service's, and no status of nginx
+    lacks one.
     """
     text = (ROOT / "deploy" / "nginx.conf").read_text()
     said = {
@@ -175,8 +175,8 @@ def test_an_invalid_request_id_is_replaced_by_one_id_for_both(up, unfit):
 
 
 def test_the_log_has_the_real_address_of_the_client(up):
-    """With `$proxy_add_x_forwarded_for` taken from the front, or the header passed on, the log
-    says 6.6.6.6.
+    """Fails if the service takes the first address of `$proxy_add_x_forwarded_for`, or if nginx
+    passes on the client's header: the log then has 6.6.6.6.
     """
     spoof = {
         "X-Forwarded-For": "6.6.6.6",
@@ -228,8 +228,8 @@ def test_a_tag_weakened_by_compression_still_protects_an_edit(up):
 
 @pytest.fixture(scope="module")
 def strict():
-    """A service that gives little: to a key one request a second and three more, to an address
-    sixty more.
+    """A service with small limits: a key may send one request a second and three more at once, an
+    address sixty more.
     """
     with Topology(
         nginx={"KEY_RATE": "1", "KEY_BURST": "3", "ADDRESS_RATE": "1", "ADDRESS_BURST": "60"}
@@ -272,7 +272,7 @@ def test_headers_that_cannot_be_tokens_have_a_small_limit(strict):
 
 
 def test_a_401_response_is_sent_slowly():
-    """Without `limit_rate` it takes milliseconds: seen to fail so."""
+    """Fails without `limit_rate`: the response then takes milliseconds."""
     with Topology({"AUTH": "required"}) as up:
         for path, status, slow in (("/courses", 401, True), ("/health", 200, False)):
             began = time.monotonic()
@@ -281,7 +281,7 @@ def test_a_401_response_is_sent_slowly():
 
 
 def certificate(folder):
-    """A certificate for localhost and its key, in the files that deploy/nginx-tls.conf names."""
+    """A certificate for localhost and its key, in the files of deploy/nginx-tls.conf."""
     key, now = ec.generate_private_key(ec.SECP256R1()), datetime.now(UTC)
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
     made = x509.CertificateBuilder(
@@ -300,8 +300,8 @@ def certificate(folder):
 
 
 def test_tls(tmp_path):
-    """Over TLS every answer has Strict-Transport-Security, also what nginx says by itself; in
-    plain text none (RFC 6797, 7.2).
+    """Over TLS, every response has Strict-Transport-Security, including those of nginx itself. Over
+    plain HTTP, none has it (RFC 6797, section 7.2).
     """
     up, port = Topology({"CORS_ORIGINS": "https://app.example.edu"}), free_port()
     certificate(tmp_path)

@@ -83,8 +83,8 @@ def test_an_unused_socket_is_replaced_and_a_used_one_is_not(start, tmp_path):
 @pytest.mark.parametrize(
     ("name", "says"),
     [
-        ("none/s", "{}/none is no folder this process can write to"),
-        ("file", "there is a file of that name"),
+        ("none/s", "{}/none is not a folder to which this process can write"),
+        ("file", "a file with this name exists"),
     ],
 )
 def test_a_socket_that_cannot_be_created_is_reported_in_one_line(start, tmp_path, name, says):
@@ -235,5 +235,6 @@ def test_a_certificate_is_refused_in_one_line(tmp_path, worker_class):
     )
     assert done.returncode != 0
     assert (done.stdout + done.stderr).splitlines() == [
-        "TLS is nginx's: start gunicorn without --certfile and --keyfile (deploy/nginx-tls.conf)."
+        "nginx handles TLS (deploy/nginx-tls.conf): start gunicorn without --certfile and "
+        "--keyfile."
     ]

@@ -1,6 +1,4 @@
-"""What reads requests here reads them as gunicorn does, and what writes answers lets nobody add
-a line to one.
-"""
+"""The HTTP reader reads requests as gunicorn does, and nobody can add a line to an answer."""
 
 from __future__ import annotations
 
@@ -72,7 +70,7 @@ MANY = [f"X-{number}: x" for number in range(101)]
 
 
 def read(cls, head, peer):
-    """What this class makes of a head: all that anybody asks it for, or the error."""
+    """The result of this class for a head: all attributes that other code reads, or the error."""
     unreader = IterUnreader([head.encode("latin-1") + b"abc"])
     try:
         request = cls(Config(), unreader, peer)
@@ -98,8 +96,8 @@ def read(cls, head, peer):
 
 
 def heads(seed):
-    """The first line of each kind with the same fields, each field with the same line, and a
-    thousand mixtures.
+    """One request line of each kind with the same headers, each header with the same request line,
+    and a thousand mixtures.
     """
     chance = random.Random(seed)
     yield from (f"{line}\r\nHost: x\r\n\r\n" for line in LINES)
@@ -115,8 +113,8 @@ def heads(seed):
     "peer", [("127.0.0.1", 5000), ("192.0.2.1", 5000), ""], ids=["proxy", "stranger", "unix"]
 )
 def test_a_head_is_read_as_gunicorn_reads_it(peer):
-    """Seen to fail: with repeated fields let through, with a tab or a line feed in a value, with
-    the scheme not taken.
+    """Fails if repeated headers are accepted, if a value may contain a tab or a line feed, or if
+    the scheme is not read.
     """
     for head in heads(1):
         expected = read(message.Request, head, peer)
@@ -130,7 +128,9 @@ def test_a_head_is_read_as_gunicorn_reads_it(peer):
 
 
 def test_the_usual_head_is_read_here(monkeypatch):
-    """As nginx sends it; else nothing would be gained, and nobody would notice."""
+    """A head as nginx sends it. If gunicorn's parser read it, the fast reader would gain nothing,
+    and no other test would fail.
+    """
     monkeypatch.delattr(message.Request, "_parse_python")
     head = (
         "POST /students/1/enroll HTTP/1.1\r\nHost: example.edu\r\nX-Forwarded-Proto: "
@@ -153,7 +153,7 @@ def test_the_usual_head_is_read_here(monkeypatch):
     ],
 )
 def test_the_connection_stays_open_if_client_and_server_agree(version, fields, closes):
-    """gunicorn knows nothing but one word (RFC 9112 section 9.3 has a list)."""
+    """gunicorn reads Connection as one word. RFC 9112 section 9.3 defines a list."""
     head = f"GET / HTTP/{version}\r\nHost: x\r\n{fields}\r\n"
     assert http1.Request(Config(), IterUnreader([head.encode()]), "").should_close() is closes
 

@@ -129,6 +129,6 @@ def test_host_names_are_checked_by_the_real_server(new_database, tmp_path):
         assert status(b"GET /health/live HTTP/1.1\r\n" + two) == 400
         assert status(b"nonsense") == 400
     assert (
-        "AUTH is not set: everybody on this machine may do everything, by its loopback names."
+        "AUTH is not set: everybody on this machine may do everything, through loopback names only."
         in (tmp_path / "log").read_text()
     )
