@@ -35,7 +35,7 @@ def served(new_database, make_app, tmp_path_factory):
 
 @pytest.mark.parametrize("clients", [8, 32])
 def test_a_course_is_resized_while_students_enroll_without_a_pause(served, clients):
-    """Fails without the gate of `_PASS_GATES`: thousands of requests overtake the edit, or it
+    """Fails without the gate: thousands of requests overtake the edit, or it
     ends with 503.
     """
     app, server = served
