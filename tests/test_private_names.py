@@ -107,6 +107,7 @@ USED = {
         "flask:Flask.do_teardown_request": "self exc",
         "flask.sessions:SessionInterface.open_session": "self app request",
         "werkzeug.wrappers:Request.stream": ATTRIBUTE,
+        "werkzeug.wrappers:Request.close": "self",
         "werkzeug.routing:MapAdapter.__init__": "self map server_name script_name subdomain "
         "url_scheme path_info default_method query_args",
     },
