@@ -13,6 +13,8 @@ from course_management.core.errors import Taken
 from course_management.courses.gate import close_gate
 from course_management.courses.models import Course, CourseChanges, CourseNotFound
 from course_management.db import integrity
+from course_management.history.models import EventType
+from course_management.history.recorder import record
 from course_management.telemetry.events import Event
 from course_management.telemetry.logs import note
 
@@ -45,6 +47,7 @@ def create_course(
     )
     session.add(course)
     session.flush()
+    record(session, EventType.COURSE_CREATED, course_id=course.id)
     note(session, Event.COURSE_CREATED, course_id=course.id)
     return course
 
@@ -95,5 +98,6 @@ def update_course(session: Session, course: Course, changes: CourseChanges) -> C
         setattr(course, name, value)
     if session.is_modified(course):
         session.flush()
+        record(session, EventType.COURSE_CHANGED, course_id=course.id)
         note(session, Event.COURSE_CHANGED, course_id=course.id)
     return course

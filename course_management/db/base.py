@@ -96,6 +96,25 @@ class Ids(sa.TypeDecorator[list[int]]):
         return ids if dialect.name == "postgresql" else json.dumps(ids)
 
 
+# Lower case, because it reads as an SQL function.
+class database_clock(sa.sql.expression.FunctionElement[datetime]):  # noqa: N801
+    """The time of the database's clock, which all hosts share."""
+
+    inherit_cache = True
+    type = UTCDateTime()
+
+
+@compiles(database_clock, "postgresql")
+def _clock_timestamp(element: database_clock, compiler: Any, **kw: Any) -> str:
+    return "clock_timestamp()"
+
+
+@compiles(database_clock, "sqlite")
+def _strftime(element: database_clock, compiler: Any, **kw: Any) -> str:
+    # SQLite's clock has milliseconds, and times are stored with microseconds.
+    return "strftime('%Y-%m-%d %H:%M:%f000', 'now')"
+
+
 # Lower case, because it reads as an operator: among(column, "ids").
 class among(sa.sql.expression.FunctionElement[bool]):  # noqa: N801
     """An SQL condition: the value of a column is among the ids of a parameter.

@@ -16,6 +16,8 @@ from functools import cached_property
 from typing import Any
 
 import sqlalchemy as sa
+from psycopg2.extensions import register_adapter
+from psycopg2.extras import Json
 from sqlalchemy import event
 from sqlalchemy.dialects.postgresql.psycopg2 import PGDialect_psycopg2
 from sqlalchemy.engine import Connection, Engine, ExceptionContext
@@ -30,6 +32,10 @@ STALE = frozenset({"0A000", "26000"})
 _PARAMETER = re.compile(r"%\((\w+)\)s")
 # SQLAlchemy has no types for it.
 _DIALECT: Any = PGDialect_psycopg2()  # type: ignore[no-untyped-call]
+
+
+# psycopg2 itself adapts no dict. SQLAlchemy turns those that it sends into JSON itself.
+register_adapter(dict, Json)
 
 
 class Statement:
@@ -65,21 +71,27 @@ class Statement:
 
 
 class Insert(Statement):
-    """An INSERT of one row or of many. It sets all columns of `table` except its identity."""
+    """An INSERT of one row or of many, in all columns of `table` except its identity and those of
+    `without`. A column whose default is an SQL expression gets its default.
+    """
 
-    def __init__(self, table: sa.Table) -> None:
-        super().__init__(f"insert_{table.name}", sa.insert(table).inline())
+    def __init__(self, table: sa.Table, without: Sequence[str] = ()) -> None:
+        super().__init__("_".join((f"insert_{table.name}", *without)), sa.insert(table).inline())
         self._many: dict[frozenset[str], Statement] = {}
-        self.columns: list[str] = [
-            column.name for column in table.columns if column.identity is None
-        ]
+        columns = [c for c in table.columns if c.identity is None and c.name not in without]
+        self._defaults: dict[str, str] = {
+            column.name: str(column.default.arg.compile(dialect=_DIALECT))
+            for column in columns
+            if isinstance(column.default, sa.ColumnDefault) and column.default.is_clause_element
+        }
+        self.columns: list[str] = [c.name for c in columns if c.name not in self._defaults]
 
     def many(self, constant_columns: frozenset[str]) -> Statement:
         """Return the INSERT of many rows. Its parameters are one value for each of the
         `constant_columns`, in which all rows have the same value, and a list for each other column.
 
-        It costs a third of an INSERT with one list of VALUES for each row, and a sixth if the rows
-        differ only in their ids.
+        It costs a third of an INSERT with as many lists of VALUES, and half of that if only the ids
+        differ.
         """
         if constant_columns not in self._many:
             table: sa.Table = self.core.table
@@ -89,12 +101,15 @@ class Insert(Statement):
                 for name in self.columns
                 if name not in constant_columns
             }
-            values = ", ".join(
-                f"CAST(:{name} AS {types[name]})" if name in constant_columns else f"many.{name}"
+            values = {
+                name: f"CAST(:{name} AS {types[name]})"
+                if name in constant_columns
+                else f"many.{name}"
                 for name in self.columns
-            )
+            } | self._defaults
             text = (
-                f"INSERT INTO {table.name} ({', '.join(self.columns)}) SELECT {values}"
+                f"INSERT INTO {table.name} ({', '.join(values)}) "
+                f"SELECT {', '.join(values.values())}"
                 f" FROM unnest({', '.join(lists.values())}) AS many({', '.join(lists)})"
             )
             shape = "".join("01"[name in constant_columns] for name in self.columns)

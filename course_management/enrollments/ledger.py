@@ -15,15 +15,16 @@ from sqlalchemy.orm import Session
 
 from course_management.courses.models import Course
 from course_management.db.base import now
-from course_management.db.prepared_statements import Call, Insert, Statement, defer
+from course_management.db.prepared_statements import Call, Insert, Statement
 from course_management.enrollments.allocation import Allocation, Pair, allocate
 from course_management.enrollments.locks import CourseStates
 from course_management.enrollments.models import (
     ENROLLED,
     WAITLISTED,
-    EnrollmentEvent,
     StudentCourse,
 )
+from course_management.history import recorder
+from course_management.history.models import Why
 from course_management.telemetry import logs
 from course_management.telemetry.events import Event
 
@@ -32,11 +33,11 @@ _courses = cast(sa.Table, Course.__table__)
 # A literal, not a parameter: only then does PostgreSQL use the partial index of waitlists.
 IS_WAITLISTED = table.c.state == sa.literal_column(f"'{WAITLISTED}'")
 MAX_IDS_PER_EVENT = 100  # ids of one event in the log; the history has all
+_REMOVED = ("student_id", "course_id", "state", "ticket", "enrolled_at")
 _COUNTS = ("seats_taken", "waitlisted", "next_ticket")
 _UNEDITED = {"updated_at": _courses.c.updated_at}  # an enrollment is not an edit of the course
 
 _INSERT = Insert(table)
-_INSERT_EVENT = Insert(cast(sa.Table, EnrollmentEvent.__table__))
 _ADD_COUNTS = Statement(
     "count_seats",
     sa.update(_courses)
@@ -61,7 +62,7 @@ class SeatLedger:
     `remove` and `promote` change rows at once. Other changes stay in memory until `write`.
     """
 
-    def __init__(self, session: Session, found: CourseStates) -> None:
+    def __init__(self, session: Session, found: CourseStates, reason: str | None = None) -> None:
         self.session, self.courses, self.states = session, found.courses, found.states
         self._before = {
             course.id: replace(course)
@@ -69,10 +70,7 @@ class SeatLedger:
             if course.free is not None
         }
         self._moment = now()
-        self._origin = {
-            "request_id": logs.request_id.get() or None,
-            "actor": logs.actor.get() or None,
-        }
+        self._reason, self._origin = reason, recorder.origin()
         self._rows: list[dict[str, Any]] = []
         self._events: list[dict[str, Any]] = []
         self._notes: dict[Event, list[Pair]] = {}
@@ -89,23 +87,24 @@ class SeatLedger:
             self._insert(pair, state=WAITLISTED, enrolled_at=None, ticket=ticket)
         return allocation
 
-    def remove(self, student_ids: Sequence[int], course_ids: Sequence[int], why: str) -> set[Pair]:
+    def remove(self, student_ids: Sequence[int], course_ids: Sequence[int], why: Why) -> set[Pair]:
         """Delete the enrollments of these students in these courses, and promote waiting students.
 
-        `why` is the reason in the history. Returns the pairs that had an enrollment.
+        Returns the pairs that had an enrollment.
         """
         deleted = (
             sa.delete(table)
             .where(table.c.student_id.in_(student_ids), table.c.course_id.in_(course_ids))
-            .returning(table.c.student_id, table.c.course_id, table.c.state)
+            .returning(*(table.c[name] for name in _REMOVED))
         )
         rows = self.session.execute(deleted).all()
-        for student_id, course_id, state in rows:
+        for student_id, course_id, state, ticket, enrolled_at in rows:
             if state == ENROLLED:
                 self.courses[course_id].take(-1)
             else:
                 self.courses[course_id].waitlisted -= 1
-            self._record((student_id, course_id), state, None, why)
+            since = {"enrolled_at": enrolled_at.isoformat()} if enrolled_at else None
+            self._record((student_id, course_id), state, None, why, ticket, since)
         self.promote()
         return {(row.student_id, row.course_id) for row in rows}
 
@@ -143,10 +142,10 @@ class SeatLedger:
             .values(state=ENROLLED, enrolled_at=self._moment)
             .returning(table.c.ticket, table.c.student_id, table.c.course_id)
         )
-        for _, student_id, course_id in sorted(self.session.execute(promoted).all()):
+        for ticket, student_id, course_id in sorted(self.session.execute(promoted).all()):
             self.courses[course_id].take()
             self.courses[course_id].waitlisted -= 1
-            self._record((student_id, course_id), WAITLISTED, ENROLLED, "promoted")
+            self._record((student_id, course_id), WAITLISTED, ENROLLED, Why.PROMOTED, ticket)
 
     def write(self) -> None:
         """Send the new rows, the changed counts of the courses, and the events of the history."""
@@ -179,8 +178,7 @@ class SeatLedger:
         """Send the statements of `before` and the events of the history, and note the events for
         the log.
         """
-        calls = [*before, (_INSERT_EVENT, _one_or_many(self._events))] if self._events else before
-        defer(self.session.connection(), *calls)
+        recorder.append(self.session.connection(), self._events, before)
         for event, pairs in self._notes.items():
             student_ids, course_ids = (
                 list(dict.fromkeys([pair[i] for pair in pairs])) for i in (0, 1)
@@ -195,22 +193,32 @@ class SeatLedger:
 
     def _insert(self, pair: Pair, **row: Any) -> None:
         self._rows.append({"student_id": pair[0], "course_id": pair[1], **row})
-        self._record(pair, None, row["state"], "requested")
+        self._record(pair, None, row["state"], Why.REQUESTED, row["ticket"])
 
-    def _record(self, pair: Pair, from_state: str | None, to_state: str | None, why: str) -> None:
+    def _record(
+        self,
+        pair: Pair,
+        from_state: str | None,
+        to_state: str | None,
+        why: Why,
+        ticket: int | None = None,
+        data: dict[str, Any] | None = None,
+    ) -> None:
         student_id, course_id = pair
         self._events.append(
             {
-                "at": self._moment,
                 "student_id": student_id,
                 "course_id": course_id,
                 "from_state": from_state,
                 "to_state": to_state,
-                "why": why,
+                "why": why.value,
+                "reason": self._reason,
+                "ticket": ticket,
+                "data": data,
                 **self._origin,
             }
         )
-        event = Event.STUDENT_PROMOTED if why == "promoted" else _EVENTS[to_state]
+        event = Event.STUDENT_PROMOTED if why is Why.PROMOTED else _EVENTS[to_state]
         self._notes.setdefault(event, []).append(pair)
 
 

@@ -1,4 +1,4 @@
-"""The tables of enrollments and of their history, and the errors of their constraints."""
+"""The table of enrollments, and the errors of its constraints."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from course_management.core.errors import Conflict, NotFound
 from course_management.core.problem_fields import MISSING
-from course_management.db.base import BigId, Model, UTCDateTime
+from course_management.db.base import Model, UTCDateTime
 
 ENROLLED = "enrolled"
 WAITLISTED = "waitlisted"
@@ -70,28 +70,3 @@ class StudentCourse(Model):
     enrolled_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     state: Mapped[str] = mapped_column(sa.Text, default=ENROLLED)
     ticket: Mapped[int | None] = mapped_column(sa.BigInteger)
-
-
-class EnrollmentEvent(Model):
-    """A change of an enrollment. The history of students and courses consists of these events.
-
-    An event is written in the transaction of the change, and is never changed. It remains when the
-    student or the course is deleted.
-    """
-
-    __tablename__ = "enrollment_events"
-    __table_args__ = (
-        sa.Index(None, "student_id", "id"),
-        sa.Index(None, "course_id", "id"),
-        {"sqlite_autoincrement": True},
-    )
-
-    id: Mapped[int] = mapped_column(BigId, sa.Identity(), primary_key=True)
-    at: Mapped[datetime] = mapped_column(UTCDateTime)
-    student_id: Mapped[int] = mapped_column(sa.BigInteger)
-    course_id: Mapped[int] = mapped_column(sa.BigInteger)
-    from_state: Mapped[str | None] = mapped_column(sa.Text)
-    to_state: Mapped[str | None] = mapped_column(sa.Text)
-    why: Mapped[str] = mapped_column(sa.Text)
-    request_id: Mapped[str | None] = mapped_column(sa.Text)
-    actor: Mapped[str | None] = mapped_column(sa.Text)

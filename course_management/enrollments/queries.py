@@ -14,7 +14,9 @@ from course_management.db.base import Reader, among, connection_of
 from course_management.db.keyset import Condition, Listing, Page
 from course_management.db.prepared_statements import Statement, send
 from course_management.enrollments.ledger import IS_WAITLISTED, table
-from course_management.enrollments.models import WAITLISTED, EnrollmentEvent, EnrollmentNotFound
+from course_management.enrollments.models import WAITLISTED, EnrollmentNotFound
+from course_management.history.models import EventType
+from course_management.history.recorder import events as _events
 from course_management.students import queries as students
 from course_management.students.models import Student
 
@@ -40,22 +42,24 @@ ROSTER = Listing(
     frozenset({"course_id"}),
 )
 
-_events = cast(sa.Table, EnrollmentEvent.__table__)
+_courses = cast(sa.Table, Course.__table__)
 HISTORY = Listing(
     "history",
     {
         **{name: _events.c[name] for name in ("id", "at", "student_id", "course_id")},
         "from": _events.c.from_state,
         "to": _events.c.to_state,
-        **{name: _events.c[name] for name in ("why", "request_id", "actor")},
+        **{name: _events.c[name] for name in ("why", "reason", "ticket", "request_id", "actor")},
+        "course_name": _courses.c.name,
     },
-    _events,
+    _events.outerjoin(_courses, _courses.c.id == _events.c.course_id),
     {"id": _events.c.id},
     {
         "student_id": lambda value: _events.c.student_id == value,
         "course_id": lambda value: _events.c.course_id == value,
+        "type": lambda value: _events.c.type == value,
     },
-    frozenset({"student_id", "course_id"}),
+    frozenset({"student_id", "course_id", "type"}),
 )
 
 
@@ -183,16 +187,16 @@ def student_history(
     student does not exist and has no events.
 
     If students read their own history, `seen_by` is the name of their principal. Events of other
-    principals then have no `actor` and no `request_id`, because a promotion would show who dropped
-    the course. `query` has the arguments of `keyset.Listing.page`.
+    principals then have no `actor`, `request_id` and `reason`, because a promotion would show who
+    dropped the course. `query` has the arguments of `keyset.Listing.page`.
     """
-    page = HISTORY.page(reader, sort="-id", student_id=student_id, **query)
+    page = _history(reader, student_id=student_id, **query)
     if not page.items and "cursor" not in query:
         students.require_student(reader, student_id)
     if seen_by is not None:
         for event in page.items:
             if event["actor"] != seen_by:
-                event.update(actor=None, request_id=None)
+                event.update(actor=None, request_id=None, reason=None)
     return page
 
 
@@ -203,9 +207,25 @@ def course_history(reader: Reader, course: int | str, **query: Any) -> Page:
     `query` has the arguments of `keyset.Listing.page`.
     """
     course_id = courses.get_course_id(reader, course)
-    page = HISTORY.page(reader, sort="-id", course_id=course_id, **query)
+    page = _history(reader, course_id=course_id, **query)
     if not page.items and "cursor" not in query:
         courses.require_course(reader, course_id)
+    return page
+
+
+def _history(reader: Reader, **query: Any) -> Page:
+    """A page of changes of enrollments, the newest first. Sends a second statement if a course of
+    the page is deleted: the event of its deletion has its name.
+    """
+    page = HISTORY.page(reader, sort="-id", type=EventType.ENROLLMENT_CHANGED.value, **query)
+    deleted = {event["course_id"] for event in page.items if event["course_name"] is None}
+    if deleted:
+        wanted = sa.select(_events.c.course_id, _events.c.data).where(
+            _events.c.type == EventType.COURSE_DELETED.value, _events.c.course_id.in_(deleted)
+        )
+        names = {row.course_id: row.data["name"] for row in connection_of(reader).execute(wanted)}
+        for event in page.items:
+            event["course_name"] = event["course_name"] or names.get(event["course_id"])
     return page
 
 

@@ -17,6 +17,7 @@ class EnrollmentRequest:
 
     course_ids: Sequence[int]
     waitlist: bool = False
+    reason: str | None = None
     capped_course_ids: Collection[int] = ()
 
 
@@ -30,6 +31,7 @@ class RosterRequest:
 
     student_ids: Sequence[int]
     waitlist: bool = False
+    reason: str | None = None
     course_id: int | None = None
     is_capped: bool = False
 

@@ -9,6 +9,7 @@ from marshmallow import fields, post_load, validate
 from course_management.courses.schemas import CourseOut, CourseQuery
 from course_management.enrollments.models import ENROLLED, STATES
 from course_management.enrollments.requests import EnrollmentRequest, RosterRequest
+from course_management.history.models import MAX_REASON, Why
 from course_management.students.schemas import StudentOut, StudentQuery
 from course_management.web.fields import (
     Answer,
@@ -18,6 +19,7 @@ from course_management.web.fields import (
     Moment,
     PageQuery,
     StrictSchema,
+    Text,
     Total,
 )
 
@@ -31,7 +33,19 @@ _WAITLIST = {
 _STATE = {"example": ENROLLED}
 
 
-class Waiting(StrictSchema):
+class Explained(StrictSchema):
+    """An optional reason, which the history shows. A student does not see the reasons of others."""
+
+    reason = Text(
+        1,
+        MAX_REASON,
+        load_default=None,
+        allow_none=True,
+        metadata={"description": "Why, for the history.", "example": "Timetable clash"},
+    )
+
+
+class Waiting(Explained):
     """Whether to accept a waitlist position if no seat is free."""
 
     waitlist = Flag(load_default=False, metadata=_WAITLIST)
@@ -99,10 +113,10 @@ class OneCourse(Waiting):
 
     @post_load
     def _as_request(self, data: dict[str, Any], **_: Any) -> EnrollmentRequest:
-        return EnrollmentRequest([data["course_id"]], data["waitlist"])
+        return EnrollmentRequest([data["course_id"]], data["waitlist"], data["reason"])
 
 
-class StudentIds(StrictSchema):
+class StudentIds(Explained):
     """The students to drop. Loads a RosterRequest."""
 
     student_ids = Ids(1, 1000, required=True, metadata={"example": [1, 2]})
@@ -197,12 +211,31 @@ class EventOut(_EventFrom):  # type: ignore[misc,valid-type]
     at = Moment()
     student_id = Id(metadata={"example": 1})
     course_id = Id(metadata={"example": 7})
+    course_name = fields.String(
+        allow_none=True,
+        metadata={
+            "description": "The name of the course; null if it was deleted by an older release.",
+            "example": "Algebra",
+        },
+    )
     to = fields.String(allow_none=True, validate=_one_state, metadata=_STATE)
     why = fields.String(
         metadata={
-            "description": "requested, promoted, dropped, student-deleted, migrated, loaded …",
+            "description": f"{', '.join(Why)}. More may follow.",
             "example": "requested",
         }
+    )
+    reason = fields.String(
+        allow_none=True,
+        metadata={"description": "The `reason` of the request, if it gave one.", "example": None},
+    )
+    ticket = fields.Integer(
+        allow_none=True,
+        metadata={
+            "format": "int64",
+            "description": "The ticket of the waitlist position: the lowest is next.",
+            "example": None,
+        },
     )
     request_id = fields.String(
         allow_none=True,

@@ -35,6 +35,8 @@ from course_management.enrollments.requests import (
     RosterRequest,
     StudentResult,
 )
+from course_management.history import recorder
+from course_management.history.models import EventType, Why
 from course_management.students.models import Student
 from course_management.telemetry.events import Event
 from course_management.telemetry.logs import note
@@ -98,7 +100,7 @@ def enroll_many(session: Session, course: int | str, request: RosterRequest) -> 
     Raises CourseNotFound, StudentNotFound with every missing id, CourseFull or WaitlistFull.
     """
     course_id = _course_id(session, course, request)
-    ledger = SeatLedger(session, _lock_roster(session, course_id, request))
+    ledger = SeatLedger(session, _lock_roster(session, course_id, request), request.reason)
     pairs = [(student_id, course_id) for student_id in request.student_ids]
     allocation = ledger.allocate(pairs, waitlist=request.waitlist)
     ledger.write()
@@ -114,8 +116,8 @@ def drop_many(session: Session, course: int | str, request: RosterRequest) -> in
     Raises CourseNotFound, or StudentNotFound or EnrollmentNotFound with every missing id.
     """
     course_id = _course_id(session, course, request)
-    ledger = SeatLedger(session, _lock_roster(session, course_id, request))
-    removed = ledger.remove(request.student_ids, [course_id], "dropped")
+    ledger = SeatLedger(session, _lock_roster(session, course_id, request), request.reason)
+    removed = ledger.remove(request.student_ids, [course_id], Why.REMOVED)
     found = {student_id for student_id, _ in removed}
     detail = "Some of the students do not take the course."
     require_all(request.student_ids, found, EnrollmentNotFound, detail)
@@ -123,10 +125,11 @@ def drop_many(session: Session, course: int | str, request: RosterRequest) -> in
     return course_id
 
 
-def drop(session: Session, student_id: int, course_id: int) -> None:
+def drop(session: Session, student_id: int, course_id: int, reason: str | None = None) -> None:
     """End one enrollment. The caller has locked the student."""
-    ledger = SeatLedger(session, lock(session, [student_id], [course_id], students_locked=True))
-    ledger.remove([student_id], [course_id], "dropped")
+    found = lock(session, [student_id], [course_id], students_locked=True)
+    ledger = SeatLedger(session, found, reason)
+    ledger.remove([student_id], [course_id], Why.DROPPED)
     ledger.write()
 
 
@@ -134,10 +137,13 @@ def delete_student(session: Session, student: Student) -> None:
     """Delete a student, whom the caller has locked, and end their enrollments."""
     course_ids = _other_courses(session, student.id, [])
     ledger = SeatLedger(session, lock(session, [student.id], course_ids, students_locked=True))
-    ledger.remove([student.id], course_ids, "student-deleted")
+    ledger.remove([student.id], course_ids, Why.STUDENT_DELETED)
     ledger.write()
     session.delete(student)
     session.flush()
+    recorder.clear_reasons(session, student.id)
+    deleted = {"external_id": student.external_id}
+    recorder.record(session, EventType.STUDENT_DELETED, student_id=student.id, data=deleted)
     note(session, Event.STUDENT_DELETED, student_id=student.id)
 
 
@@ -151,6 +157,8 @@ def delete_course(session: Session, course: Course) -> None:
         raise CourseHasStudents
     session.delete(course)
     session.flush()
+    deleted = {"external_id": course.external_id, "name": course.name}
+    recorder.record(session, EventType.COURSE_DELETED, course_id=course.id, data=deleted)
     note(session, Event.COURSE_DELETED, course_id=course.id)
 
 
@@ -228,9 +236,9 @@ def _set_courses(
 ) -> StudentResult:
     detail = "Some of the courses do not exist."
     require_all(request.course_ids, set(found.courses), CourseNotFound, detail)
-    ledger = SeatLedger(session, found)
+    ledger = SeatLedger(session, found, request.reason)
     if removed:
-        ledger.remove([student_id], removed, "dropped")
+        ledger.remove([student_id], removed, Why.DROPPED)
     pairs = [(student_id, course_id) for course_id in request.course_ids]
     allocation = ledger.allocate(pairs, waitlist=request.waitlist)
     ledger.write()

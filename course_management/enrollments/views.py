@@ -138,15 +138,16 @@ def get_enrollment(connection: Connection, student_id: int, course_id: int) -> R
 @writing(
     scope="enrollments:write",
     allow_self=True,
+    body=schemas.Explained(),
     status=(204,),
     errors=(*NEITHER, EnrollmentNotFound, Stale),
     etag=True,
 )
-def drop(session: Session, student_id: int, course_id: int) -> Response:
+def drop(session: Session, student_id: int, course_id: int, request: dict[str, Any]) -> Response:
     """Drop one course, or leave its waitlist. A freed seat goes to the next waiting student."""
     lock_students(session, [student_id])
     etags.require(queries.get_enrollment(session, student_id, course_id))
-    service.drop(session, student_id, course_id)
+    service.drop(session, student_id, course_id, request["reason"])
     return no_content()
 
 

@@ -52,7 +52,7 @@ _EVENTS = (
     "SELECT student_id, course_id, from_state, to_state, "
     "lag(to_state) OVER (PARTITION BY student_id, course_id ORDER BY id) AS before, "
     "row_number() OVER (PARTITION BY student_id, course_id ORDER BY id DESC) AS age FROM "
-    "enrollment_events"
+    "enrollment_events WHERE type = 'enrollment.changed'"
 )
 
 # Each invariant and a query that returns the rows that violate it. The columns of such a row are

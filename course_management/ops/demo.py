@@ -14,7 +14,8 @@ from sqlalchemy.orm import Session
 from course_management.core import text
 from course_management.courses.models import Course
 from course_management.db.base import now
-from course_management.enrollments.models import ENROLLED, EnrollmentEvent, StudentCourse
+from course_management.enrollments.models import ENROLLED, StudentCourse
+from course_management.history.models import EnrollmentEvent, Why
 from course_management.students.models import Student
 
 FIRST = (
@@ -69,7 +70,7 @@ def load(
 
     def event_rows() -> Iterator[tuple[Any, ...]]:
         yield from (
-            (moment, student, course, ENROLLED, "loaded")
+            (moment, student, course, ENROLLED, Why.LOADED.value)
             for student, course, _, _ in enrollment_rows()
         )
 

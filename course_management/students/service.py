@@ -11,6 +11,8 @@ from sqlalchemy.orm import Session
 from course_management.core import text
 from course_management.core.errors import Taken
 from course_management.db import integrity
+from course_management.history.models import EventType
+from course_management.history.recorder import record
 from course_management.students.models import Student, StudentChanges, StudentNotFound
 from course_management.telemetry.events import Event
 from course_management.telemetry.logs import note
@@ -28,6 +30,7 @@ def create_student(
     student = Student(name=name, email=email, external_id=external_id)
     session.add(student)
     session.flush()
+    record(session, EventType.STUDENT_CREATED, student_id=student.id)
     note(session, Event.STUDENT_CREATED, student_id=student.id)
     return student
 
@@ -62,5 +65,6 @@ def update_student(session: Session, student: Student, changes: StudentChanges) 
         setattr(student, name, value)
     if session.is_modified(student):
         session.flush()
+        record(session, EventType.STUDENT_CHANGED, student_id=student.id)
         note(session, Event.STUDENT_CHANGED, student_id=student.id)
     return student

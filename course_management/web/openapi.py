@@ -217,7 +217,7 @@ def _operation(rule: Rule, method: str, endpoint: Endpoint, about: str) -> dict[
     if endpoint.body:
         types = ["application/json"] + ["application/merge-patch+json"] * (method == "PATCH")
         operation["requestBody"] = {
-            "required": True,
+            "required": method != "DELETE",
             "content": {t: {"schema": endpoint.body} for t in types},
         }
     return operation

@@ -33,11 +33,13 @@ _PATCH_TYPES = ("application/json", "application/merge-patch+json")
 
 
 def body(schema: Schema) -> dict[str, Any]:
-    """The request's JSON body, validated by `schema`.
+    """The request's JSON body, validated by `schema`. A DELETE without a body has an empty object.
 
     Raises UnsupportedMediaType, RequestEntityTooLarge, Malformed, and Invalid with every fault.
     """
     request = current()
+    if request.method == "DELETE" and not _has_body(request):
+        return cast(dict[str, Any], schema.load({}))
     types = _PATCH_TYPES if request.method == "PATCH" else _PATCH_TYPES[:1]
     if request.environ.get("CONTENT_TYPE") not in types and request.mimetype not in types:
         answer = Response(
@@ -70,6 +72,11 @@ def body(schema: Schema) -> dict[str, Any]:
         raise Invalid(
             [{"pointer": path, "detail": text} for path, text in _flat(error.messages)]
         ) from None
+
+
+def _has_body(request: Request) -> bool:
+    """Whether the request has a body (RFC 9112, section 6)."""
+    return bool(request.content_length) or "HTTP_TRANSFER_ENCODING" in request.environ
 
 
 def _read(request: Request) -> bytes:

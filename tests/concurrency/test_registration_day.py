@@ -21,7 +21,7 @@ import pytest
 import sqlalchemy as sa
 
 from course_management.db.transaction import transaction
-from course_management.enrollments.models import EnrollmentEvent
+from course_management.history.models import EnrollmentEvent
 from course_management.students.models import Student
 from devtools.gunicorn import crowd
 from tests.databases import audit

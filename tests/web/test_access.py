@@ -17,7 +17,7 @@ from course_management.auth.api_keys import ApiKey
 from course_management.config import Config, database_url
 from course_management.core.principal import SCOPES
 from course_management.db.transaction import transaction
-from course_management.enrollments.models import EnrollmentEvent
+from course_management.history.models import EnrollmentEvent
 from course_management.telemetry import logs
 from tests.conftest import bearer
 from tests.web.problems import problem
