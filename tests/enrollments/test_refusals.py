@@ -77,7 +77,7 @@ def test_every_full_course_has_a_pointer_into_the_body(client, make, students):
 
 
 @pytest.mark.parametrize(
-    ("capacity", "waitlist_capacity", "had", "asked", "detail", "is_open"),
+    ("capacity", "waitlist_capacity", "had", "asked", "detail", "waitlist_open"),
     [
         (0, 0, 0, 1, "Every seat in course {} is taken, and it has no waitlist.", False),
         (2, 0, 0, 5, "Course {} has 2 free seats and no waitlist, and 5 were asked for.", False),
@@ -101,7 +101,7 @@ def test_every_full_course_has_a_pointer_into_the_body(client, make, students):
     ],
 )
 def test_a_waitlist_without_room_refuses(
-    client, make, students, capacity, waitlist_capacity, had, asked, detail, is_open
+    client, make, students, capacity, waitlist_capacity, had, asked, detail, waitlist_open
 ):
     course = make.course(capacity=capacity, waitlist_capacity=waitlist_capacity)["id"]
     path = f"/courses/{course}/students"
@@ -112,7 +112,7 @@ def test_a_waitlist_without_room_refuses(
     assert answer.json["title"] == "There are not enough free seats and waitlist positions."
     free = max(0, capacity - had)
     assert answer.json["courses"] == [
-        {"id": course, "waitlist_open": is_open, "seats_free": free, "asked": asked}
+        {"id": course, "waitlist_open": waitlist_open, "seats_free": free, "asked": asked}
     ]
     assert answer.json["detail"] == answer.json["errors"][0]["detail"] == detail.format(course)
     assert answer.json["errors"][0]["code"] == "waitlist-full"
