@@ -166,7 +166,7 @@ def app(migrated: Flask) -> Iterator[Flask]:
 
 def empty(app: Flask) -> None:
     """Remove every row."""
-    with app.app_context(), transaction(writing=True, unhurried=True) as session:
+    with app.app_context(), transaction(writing=True, no_timeout=True) as session:
         for table in reversed(Base.metadata.sorted_tables):
             session.execute(table.delete())
 
