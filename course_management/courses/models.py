@@ -194,7 +194,7 @@ class Course(Versioned, Model):
         ),
         sa.CheckConstraint(
             "waitlisted BETWEEN 0 AND coalesce(waitlist_capacity, waitlisted)",
-            # In names of constraints and indexes, "line" means the waitlist. They were released.
+            # "line" in the released names of constraints and indexes means the waitlist.
             name="line_within_capacity",
             info={"error": WaitlistFull},
         ),
