@@ -194,6 +194,7 @@ class Course(Versioned, Model):
         ),
         sa.CheckConstraint(
             "waitlisted BETWEEN 0 AND coalesce(waitlist_capacity, waitlisted)",
+            # "line" in the released names of constraints and indexes means the waitlist.
             name="line_within_capacity",
             info={"error": WaitlistFull},
         ),
@@ -203,6 +204,7 @@ class Course(Versioned, Model):
         ),
         # One index for each order of all courses, of the courses of a level, of the courses with a
         # free seat, and of those of a level with a free seat. So a page reads only its own rows.
+        # db/keyset.py (`Listing`) explains the order of the columns.
         sa.Index(None, "created_at", "id"),
         sa.Index(None, "level", "id"),
         sa.Index(None, "level", "name_key", "id"),

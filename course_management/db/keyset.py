@@ -49,11 +49,12 @@ class Listing:
     than sending it. A statement that sorts by id and has only selective filters is prepared: one
     plan is good for all its values.
 
-    `partition_columns` maps a filter to the column that it compares. This column is the first of an
-    index that continues with the order of the list, so the filtered list is one range of that
-    index. The condition is written as two bounds. With `column = value` PostgreSQL would remove the
-    column from the order, and might read another index and skip rows. Only the first of these
-    filters that a request has is used in this way.
+    `partition_columns` maps a filter to the column that it compares. In an index, this column comes
+    directly before the order of the list, so the filtered list is one range of that index. The
+    condition is written as two bounds. With `column = value` PostgreSQL would remove the column
+    from the order, and might read another index and skip rows. If a request has several of these
+    filters, only the one that comes first in `partition_columns` is written in this way. The
+    columns of the others come before it in the index.
     """
 
     name: str

@@ -40,7 +40,7 @@ class Seats:
         return self.capacity - self.seats_taken
 
     @property
-    def waitlist_open(self) -> bool:
+    def waitlist_has_room(self) -> bool:
         """Whether one more student may join the waitlist."""
         return self.waitlist_capacity is None or self.waitlisted < self.waitlist_capacity
 
@@ -101,7 +101,7 @@ def allocate(
             allocation.added.append(pair)
         elif waitlist and state == WAITLISTED:
             allocation.waitlisted.append(pair)
-        elif waitlist and course.waitlist_open:
+        elif waitlist and course.waitlist_has_room:
             allocation.newly_waitlisted[pair] = course.join_waitlist()
             allocation.waitlisted.append(pair)
         else:
@@ -133,11 +133,11 @@ def _refusal(
         if course.waitlist_capacity is None
         else course.waitlist_capacity - course.waitlisted + joined
     )
-    is_open = course.waitlist_capacity is None or positions > 0
+    waitlist_has_room = course.waitlist_capacity is None or positions > 0
     detail = (
         _no_position(course, free, positions, asked) if waitlist else _no_seat(course, free, asked)
     )
-    return Refusal(pairs[0], is_open, free, asked, detail)
+    return Refusal(pairs[0], waitlist_has_room, free, asked, detail)
 
 
 def _no_seat(course: Seats, free: int, asked: int) -> str:

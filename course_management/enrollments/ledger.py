@@ -78,7 +78,7 @@ class SeatLedger:
     def allocate(self, wanted: Iterable[Pair], *, waitlist: bool) -> Allocation:
         """Allocate a seat or, with `waitlist`, a waitlist position to every pair.
 
-        Raises CourseFull or WaitlistFull (`allocation.allocate`).
+        Raises the errors of `allocation.allocate`.
         """
         allocation = allocate(self.courses, self.states, wanted, waitlist=waitlist)
         for pair in allocation.added:

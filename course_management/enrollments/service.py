@@ -45,10 +45,11 @@ from course_management.telemetry.logs import note
 def precheck(
     connection: Connection, student_id: int, request: EnrollmentRequest
 ) -> EnrollmentRequest:
-    """Refuse full courses without taking a lock. Returns the request with its
+    """Refuse the request without taking a lock if it cannot succeed. Returns the request with its
     `capped_course_ids`.
 
-    Raises CourseFull or WaitlistFull. Other refusals are left to the service.
+    Raises the errors of `allocation.allocate`, but only if at least one course has a capacity and
+    all courses and the student exist. The service decides all other requests under the locks.
     """
     found = read_unlocked(connection, [student_id], request.course_ids)
     capped = _refuse_without_room(found, [student_id], request.course_ids, request.waitlist)
@@ -58,10 +59,12 @@ def precheck(
 def precheck_roster(
     connection: Connection, course: int | str, request: RosterRequest
 ) -> RosterRequest:
-    """Refuse the request without taking a lock if the course lacks room. Returns the request with
-    the id of the course.
+    """Refuse the request without taking a lock if it cannot succeed. Returns the request with the
+    id of the course.
 
-    Raises CourseNotFound for an unknown name, CourseFull or WaitlistFull.
+    Raises CourseNotFound for an unknown name. Raises the errors of `allocation.allocate`, but only
+    if the course has a capacity and all students exist. The service decides all other requests
+    under the locks.
     """
     course_id = courses.get_course_id(connection, course)
     found = read_unlocked(connection, request.student_ids, [course_id])
@@ -72,8 +75,8 @@ def precheck_roster(
 def enroll(session: Session, student_id: int, request: EnrollmentRequest) -> StudentResult:
     """Enroll a student in all courses of the request or in none.
 
-    Raises StudentNotFound, CourseNotFound with every missing id, CourseFull or WaitlistFull with
-    every course that lacks room.
+    Raises StudentNotFound, CourseNotFound with every missing id, or the errors of
+    `allocation.allocate`.
     """
     found = lock(session, [student_id], request.course_ids, request.capped_course_ids)
     if found.student_count != 1:
@@ -97,7 +100,8 @@ def replace_courses(session: Session, student_id: int, request: EnrollmentReques
 def enroll_many(session: Session, course: int | str, request: RosterRequest) -> CourseResult:
     """Enroll all students of the request in a course, or none.
 
-    Raises CourseNotFound, StudentNotFound with every missing id, CourseFull or WaitlistFull.
+    Raises CourseNotFound, StudentNotFound with every missing id, or the errors of
+    `allocation.allocate`.
     """
     course_id = _course_id(session, course, request)
     ledger = SeatLedger(session, _lock_roster(session, course_id, request), request.reason)
@@ -201,8 +205,8 @@ def _refuse_without_room(
 ) -> list[int]:
     """The ids of the courses that have a capacity.
 
-    Raises CourseFull or WaitlistFull if a course lacks room, but only if all courses and students
-    exist: other refusals come first.
+    Raises the errors of `allocation.allocate`, but only if a course has a capacity and all courses
+    and students exist: the errors about missing ids come first.
     """
     capped = [course.id for course in found.courses.values() if course.capacity is not None]
     complete = len(found.courses) == len(course_ids) and found.student_count == len(student_ids)

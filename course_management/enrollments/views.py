@@ -30,7 +30,7 @@ REFUSALS = (*NEITHER, CourseFull, WaitlistFull)
 
 
 @bp.app_errorhandler(NoRoom)
-def refuse(error: NoRoom) -> Response:
+def render_no_room(error: NoRoom) -> Response:
     """The problem document of courses without room. For each course, `errors` points at the first
     id in the body that got no seat.
     """

@@ -38,7 +38,7 @@ do {
 } while (cursor !== undefined);
 assert.deepEqual(seen, courses.map((course) => course.id).reverse());
 
-// An enrollment, a refused one, and a place in line.
+// An enrollment, a refused one, and a waitlist position.
 const course = courses[0]!;
 assert.deepEqual((await enroll(ada, course.id)).data?.added, [course.id]);
 const refused = await enroll(alan, course.id);

@@ -273,8 +273,8 @@ def test_a_page_costs_one_statement(client, make, crowd, statements, address, co
     "filters", [{"level": "b"}, {"open": "true"}, {"open": "false"}, {"level": "b", "open": "true"}]
 )
 def test_filtered_courses_in_every_order(client, make, filters, sort):
-    """Seen to fail without the bound that ends a part, and with the cursor compared without the
-    part's column.
+    """Fails without the bound that ends a partition, and if the cursor is compared without the
+    partition column.
     """
     for i in range(12):
         make.course(level="abc"[i % 3], capacity=[None, 0, 1, 0][i // 3])

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tests.deploy.client import ask
 from tests.drills import size
-from tests.drills.mutants import Mutants
+from tests.drills.malformed import MalformedRequests
 from tests.drills.storm import audit
 from tests.drills.test_clients import dial
 
@@ -19,18 +19,18 @@ MOST = 110  # MB resident
 
 
 class Fuzzer(threading.Thread):
-    """Sends mutants over one connection, dialled anew where the service closes it."""
+    """Sends malformed requests over one connection, dialled anew where the service closes it."""
 
     def __init__(self, up, to, document, number, count):
         super().__init__()
         self.up, self.to, self.count = up, to, count
-        self.mutants = iter(Mutants(document, f"{SEED}-{number}"))
+        self.requests = iter(MalformedRequests(document, f"{SEED}-{number}"))
         self.statuses, self.wrong = Counter(), []
         self.wire = None
 
     def run(self):
         for _ in range(self.count):
-            method, request = next(self.mutants)
+            method, request = next(self.requests)
             status = self._status(method, request)
             self.statuses[status] += 1
             if not 200 <= status < 500:
@@ -83,7 +83,7 @@ def resident(pid):
     return int(line.split()[1]) / 1024
 
 
-def test_mutants(up, record_property):
+def test_malformed_requests(up, record_property):
     """Fails if an unread body ends a kept connection, or if a list remembers every address."""
     print(f"SEED={SEED}")
     up.reload()

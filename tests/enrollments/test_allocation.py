@@ -187,7 +187,7 @@ ASKED = "and 3 were asked for."
 
 
 @pytest.mark.parametrize(
-    ("course", "first", "is_open", "free", "detail"),
+    ("course", "first", "waitlist_open", "free", "detail"),
     [
         (seats(capacity=5, taken=5), ADA, True, 0, NO_SEAT),
         (seats(capacity=5, taken=5, waitlist_capacity=0), ADA, False, 0, NO_SEAT),
@@ -197,14 +197,14 @@ ASKED = "and 3 were asked for."
         (seats(capacity=5, taken=3), CYD, True, 2, f"Course 1 has 2 free seats, {ASKED}"),
     ],
 )
-def test_a_full_course_says_how_many_seats_are_free(course, first, is_open, free, detail):
+def test_a_full_course_says_how_many_seats_are_free(course, first, waitlist_open, free, detail):
     assert refusals(CourseFull, [replace(course)], SEVERAL) == [
-        ((first, 1), is_open, free, 3, detail)
+        ((first, 1), waitlist_open, free, 3, detail)
     ]
 
 
 @pytest.mark.parametrize(
-    ("course", "first", "is_open", "free", "detail"),
+    ("course", "first", "waitlist_open", "free", "detail"),
     [
         (
             seats(capacity=0, waitlist_capacity=0),
@@ -233,10 +233,10 @@ def test_a_full_course_says_how_many_seats_are_free(course, first, is_open, free
     ],
 )
 def test_a_full_waitlist_says_how_many_seats_and_positions_are_free(
-    course, first, is_open, free, detail
+    course, first, waitlist_open, free, detail
 ):
     assert refusals(WaitlistFull, [replace(course)], SEVERAL, waitlist=True) == [
-        ((first, 1), is_open, free, 3, detail)
+        ((first, 1), waitlist_open, free, 3, detail)
     ]
 
 

@@ -1,5 +1,7 @@
-"""The contents of a 409 for seats: every course that refuses, its numbers, the pointer into the
-body, and a true explanation.
+"""Refused requests for seats and capacities: the problem, its contents, and that nothing changes.
+
+A 409 for seats has every course that refuses, its numbers, the pointer into the body, and a true
+explanation.
 """
 
 from __future__ import annotations
@@ -7,6 +9,8 @@ from __future__ import annotations
 import pytest
 
 from tests.web.problems import problem
+
+pytestmark = pytest.mark.usefixtures("audited")
 
 
 @pytest.fixture
@@ -77,7 +81,7 @@ def test_every_full_course_has_a_pointer_into_the_body(client, make, students):
 
 
 @pytest.mark.parametrize(
-    ("capacity", "waitlist_capacity", "had", "asked", "detail", "is_open"),
+    ("capacity", "waitlist_capacity", "had", "asked", "detail", "waitlist_open"),
     [
         (0, 0, 0, 1, "Every seat in course {} is taken, and it has no waitlist.", False),
         (2, 0, 0, 5, "Course {} has 2 free seats and no waitlist, and 5 were asked for.", False),
@@ -101,7 +105,7 @@ def test_every_full_course_has_a_pointer_into_the_body(client, make, students):
     ],
 )
 def test_a_waitlist_without_room_refuses(
-    client, make, students, capacity, waitlist_capacity, had, asked, detail, is_open
+    client, make, students, capacity, waitlist_capacity, had, asked, detail, waitlist_open
 ):
     course = make.course(capacity=capacity, waitlist_capacity=waitlist_capacity)["id"]
     path = f"/courses/{course}/students"
@@ -112,7 +116,7 @@ def test_a_waitlist_without_room_refuses(
     assert answer.json["title"] == "There are not enough free seats and waitlist positions."
     free = max(0, capacity - had)
     assert answer.json["courses"] == [
-        {"id": course, "waitlist_open": is_open, "seats_free": free, "asked": asked}
+        {"id": course, "waitlist_open": waitlist_open, "seats_free": free, "asked": asked}
     ]
     assert answer.json["detail"] == answer.json["errors"][0]["detail"] == detail.format(course)
     assert answer.json["errors"][0]["code"] == "waitlist-full"
@@ -129,3 +133,83 @@ def test_the_refusal_is_the_same_with_and_without_the_precheck(client, make, stu
     ]
     assert answers[0]["errors"] == answers[1]["errors"]
     assert answers[0]["courses"] == answers[1]["courses"]
+
+
+@pytest.mark.parametrize("field", ["capacity", "waitlist_capacity"])
+@pytest.mark.parametrize("bad", [-1, 1.5, "3", True, 2**31, []])
+def test_an_invalid_capacity_is_refused(client, make, field, bad):
+    answer = client.post("/courses", json={"name": "a", "level": "b", field: bad})
+    assert problem(answer) == (422, "invalid")
+    assert answer.json["errors"][0]["pointer"] == f"/{field}"
+
+
+@pytest.mark.parametrize("bad", [1, "true", None, []])
+def test_an_invalid_flag_is_refused(client, make, students, bad):
+    for method, path, body in (
+        ("post", f"/students/{students[0]}/enroll", {"course_ids": [1]}),
+        ("put", f"/students/{students[0]}/enroll", {"course_ids": [1]}),
+        ("post", f"/students/{students[0]}/courses", {"course_id": 1}),
+        ("post", "/courses/1/students", {"student_ids": students}),
+    ):
+        answer = getattr(client, method)(path, json={**body, "waitlist": bad})
+        assert problem(answer) == (422, "invalid")
+        assert answer.json["errors"][0]["pointer"] == "/waitlist"
+
+
+def test_every_full_course_is_named_and_nothing_changes(client, make, ask, students):
+    free, none, full, waitlisting = (
+        make.course(capacity=c, waitlist_capacity=w)["id"]
+        for c, w in ((5, 0), (0, 0), (1, 0), (1, 3))
+    )
+    ask(students[0], [full, waitlisting])
+    answer = ask(students[1], [free, none, full, waitlisting])
+    assert problem(answer) == (409, "course-full")
+    assert answer.json["courses"] == [
+        {"id": none, "waitlist_open": False, "seats_free": 0, "asked": 1},
+        {"id": full, "waitlist_open": False, "seats_free": 0, "asked": 1},
+        {"id": waitlisting, "waitlist_open": True, "seats_free": 0, "asked": 1},
+    ]
+    assert client.get(f"/students/{students[1]}/courses").json == []
+    assert client.get(f"/courses/{free}").json["seats_taken"] == 0
+    # A student who has the seat is not refused.
+    assert ask(students[0], [full, waitlisting]).json["kept"] == [full, waitlisting]
+
+
+def test_other_faults_are_reported_before_a_full_course(client, make, ask, students):
+    full = make.course(capacity=0)["id"]
+    assert problem(ask(99999, [full])) == (404, "student-not-found")
+    assert problem(ask(students[0], [full, 99999])) == (404, "course-not-found")
+    answer = client.post(f"/courses/{full}/students", json={"student_ids": [99999]})
+    assert problem(answer) == (404, "student-not-found")
+    answer = client.post("/courses/99999/students", json={"student_ids": [99999]})
+    assert problem(answer) == (404, "course-not-found")
+    assert "missing" not in answer.json
+
+
+def test_a_capacity_below_the_seats_taken_is_refused_with_both_numbers(client, make, students):
+    course = make.course(capacity=3, waitlist_capacity=None)["id"]
+    client.post(f"/courses/{course}/students", json={"student_ids": students, "waitlist": True})
+    answer = client.patch(f"/courses/{course}", json={"capacity": 2})
+    assert problem(answer) == (409, "capacity-below-enrolled")
+    assert (answer.json["capacity"], answer.json["seats_taken"]) == (2, 3)
+    answer = client.patch(f"/courses/{course}", json={"waitlist_capacity": 1})
+    assert problem(answer) == (409, "waitlist-capacity-below-waitlisted")
+    assert (answer.json["waitlist_capacity"], answer.json["waitlisted"]) == (1, 2)
+    # With one more seat, the waitlist becomes short enough.
+    shown = client.patch(f"/courses/{course}", json={"capacity": 4, "waitlist_capacity": 1}).json
+    assert (shown["seats_taken"], shown["waitlisted"], shown["version"]) == (4, 1, 2)
+
+
+def test_a_course_with_a_waitlisted_student_cannot_be_deleted(client, make, ask, students):
+    course = make.course(capacity=0, waitlist_capacity=None)["id"]
+    ask(students[0], [course], waitlist=True)
+    assert problem(client.delete(f"/courses/{course}")) == (409, "course-has-students")
+
+
+def test_a_full_course_is_refused_without_a_transaction(client, make, ask, students, statements):
+    course = make.course(capacity=1)["id"]
+    ask(students[0], [course])
+    with statements() as sent:
+        assert problem(ask(students[1], [course])) == (409, "course-full")
+    assert len(sent) == 1
+    assert "FOR " not in sent[0]

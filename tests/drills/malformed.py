@@ -135,7 +135,7 @@ BYTES += [
 ]
 
 
-class Mutants:
+class MalformedRequests:
     """An endless series of requests as (method, bytes on the wire). It is the same for the same
     `seed`.
     """
