@@ -33,10 +33,10 @@ run: .venv/installed
 up: .venv/installed-dev
 	@exec $(BIN)/python -m devtools.topology
 
-# First three files at a time, since tests often wait. Then two at a time: these load the machine.
+# First four files at a time, since tests often wait. Then two at a time: these load the machine.
 ## Run the test suite on SQLite and on PostgreSQL
 test: .venv/installed-dev
-	@$(BIN)/pytest -m "$(QUICK)" -n 3 $(FILES) --ignore tests/concurrency --ignore tests/drills --cov-report= --cov-fail-under=0
+	@$(BIN)/pytest -m "$(QUICK)" -n 4 $(FILES) --ignore tests/concurrency --ignore tests/drills --cov-report= --cov-fail-under=0
 	@$(BIN)/pytest -m "$(QUICK)" -n 2 $(FILES) tests/concurrency tests/drills --cov-append
 
 ## Run every test: those of test, test-stock, test-slow, test-debian and test-clients
@@ -48,7 +48,7 @@ test-slow: .venv/installed-dev
 
 ## Run the tests without the fast parts (TESTS=tests/web runs only these)
 test-stock: .venv/installed-dev
-	@STOCK=1 $(BIN)/pytest -m "$(QUICK)" -n 3 $(FILES) --no-cov $(or $(TESTS),--ignore tests/concurrency --ignore tests/drills)
+	@STOCK=1 $(BIN)/pytest -m "$(QUICK)" -n 4 $(FILES) --no-cov $(or $(TESTS),--ignore tests/concurrency --ignore tests/drills)
 	@$(if $(TESTS),,STOCK=1 $(BIN)/pytest -m "$(QUICK)" -n 2 $(FILES) tests/concurrency tests/drills --no-cov)
 
 ## Run the tests that need systemd and promtool
