@@ -23,6 +23,7 @@ from course_management.web import (
     openapi,
     problems,
     raw_path,
+    rehearsal,
     rendering,
     request_context,
 )
@@ -67,6 +68,7 @@ def create_app(config: Config | None = None) -> Flask:
     app.add_url_rule(request_context.METRICS, "metrics", access.needs(ADMIN)(metrics_view.metrics))
 
     access.init_app(app, _authenticate(config) if config.auth == access.REQUIRED else None)
+    rehearsal.init_app(app)
     cors.init_app(app, config.cors_origins)
     cli.init_app(app)
     if isinstance(app, LeanFlask):

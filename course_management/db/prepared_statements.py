@@ -96,8 +96,11 @@ class Insert(Statement):
         if constant_columns not in self._many:
             table: sa.Table = self.core.table
             types = {name: table.c[name].type.compile(_DIALECT) for name in self.columns}
+            # psycopg2 writes a list of JSON documents as a list of texts.
             lists = {
-                name: f"CAST(:{name} AS {types[name]}[])"
+                name: f"CAST(CAST(:{name} AS TEXT[]) AS JSON[])"
+                if types[name] == "JSON"
+                else f"CAST(:{name} AS {types[name]}[])"
                 for name in self.columns
                 if name not in constant_columns
             }

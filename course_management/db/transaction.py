@@ -75,20 +75,28 @@ def transaction(
 
 
 @contextmanager
-def _session(connection: Connection, mode: str | None) -> Iterator[Session]:
+def _session(
+    connection: Connection, mode: str | None, *, rehearse: bool = False
+) -> Iterator[Session]:
     """A session on `connection`, in a transaction of this mode; without a mode, each statement
-    is a transaction of its own.
+    is a transaction of its own. With `rehearse`, the transaction is rolled back instead of
+    committed.
     """
     begun = connection.begin() if mode is None else begin(connection, mode)
     with _Session(connection) as session:
         try:
             yield session
             session.flush()
+            if rehearse:
+                connection.exec_driver_sql("SELECT 1")  # sends the deferred statements too
         except BaseException:
             if begun.is_active:  # A flush that failed has rolled back already.
                 begun.rollback()
             raise
-        _commit(begun)
+        if rehearse:
+            begun.rollback()
+        else:
+            _commit(begun)
 
 
 def _commit(begun: RootTransaction) -> None:
@@ -106,9 +114,13 @@ def _commit(begun: RootTransaction) -> None:
 
 
 def write(
-    work: Callable[[Session, F | None], T], precheck: Callable[[Connection], F] | None = None
+    work: Callable[[Session, F | None], T],
+    precheck: Callable[[Connection], F] | None = None,
+    *,
+    rehearse: bool = False,
 ) -> T:
-    """Call `work` in a transaction, commit, and return its result.
+    """Call `work` in a transaction, commit, and return its result. With `rehearse`, roll back
+    instead: nothing is kept, logged as done or counted.
 
     `work` gets the session and the result of `precheck`, or None. `precheck` is called with the
     connection before the transaction begins. Both are called again after a failure that is likely
@@ -118,9 +130,10 @@ def write(
     def once() -> T:
         with use_connection() as connection:
             found = _without_transaction(connection, precheck) if precheck else None
-            with _session(connection, WRITING) as session:
+            with _session(connection, WRITING, rehearse=rehearse) as session:
                 result = work(session, found)
-        logs.flush_notes(session)
+        if not rehearse:
+            logs.flush_notes(session)
         return result
 
     return _repeated(once)

@@ -13,7 +13,7 @@ REQUEST_HEADERS = (
     "X-Request-ID, traceparent"
 )
 RESPONSE_HEADERS = (
-    "ETag, Idempotent-Replayed, Link, Location, Preference-Applied, RateLimit, "
+    "Dry-Run, ETag, Idempotent-Replayed, Link, Location, Preference-Applied, RateLimit, "
     "RateLimit-Policy, Retry-After, Total-Count, WWW-Authenticate, X-Request-ID"
 )
 

@@ -20,7 +20,7 @@ from sqlalchemy.orm import Session
 
 from course_management.core.errors import Error, Taken
 from course_management.db import integrity, transaction
-from course_management.web import access, etags, idempotency, parsing
+from course_management.web import access, etags, idempotency, parsing, rehearsal
 from course_management.web.raw_path import as_course
 from course_management.web.request_context import current
 
@@ -71,9 +71,10 @@ def reading(**declared: Any) -> Callable[[View], View]:
 
 def writing(**declared: Any) -> Callable[[View], View]:
     """Declare a view that runs in a transaction (`Endpoint`): returning commits, raising rolls
-    back. It gets the session, and the values of the path by name.
+    back. It gets the session, and the values of the path by name. With `?dry_run=true` returning
+    rolls back too (rehearsal.py).
     """
-    return _endpoint(Endpoint(writes=True, **declared))
+    return _endpoint(Endpoint(writes=True, query=rehearsal.WriteQuery(), **declared))
 
 
 def _endpoint(endpoint: Endpoint) -> Callable[[View], View]:
@@ -83,7 +84,9 @@ def _endpoint(endpoint: Endpoint) -> Callable[[View], View]:
             if endpoint.writes and (current().method == "POST" or not endpoint.etag):
                 etags.refuse_if_match()
             query = parsing.query(endpoint.query)
-            if endpoint.query:
+            if endpoint.writes:
+                rehearse = query["dry_run"]
+            elif endpoint.query:
                 given["query"] = query
             if endpoint.body:
                 given["request"] = parsing.body(endpoint.body)
@@ -94,7 +97,7 @@ def _endpoint(endpoint: Endpoint) -> Callable[[View], View]:
             if not endpoint.writes:
                 return transaction.read(lambda connection: view(connection, **given))
             try:
-                return _write(view, endpoint, given)
+                return _write(view, endpoint, given, rehearse=rehearse)
             except IntegrityError as error:
                 if refusal := _taken(endpoint, error, given):
                     raise refusal from error
@@ -106,22 +109,24 @@ def _endpoint(endpoint: Endpoint) -> Callable[[View], View]:
     return decorate
 
 
-def _write(view: View, endpoint: Endpoint, given: dict[str, Any]) -> Response:
+def _write(view: View, endpoint: Endpoint, given: dict[str, Any], *, rehearse: bool) -> Response:
     key = idempotency.key_of_request()
-    if key:  # only the transaction can tell whether this request is a repetition
+    if key and not rehearse:  # only the transaction can tell whether this request is a repetition
         fingerprint = idempotency.fingerprint()
         return transaction.write(
             lambda session, _: _write_once(session, view, endpoint, given, key, fingerprint)
         )
     precheck = endpoint.precheck
     if precheck is None:
-        return transaction.write(lambda session, _: view(session, **given))
+        return transaction.write(lambda session, _: view(session, **given), rehearse=rehearse)
 
     def check(connection: Connection) -> Any:
         return precheck(connection, **given)
 
     return transaction.write(
-        lambda session, request: view(session, **{**given, "request": request}), check
+        lambda session, request: view(session, **{**given, "request": request}),
+        check,
+        rehearse=rehearse,
     )
 
 

@@ -13,9 +13,12 @@ from contextlib import closing
 import pytest
 import sqlalchemy as sa
 from flask_migrate import upgrade
+from sqlalchemy.exc import IntegrityError
 
-from course_management.db import connections, engine
-from course_management.db.base import db
+from course_management.db import connections, engine, transaction
+from course_management.db.base import db, now
+from course_management.db.prepared_statements import Insert, defer
+from course_management.enrollments.models import StudentCourse
 from devtools.waiting import wait_until
 from tests.databases import audit, connect, run, waiting_for_locks
 from tests.web.problems import problem
@@ -219,3 +222,15 @@ def test_a_silent_connection_is_aborted(postgres_app):
     assert postgres_app.test_client().get("/courses").status_code == 200
     connections.abort_stuck_connections(0)  # none is in use
     assert postgres_app.test_client().get("/courses").status_code == 200
+
+
+def test_a_rehearsal_sends_the_deferred_statements_and_keeps_nothing(app):
+    """Otherwise a fault that only these show would be missing from the rehearsal."""
+    insert = Insert(StudentCourse.__table__)
+    row = {"student_id": 1, "course_id": 1, "enrolled_at": now(), "state": "enrolled"}
+
+    def enroll_nobody(session, _):
+        defer(session.connection(), (insert, row | {"ticket": None}))
+
+    with app.app_context(), pytest.raises(IntegrityError):
+        transaction.write(enroll_nobody, rehearse=True)

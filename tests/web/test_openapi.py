@@ -307,7 +307,9 @@ def test_the_values_that_docs_fills_in_are_harmless(client, document):
     assert client.post("/students", json=examples["post", "/students"]).status_code == 201
     for (method, path), body in examples.items():
         assert body.get("waitlist", False) is False, (method, path)
-        tried = client.open(path.format(student_id=2**62, course=2**62), method=method, json=body)
+        tried = client.open(
+            path.format(student_id=2**62, course=2**62, course_id=2**62), method=method, json=body
+        )
         assert tried.status_code != 422, (method, path, tried.json)
 
 

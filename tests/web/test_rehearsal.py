@@ -1,0 +1,174 @@
+"""`?dry_run=true`: the response of the write, and nothing else of it."""
+
+from __future__ import annotations
+
+import io
+import json
+
+import pytest
+import sqlalchemy as sa
+
+from course_management.db.base import Base
+from course_management.db.transaction import transaction
+from course_management.telemetry import logs
+
+
+@pytest.fixture
+def rows(app):
+    """Every row of every table, except the moment at which an API key was last used."""
+
+    def read():
+        with app.app_context(), transaction(writing=False) as session:
+            return {
+                table.name: sorted(
+                    tuple(str(value) for name, value in row._mapping.items() if name != "used_at")
+                    for row in session.execute(sa.select(table))
+                )
+                for table in Base.metadata.sorted_tables
+            }
+
+    return read
+
+
+@pytest.fixture
+def world(make, client):
+    """Ids: a student with a seat, one who waits for it, one with nothing, and three courses."""
+    ids = {name: make.student()["id"] for name in ("seated", "waiting", "other")}
+    ids |= {"full": make.course(capacity=1, waitlist_capacity=5)["id"], "open": make.course()["id"]}
+    ids["empty"] = make.course(name="Empty")["id"]
+    for student in (ids["seated"], ids["waiting"]):
+        body = {"course_ids": [ids["full"]], "waitlist": True}
+        client.post(f"/students/{student}/enroll", json=body)
+    return ids
+
+
+# For each operation a request that succeeds and one that is refused, or None.
+WRITES = {
+    "createStudent": (
+        ("POST", "/students", {"name": "Ada", "email": "ada@example.edu"}),
+        ("POST", "/students", {"name": ""}),
+    ),
+    "updateStudent": (("PUT", "/students/{other}", {"name": "Ada"}), None),
+    "patchStudent": (
+        ("PATCH", "/students/{other}", {"name": "Ada"}),
+        ("PATCH", "/students/999999", {"name": "Ada"}),
+    ),
+    "deleteStudent": (("DELETE", "/students/{seated}", None), None),
+    "createCourse": (
+        ("POST", "/courses", {"name": "Optics", "level": "x"}),
+        ("POST", "/courses", {"name": "empty", "level": "x"}),
+    ),
+    "updateCourse": (("PUT", "/courses/{open}", {"name": "Logic", "level": "x"}), None),
+    "patchCourse": (
+        ("PATCH", "/courses/{full}", {"capacity": 2}),
+        ("PATCH", "/courses/{full}", {"capacity": 0}),
+    ),
+    "deleteCourse": (("DELETE", "/courses/{empty}", None), ("DELETE", "/courses/{full}", None)),
+    "enrollStudent": (
+        ("POST", "/students/{other}/enroll", {"course_ids": ["open"], "reason": "Major"}),
+        ("POST", "/students/{other}/enroll", {"course_ids": ["full"]}),
+    ),
+    "replaceStudentCourses": (
+        ("PUT", "/students/{seated}/enroll", {"course_ids": ["open"]}),
+        ("PUT", "/students/{other}/enroll", {"course_ids": ["full"]}),
+    ),
+    "enrollStudentInCourse": (
+        ("POST", "/students/{other}/courses", {"course_id": "full", "waitlist": True}),
+        ("POST", "/students/{other}/courses", {"course_id": "full"}),
+    ),
+    "deleteEnrollment": (
+        ("DELETE", "/students/{seated}/courses/{full}", {"reason": "Clash"}),
+        ("DELETE", "/students/{other}/courses/{full}", None),
+    ),
+    "enrollStudents": (
+        ("POST", "/courses/{full}/students", {"student_ids": ["other"], "waitlist": True}),
+        ("POST", "/courses/{full}/students", {"student_ids": ["other"]}),
+    ),
+    "dropStudents": (
+        ("POST", "/courses/{full}/drop", {"student_ids": ["seated"]}),
+        ("POST", "/courses/{full}/drop", {"student_ids": ["other"]}),
+    ),
+}
+REQUESTS = [
+    pytest.param(request, id=f"{name}-{'refused' if i else 'done'}")
+    for name, pair in WRITES.items()
+    for i, request in enumerate(pair)
+    if request
+]
+
+
+def send(client, request, world, query="", **headers):
+    method, path, body = request
+
+    def ids(value):
+        if isinstance(value, list):
+            return [world.get(one, one) for one in value]
+        return world.get(value, value)
+
+    body = body and {k: ids(v) if k.endswith(("_id", "_ids")) else v for k, v in body.items()}
+    return client.open(path.format(**world) + query, method=method, json=body, headers=headers)
+
+
+def shown(response):
+    """The response without what differs between any two requests."""
+    body = response.get_json(silent=True) or {}
+    changing = {"id", "instance", "request_id", "created_at", "updated_at", "enrolled_at"}
+    return (
+        response.status_code,
+        {name: value for name, value in body.items() if name not in changing},
+        set(response.headers.keys()) - {"Dry-Run", "Location", "ETag"},
+    )
+
+
+def test_every_write_of_the_api_is_rehearsed_here(app):
+    writes = {
+        rule.endpoint.rpartition(".")[2]
+        for rule in app.url_map.iter_rules()
+        if rule.methods & {"POST", "PUT", "PATCH", "DELETE"}
+    }
+    assert writes == WRITES.keys()
+
+
+@pytest.mark.parametrize("request_", REQUESTS)
+def test_a_rehearsal_answers_as_the_write_and_changes_nothing(client, world, rows, request_):
+    before = rows()
+    logs.configure("INFO", log := io.StringIO())
+    rehearsed = send(client, request_, world, "?dry_run=true")
+    logs.configure("INFO", io.StringIO())
+    assert rows() == before
+    assert {json.loads(line)["event"] for line in log.getvalue().splitlines()} == {"request"}
+    assert rehearsed.headers["Dry-Run"] == "true"
+    assert not {"Location", "ETag"} & set(rehearsed.headers.keys())
+    done = send(client, request_, world)
+    assert "Dry-Run" not in done.headers
+    assert shown(rehearsed) == shown(done)
+    assert (rows() != before) == (done.status_code < 300)
+
+
+def test_a_rehearsal_neither_reads_nor_claims_an_idempotency_key(client, world, rows):
+    request = WRITES["enrollStudent"][0]
+    headers = {"Idempotency-Key": "k"}
+    before = rows()
+    send(client, request, world, "?dry_run=true", **headers)
+    assert rows() == before
+    first = send(client, request, world, **headers)
+    rehearsed = send(client, request, world, "?dry_run=true", **headers)
+    assert "Idempotent-Replayed" not in rehearsed.headers
+    assert (first.status_code, rehearsed.status_code) == (201, 200)  # now the seat is there
+
+
+def test_a_rehearsal_checks_preconditions(client, world):
+    request = ("PATCH", "/students/{other}", {"name": "Ada"})
+    stale = send(client, request, world, "?dry_run=true", **{"If-Match": '"0"'})
+    assert (stale.status_code, stale.headers["Dry-Run"]) == (412, "true")
+
+
+@pytest.mark.parametrize("value", ["1", "", "TRUE", "true&dry_run=true"])
+def test_a_misspelt_rehearsal_is_no_write(client, rows, value):
+    before = rows()
+    assert client.post(f"/students?dry_run={value}", json={"name": "Ada"}).status_code == 422
+    assert rows() == before
+
+
+def test_a_read_has_no_rehearsal(client):
+    assert client.get("/students?dry_run=true").status_code == 422
