@@ -118,6 +118,7 @@ def test_every_stale_connection_of_the_pool_is_dropped_at_once(postgres_app):
     assert told == [200, 200, 200, 201]
 
 
+@pytest.mark.fast_parts  # only the fast part prepares statements by name
 @pytest.mark.parametrize("forget", ["DEALLOCATE ALL", "DEALLOCATE insert_student_courses"])
 def test_a_session_without_its_statements_is_replaced(postgres_app, forget):
     """At the first statement, and at the one that goes out with COMMIT. Seen to fail: 500,
