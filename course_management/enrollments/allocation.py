@@ -8,7 +8,7 @@ counts.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from course_management.courses.models import CourseFull, Refusal, WaitlistFull
@@ -81,14 +81,15 @@ def allocate(
     states: Mapping[Pair, str],
     wanted: Iterable[Pair],
     *,
-    waitlist: bool,
+    waitlist: bool | Container[int],
 ) -> Allocation:
     """Allocate a seat to every pair of `wanted`, in their order. With `waitlist`, allocate a
-    waitlist position if no seat is free.
+    waitlist position if no seat is free. `waitlist` may also be the ids of the courses for which a
+    position will do.
 
     `courses` has the seats of every course, by id; this function changes their counts. `states` has
-    the state of each pair that has an enrollment. Raises CourseFull, or with `waitlist`
-    WaitlistFull, with every course that lacks room.
+    the state of each pair that has an enrollment. Raises CourseFull, or WaitlistFull if a position
+    would have done for every course that lacks room. Both list all of these courses.
     """
     allocation = Allocation()
     refused: dict[int, list[Pair]] = {}
@@ -99,22 +100,28 @@ def allocate(
         elif state is None and (course.free is None or course.free > 0):
             course.take()
             allocation.added.append(pair)
-        elif waitlist and state == WAITLISTED:
+        elif not _may_wait(waitlist, course.id):
+            refused.setdefault(course.id, []).append(pair)
+        elif state == WAITLISTED:
             allocation.waitlisted.append(pair)
-        elif waitlist and course.waitlist_has_room:
+        elif course.waitlist_has_room:
             allocation.newly_waitlisted[pair] = course.join_waitlist()
             allocation.waitlisted.append(pair)
         else:
             refused.setdefault(course.id, []).append(pair)
     if refused:
-        error = WaitlistFull if waitlist else CourseFull
+        error = WaitlistFull if all(_may_wait(waitlist, i) for i in refused) else CourseFull
         raise error(
             [
-                _refusal(courses[course_id], pairs, allocation, waitlist=waitlist)
-                for course_id, pairs in refused.items()
+                _refusal(courses[i], pairs, allocation, waitlist=_may_wait(waitlist, i))
+                for i, pairs in refused.items()
             ]
         )
     return allocation
+
+
+def _may_wait(waitlist: bool | Container[int], course_id: int) -> bool:
+    return waitlist if isinstance(waitlist, bool) else course_id in waitlist
 
 
 def _refusal(

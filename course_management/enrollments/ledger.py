@@ -6,7 +6,7 @@ these rows, because every change of an enrollment takes the lock of its course.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import replace
 from typing import Any, cast
 
@@ -75,10 +75,10 @@ class SeatLedger:
         self._events: list[dict[str, Any]] = []
         self._notes: dict[Event, list[Pair]] = {}
 
-    def allocate(self, wanted: Iterable[Pair], *, waitlist: bool) -> Allocation:
+    def allocate(self, wanted: Iterable[Pair], *, waitlist: bool | Container[int]) -> Allocation:
         """Allocate a seat or, with `waitlist`, a waitlist position to every pair.
 
-        Raises the errors of `allocation.allocate`.
+        `waitlist` and the errors are those of `allocation.allocate`.
         """
         allocation = allocate(self.courses, self.states, wanted, waitlist=waitlist)
         for pair in allocation.added:

@@ -10,10 +10,9 @@ from sqlalchemy.orm import Mapped, mapped_column
 from course_management.core.errors import Conflict, NotFound
 from course_management.core.problem_fields import MISSING
 from course_management.db.base import Model, UTCDateTime
+from course_management.history.models import STATES
 
-ENROLLED = "enrolled"
-WAITLISTED = "waitlisted"
-STATES = (ENROLLED, WAITLISTED)
+ENROLLED, WAITLISTED = STATES
 
 
 class EnrollmentNotFound(NotFound):

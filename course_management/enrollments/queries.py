@@ -15,6 +15,7 @@ from course_management.db.keyset import Condition, Listing, Page
 from course_management.db.prepared_statements import Statement, send
 from course_management.enrollments.ledger import IS_WAITLISTED, table
 from course_management.enrollments.models import WAITLISTED, EnrollmentNotFound
+from course_management.enrollments.requests import CourseSet
 from course_management.history.models import EventType
 from course_management.history.recorder import events as _events
 from course_management.students import queries as students
@@ -146,6 +147,19 @@ def get_enrollment(reader: Reader, student_id: int, course_id: int) -> Enrollmen
     if state == WAITLISTED:
         position = send(connection, (_POSITION, {"course_id": course_id, "ticket": ticket}))[0][0]
     return Enrollment(student_id, course_id, enrolled_at, state, ticket, position)
+
+
+def get_course_set(reader: Reader, student_id: int) -> CourseSet:
+    """All courses of a student. Raises StudentNotFound."""
+    wanted = sa.select(table.c.course_id, table.c.state).where(table.c.student_id == student_id)
+    rows = connection_of(reader).execute(wanted.order_by(table.c.course_id)).all()
+    if not rows:
+        students.require_student(reader, student_id)
+    return CourseSet(
+        student_id,
+        [row.course_id for row in rows if row.state != WAITLISTED],
+        [row.course_id for row in rows if row.state == WAITLISTED],
+    )
 
 
 def list_courses_of(reader: Reader, student_id: int, **query: Any) -> Page:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
@@ -17,6 +18,21 @@ class EnrollmentRequest:
 
     course_ids: Sequence[int]
     waitlist: bool = False
+    reason: str | None = None
+    capped_course_ids: Collection[int] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeRequest:
+    """A student asks for seats in these courses and gives up those of `drop`.
+
+    A waitlist position will do for the courses in `waitlist`. `capped_course_ids` are the courses
+    to add that the precheck found to have a capacity.
+    """
+
+    course_ids: Sequence[int]
+    drop: Sequence[int]
+    waitlist: Collection[int] = ()
     reason: str | None = None
     capped_course_ids: Collection[int] = ()
 
@@ -51,6 +67,24 @@ class StudentResult:
     removed: list[int]
     waitlisted: list[int] | None
     changed: bool
+    etag: str | None = None  # of all courses of the student
+
+
+@dataclass(frozen=True, slots=True)
+class CourseSet:
+    """All courses of a student, in the order of their ids: those with a seat, and those with a
+    waitlist position.
+    """
+
+    student_id: int
+    course_ids: Sequence[int]
+    waitlisted: Sequence[int]
+
+    @property
+    def etag(self) -> str:
+        """It changes with the courses and their states, not with positions."""
+        both = repr((sorted(self.course_ids), sorted(self.waitlisted)))
+        return f"{self.student_id}-{hashlib.sha256(both.encode()).hexdigest()[:16]}"
 
 
 @dataclass(frozen=True, slots=True)

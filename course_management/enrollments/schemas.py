@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from marshmallow import fields, post_load, validate
+from marshmallow import ValidationError, fields, post_load, validate, validates_schema
 
 from course_management.courses.schemas import CourseOut, CourseQuery
-from course_management.enrollments.models import ENROLLED, STATES
-from course_management.enrollments.requests import EnrollmentRequest, RosterRequest
-from course_management.history.models import MAX_REASON, Why
+from course_management.enrollments.models import ENROLLED
+from course_management.enrollments.requests import (
+    ChangeRequest,
+    EnrollmentRequest,
+    RosterRequest,
+)
+from course_management.history.models import MAX_REASON, STATES
 from course_management.students.schemas import StudentOut, StudentQuery
 from course_management.web.fields import (
     Answer,
@@ -17,7 +21,6 @@ from course_management.web.fields import (
     Id,
     Ids,
     Moment,
-    PageQuery,
     StrictSchema,
     Text,
     Total,
@@ -86,10 +89,6 @@ class RosterQuery(StudentQuery):
     )
 
 
-class HistoryQuery(PageQuery):
-    """The query parameters of a history."""
-
-
 class CourseIds(Waiting):
     """The courses to enroll in. Loads an EnrollmentRequest."""
 
@@ -104,6 +103,56 @@ class CourseSet(CourseIds):
     """The courses that replace all courses of the student. Loads an EnrollmentRequest."""
 
     course_ids = Ids(0, 100, required=True, metadata={"example": [2, 3]})
+
+
+class CourseToAdd(StrictSchema):
+    """A course to add, and whether to accept a waitlist position in it if no seat is free."""
+
+    course_id = Id(required=True, metadata={"example": 2})
+    waitlist = Flag(load_default=False, metadata=_WAITLIST)
+
+
+class Changes(Explained):
+    """The courses to add and to drop. Loads a ChangeRequest."""
+
+    add = fields.List(
+        fields.Nested(CourseToAdd),
+        load_default=list,
+        validate=validate.Length(max=100, error="Must have at most 100 courses."),
+        metadata={"example": [{"course_id": 2, "waitlist": False}]},
+    )
+    drop = Ids(0, 100, load_default=list, metadata={"example": [1]})
+
+    @validates_schema
+    def _names_each_course_once(self, data: dict[str, Any], **_: Any) -> None:
+        added = [one["course_id"] for one in data["add"]]
+        if not added and not data["drop"]:
+            raise ValidationError("Name a course in `add` or in `drop`.")
+        faults = {
+            i: {"course_id": ["Name each course only once."]}
+            for i, course_id in enumerate(added)
+            if course_id in added[:i] or course_id in data["drop"]
+        }
+        if faults:
+            raise ValidationError({"add": faults})
+
+    @post_load
+    def _as_request(self, data: dict[str, Any], **_: Any) -> ChangeRequest:
+        add = [one["course_id"] for one in data["add"]]
+        waitlist = [one["course_id"] for one in data["add"] if one["waitlist"]]
+        return ChangeRequest(add, data["drop"], waitlist, data["reason"])
+
+
+class CourseSetOut(Answer):
+    """All courses of a student: those with a seat, and those with a waitlist position."""
+
+    student_id = Id(metadata={"example": 1})
+    course_ids = fields.List(
+        Id(), metadata={"description": "The courses with a seat.", "example": [2, 3]}
+    )
+    waitlisted = fields.List(
+        Id(), metadata={"description": "The courses with a waitlist position.", "example": []}
+    )
 
 
 class OneCourse(Waiting):
@@ -194,64 +243,6 @@ class DropResult(Answer):
 
     course_id = Id(metadata={"example": 7})
     removed = fields.List(Id(), metadata={"example": [1, 2]})
-
-
-# `from` is a keyword of Python, so this field cannot be an attribute in the body of a class.
-_EventFrom = Answer.from_dict(
-    {"from": fields.String(allow_none=True, validate=_one_state, metadata={"example": None})}
-)
-
-
-class EventOut(_EventFrom):  # type: ignore[misc,valid-type]
-    """An event of a history: the states before and after a change (null: no enrollment), and the
-    reason.
-    """
-
-    id = Id(metadata={"example": 42})
-    at = Moment()
-    student_id = Id(metadata={"example": 1})
-    course_id = Id(metadata={"example": 7})
-    course_name = fields.String(
-        allow_none=True,
-        metadata={
-            "description": "The name of the course; null if it was deleted by an older release.",
-            "example": "Algebra",
-        },
-    )
-    to = fields.String(allow_none=True, validate=_one_state, metadata=_STATE)
-    why = fields.String(
-        metadata={
-            "description": f"{', '.join(Why)}. More may follow.",
-            "example": "requested",
-        }
-    )
-    reason = fields.String(
-        allow_none=True,
-        metadata={"description": "The `reason` of the request, if it gave one.", "example": None},
-    )
-    ticket = fields.Integer(
-        allow_none=True,
-        metadata={
-            "format": "int64",
-            "description": "The ticket of the waitlist position: the lowest is next.",
-            "example": None,
-        },
-    )
-    request_id = fields.String(
-        allow_none=True,
-        metadata={
-            "description": "The id of the request that made the change.",
-            "example": "6f1c0a52",
-        },
-    )
-    actor = fields.String(
-        allow_none=True,
-        metadata={
-            "description": "The sender of that request: `key:` and the name of an API key, or "
-            "`oidc:` and the subject of a token; null if the service did not ask for one.",
-            "example": "key:SIS sync",
-        },
-    )
 
 
 class CourseTaken(CourseOut, Standing):

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import sqlalchemy as sa
-from sqlalchemy.engine import Connection
 from sqlalchemy.orm import Session
 
 from course_management.courses import queries as courses
@@ -19,18 +18,20 @@ from course_management.courses.models import (
     CourseNotFound,
     WaitlistCapacityBelowWaitlisted,
 )
-from course_management.enrollments.allocation import Allocation, Seats, allocate
+from course_management.enrollments.allocation import Allocation, Seats
 from course_management.enrollments.ledger import SeatLedger, table
 from course_management.enrollments.locks import (
     CourseStates,
     lock,
     lock_students,
-    read_unlocked,
     require_all,
 )
 from course_management.enrollments.models import CourseHasStudents, EnrollmentNotFound
+from course_management.enrollments.queries import get_course_set
 from course_management.enrollments.requests import (
+    ChangeRequest,
     CourseResult,
+    CourseSet,
     EnrollmentRequest,
     RosterRequest,
     StudentResult,
@@ -42,36 +43,6 @@ from course_management.telemetry.events import Event
 from course_management.telemetry.logs import note
 
 
-def precheck(
-    connection: Connection, student_id: int, request: EnrollmentRequest
-) -> EnrollmentRequest:
-    """Refuse the request without taking a lock if it cannot succeed. Returns the request with its
-    `capped_course_ids`.
-
-    Raises the errors of `allocation.allocate`, but only if at least one course has a capacity and
-    all courses and the student exist. The service decides all other requests under the locks.
-    """
-    found = read_unlocked(connection, [student_id], request.course_ids)
-    capped = _refuse_without_room(found, [student_id], request.course_ids, request.waitlist)
-    return replace(request, capped_course_ids=capped) if capped else request
-
-
-def precheck_roster(
-    connection: Connection, course: int | str, request: RosterRequest
-) -> RosterRequest:
-    """Refuse the request without taking a lock if it cannot succeed. Returns the request with the
-    id of the course.
-
-    Raises CourseNotFound for an unknown name. Raises the errors of `allocation.allocate`, but only
-    if the course has a capacity and all students exist. The service decides all other requests
-    under the locks.
-    """
-    course_id = courses.get_course_id(connection, course)
-    found = read_unlocked(connection, request.student_ids, [course_id])
-    capped = _refuse_without_room(found, request.student_ids, [course_id], request.waitlist)
-    return replace(request, course_id=course_id, is_capped=bool(capped))
-
-
 def enroll(session: Session, student_id: int, request: EnrollmentRequest) -> StudentResult:
     """Enroll a student in all courses of the request or in none.
 
@@ -81,7 +52,7 @@ def enroll(session: Session, student_id: int, request: EnrollmentRequest) -> Stu
     found = lock(session, [student_id], request.course_ids, request.capped_course_ids)
     if found.student_count != 1:
         lock_students(session, [student_id])
-    return _set_courses(session, student_id, request, [], found)
+    return _change(session, student_id, request, [], found)
 
 
 def replace_courses(session: Session, student_id: int, request: EnrollmentRequest) -> StudentResult:
@@ -94,7 +65,27 @@ def replace_courses(session: Session, student_id: int, request: EnrollmentReques
     others = _other_courses(session, student_id, request.course_ids)
     wanted = [*request.course_ids, *others]
     found = lock(session, [student_id], wanted, request.capped_course_ids, students_locked=True)
-    return _set_courses(session, student_id, request, others, found)
+    result = _change(session, student_id, request, others, found)
+    whole = CourseSet(student_id, [*result.added, *result.kept], result.waitlisted or ())
+    return replace(result, etag=whole.etag)
+
+
+def change_courses(session: Session, student_id: int, request: ChangeRequest) -> StudentResult:
+    """Add and drop courses of a student, all or nothing. The student gives up the courses of `drop`
+    only if they get every course of `add`.
+
+    Raises the errors of `enroll`, and EnrollmentNotFound with every course of `drop` that the
+    student neither takes nor waits for.
+    """
+    lock_students(session, [student_id])
+    courses = [*request.course_ids, *request.drop]
+    found = lock(session, [student_id], courses, request.capped_course_ids, students_locked=True)
+    held = {course_id for _, course_id in found.states}
+    require_all(courses, set(found.courses), CourseNotFound, "Some of the courses do not exist.")
+    detail = "The student neither takes nor waits for some of the courses to drop."
+    require_all(request.drop, held, EnrollmentNotFound, detail)
+    result = _change(session, student_id, request, request.drop, found)
+    return replace(result, etag=get_course_set(session, student_id).etag)
 
 
 def enroll_many(session: Session, course: int | str, request: RosterRequest) -> CourseResult:
@@ -200,22 +191,6 @@ def resize(session: Session, course: Course, changes: CourseChanges) -> None:
     ledger.write_record()
 
 
-def _refuse_without_room(
-    found: CourseStates, student_ids: Sequence[int], course_ids: Sequence[int], waitlist: bool
-) -> list[int]:
-    """The ids of the courses that have a capacity.
-
-    Raises the errors of `allocation.allocate`, but only if a course has a capacity and all courses
-    and students exist: the errors about missing ids come first.
-    """
-    capped = [course.id for course in found.courses.values() if course.capacity is not None]
-    complete = len(found.courses) == len(course_ids) and found.student_count == len(student_ids)
-    if capped and complete:
-        pairs = [(s, c) for s in student_ids for c in course_ids]
-        allocate(found.courses, found.states, pairs, waitlist=waitlist)
-    return capped
-
-
 def _course_id(session: Session, course: int | str, request: RosterRequest) -> int:
     """The id of the course: the one that the precheck found, if there was a precheck."""
     return request.course_id or courses.get_course_id(session.connection(), course)
@@ -231,24 +206,25 @@ def _lock_roster(session: Session, course_id: int, request: RosterRequest) -> Co
     return found
 
 
-def _set_courses(
+def _change(
     session: Session,
     student_id: int,
-    request: EnrollmentRequest,
-    removed: list[int],
+    request: EnrollmentRequest | ChangeRequest,
+    drop: Sequence[int],
     found: CourseStates,
 ) -> StudentResult:
+    """Drop these courses and add those of the request. All of them are locked."""
     detail = "Some of the courses do not exist."
     require_all(request.course_ids, set(found.courses), CourseNotFound, detail)
     ledger = SeatLedger(session, found, request.reason)
-    if removed:
-        ledger.remove([student_id], removed, Why.DROPPED)
+    if drop:
+        ledger.remove([student_id], drop, Why.DROPPED)
     pairs = [(student_id, course_id) for course_id in request.course_ids]
     allocation = ledger.allocate(pairs, waitlist=request.waitlist)
     ledger.write()
     added, kept, waitlisted = _ids(allocation, 1)
     shown = waitlisted if request.waitlist else None
-    return StudentResult(student_id, added, kept, removed, shown, allocation.changed)
+    return StudentResult(student_id, added, kept, list(drop), shown, allocation.changed)
 
 
 def _ids(allocation: Allocation, position: int) -> tuple[list[int], list[int], list[int]]:

@@ -11,10 +11,15 @@ from sqlalchemy.orm import Session
 
 from course_management.core.errors import Stale
 from course_management.courses.models import CourseFull, CourseNotFound, NoRoom, WaitlistFull
-from course_management.enrollments import queries, schemas, service
+from course_management.enrollments import prechecks, queries, schemas, service
 from course_management.enrollments.locks import lock_students
 from course_management.enrollments.models import EnrollmentNotFound
-from course_management.enrollments.requests import EnrollmentRequest, RosterRequest
+from course_management.enrollments.requests import (
+    ChangeRequest,
+    EnrollmentRequest,
+    RosterRequest,
+)
+from course_management.history.schemas import EventOut, HistoryQuery
 from course_management.students.models import StudentNotFound
 from course_management.web import access, etags
 from course_management.web.endpoint import reading, writing
@@ -44,6 +49,9 @@ def render_no_room(error: NoRoom) -> Response:
 
 
 def _pointer(body: dict[str, Any], student_id: int, course_id: int) -> str:
+    if "add" in body:
+        added = [one["course_id"] for one in body["add"]]
+        return f"/add/{added.index(course_id)}/course_id"
     if "student_ids" in body:
         return f"/student_ids/{body['student_ids'].index(student_id)}"
     return (
@@ -57,7 +65,7 @@ def _pointer(body: dict[str, Any], student_id: int, course_id: int) -> str:
 @writing(
     scope="enrollments:write",
     allow_self=True,
-    precheck=service.precheck,
+    precheck=prechecks.precheck_enrollment,
     body=schemas.CourseIds(),
     answer=schemas.StudentResult,
     status=(200, 201),
@@ -73,15 +81,59 @@ def enroll(session: Session, student_id: int, request: EnrollmentRequest) -> Res
 @writing(
     scope="enrollments:write",
     allow_self=True,
-    precheck=service.precheck,
+    precheck=prechecks.precheck_enrollment,
     body=schemas.CourseSet(),
     answer=schemas.StudentResult,
-    errors=REFUSALS,
+    errors=(*REFUSALS, Stale),
+    etag=True,
 )
 def replace_courses(session: Session, student_id: int, request: EnrollmentRequest) -> Response:
-    """Replace all courses of a student by these: add and drop, all or nothing."""
+    """Replace all courses of a student by these: add and drop, all or nothing.
+
+    Mind two traps. Without `"waitlist": true`, a course for which the student waits is refused.
+    With it, the student may give up a seat for a waitlist position. `changes` has neither.
+    """
+    _compare_set(session, student_id)
     result = service.replace_courses(session, student_id, request)
     return json_response(schemas.StudentResult, result)
+
+
+@bp.get("/students/<id:student_id>/enroll", endpoint="getStudentCourseSet")
+@reading(
+    scope="enrollments:read",
+    allow_self=True,
+    answer=schemas.CourseSetOut,
+    errors=(StudentNotFound,),
+    etag=True,
+)
+def get_course_set(connection: Connection, student_id: int) -> Response:
+    """Read all courses of a student as one resource, with an ETag for its writes."""
+    return json_response(schemas.CourseSetOut, queries.get_course_set(connection, student_id))
+
+
+@bp.post("/students/<id:student_id>/changes", endpoint="changeStudentCourses")
+@writing(
+    scope="enrollments:write",
+    allow_self=True,
+    precheck=prechecks.precheck_changes,
+    body=schemas.Changes(),
+    answer=schemas.StudentResult,
+    errors=(*REFUSALS, EnrollmentNotFound, Stale),
+    etag=True,
+    conditional=True,
+)
+def change_courses(session: Session, student_id: int, request: ChangeRequest) -> Response:
+    """Add and drop courses of a student: all or nothing. Courses that are not named stay."""
+    _compare_set(session, student_id)
+    result = service.change_courses(session, student_id, request)
+    return json_response(schemas.StudentResult, result)
+
+
+def _compare_set(session: Session, student_id: int) -> None:
+    """Compare the preconditions of the request, if it has any, with all courses of the student."""
+    if etags.has_preconditions():
+        lock_students(session, [student_id])
+        etags.require(queries.get_course_set(session, student_id))
 
 
 @bp.get("/students/<id:student_id>/courses", endpoint="listStudentCourses")
@@ -102,7 +154,7 @@ def list_courses_of(connection: Connection, student_id: int, query: dict[str, An
 @writing(
     scope="enrollments:write",
     allow_self=True,
-    precheck=service.precheck,
+    precheck=prechecks.precheck_enrollment,
     body=schemas.OneCourse(),
     answer=schemas.EnrollmentOut,
     status=(200, 201),
@@ -155,8 +207,8 @@ def drop(session: Session, student_id: int, course_id: int, request: dict[str, A
 @reading(
     scope="enrollments:read",
     allow_self=True,
-    query=schemas.HistoryQuery(),
-    answer=schemas.EventOut,
+    query=HistoryQuery(),
+    answer=EventOut,
     is_list=True,
     errors=(StudentNotFound,),
 )
@@ -186,7 +238,7 @@ def list_students_of(connection: Connection, course: int | str, query: dict[str,
 @bp.post("/courses/<course:course>/students", endpoint="enrollStudents")
 @writing(
     scope="enrollments:write",
-    precheck=service.precheck_roster,
+    precheck=prechecks.precheck_roster,
     body=schemas.StudentIdsToEnroll(),
     answer=schemas.CourseResult,
     status=(200, 201),
@@ -215,8 +267,8 @@ def drop_many(session: Session, course: int | str, request: RosterRequest) -> Re
 @bp.get("/courses/<course:course>/history", endpoint="listCourseHistory")
 @reading(
     scope="enrollments:read",
-    query=schemas.HistoryQuery(),
-    answer=schemas.EventOut,
+    query=HistoryQuery(),
+    answer=EventOut,
     is_list=True,
     errors=(CourseNotFound,),
 )

@@ -12,6 +12,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from course_management.db.base import BigId, Model, UTCDateTime, database_clock
 
 MAX_REASON = 500  # characters
+STATES = ("enrolled", "waitlisted")  # of an enrollment
 
 
 class EventType(StrEnum):

@@ -38,7 +38,8 @@ class Endpoint:
     - `answer`: the schema of the response or, with `is_list`, of each item of a list. `counts`: the
       list is counted if the client prefers that. `status`: the statuses of success.
     - `errors`: the errors that OpenAPI shows besides those that every request may get.
-    - `etag`: the response has an ETag, and preconditions apply.
+    - `etag`: the response has an ETag, and preconditions apply; to a POST, which usually creates
+      something, only if it is `conditional`.
     - `precheck`: called before the transaction begins, with a connection and the arguments of the
       view. It may refuse the request; the view gets its result as `request`.
     - `clashes`: called after a unique constraint has refused the request, with a connection and the
@@ -57,9 +58,14 @@ class Endpoint:
     status: tuple[int, ...] = (200,)
     errors: tuple[type[Error], ...] = ()
     etag: bool = False
+    conditional: bool = False
     precheck: Callable[..., Any] | None = None
     clashes: Callable[..., list[tuple[type[Taken], int]]] | None = None
     no_database: bool = False
+
+    def compares_tags(self, method: str) -> bool:
+        """Whether a request with this method may have If-Match."""
+        return self.etag and (method != "POST" or self.conditional)
 
 
 def reading(**declared: Any) -> Callable[[View], View]:
@@ -81,7 +87,7 @@ def _endpoint(endpoint: Endpoint) -> Callable[[View], View]:
     def decorate(view: View) -> View:
         @wraps(view)
         def run(**given: Any) -> Response:
-            if endpoint.writes and (current().method == "POST" or not endpoint.etag):
+            if endpoint.writes and not endpoint.compares_tags(current().method):
                 etags.refuse_if_match()
             query = parsing.query(endpoint.query)
             if endpoint.writes:

@@ -41,6 +41,12 @@ def require(row: Tagged) -> None:
         raise Stale("If-None-Match names the current version.")
 
 
+def has_preconditions() -> bool:
+    """Whether the request has If-Match or If-None-Match."""
+    environ = current().environ
+    return "HTTP_IF_MATCH" in environ or "HTTP_IF_NONE_MATCH" in environ
+
+
 def refuse_if_match() -> None:
     """Raise Stale if the request has If-Match. Call this for routes without an ETag.
 

@@ -200,7 +200,7 @@ def _operation(rule: Rule, method: str, endpoint: Endpoint, about: str) -> dict[
         parameters.append(_PREFER)
     if endpoint.writes:
         parameters.append(_KEY)
-    if endpoint.etag and method != "POST":
+    if endpoint.compares_tags(method):
         parameters.append(_IF_NONE_MATCH if method == "GET" else _IF_MATCH)
     blueprint, _, name = rule.endpoint.partition(".")
     operation: dict[str, Any] = {

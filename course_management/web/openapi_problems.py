@@ -122,7 +122,7 @@ def _codes(method: str, endpoint: Endpoint, known: dict[str, dict[str, Any]]) ->
     kinds: list[type[errors.Error]] = [*endpoint.errors, errors.Invalid]
     if endpoint.scope != PUBLIC:
         kinds += [errors.NotAuthenticated, errors.TokenInvalid, errors.ScopeMissing]
-    if endpoint.writes and (method == "POST" or not endpoint.etag):
+    if endpoint.writes and not endpoint.compares_tags(method):
         kinds.append(errors.Stale)
     if endpoint.writes:
         kinds.append(errors.KeyReused)

@@ -99,8 +99,9 @@ def test_the_document_marks_read_only_fields(client):
 
 def test_the_refusal_of_a_precondition_says_the_reason(client, make):
     student = make.student()["id"]
-    enroll = client.put(
-        f"/students/{student}/enroll", json={"course_ids": []}, headers={"If-Match": '"1-1"'}
+    course = make.course()["id"]
+    enroll = client.post(
+        f"/students/{student}/enroll", json={"course_ids": [course]}, headers={"If-Match": '"1-1"'}
     )
     assert problem(enroll) == (412, "stale")
     edit = client.patch(f"/students/{student}", json={}, headers={"If-Match": '"1-99"'})

@@ -76,6 +76,10 @@ WRITES = {
         ("POST", "/students/{other}/courses", {"course_id": "full", "waitlist": True}),
         ("POST", "/students/{other}/courses", {"course_id": "full"}),
     ),
+    "changeStudentCourses": (
+        ("POST", "/students/{seated}/changes", {"drop": ["full"]}),
+        ("POST", "/students/{other}/changes", {"drop": ["full"]}),
+    ),
     "deleteEnrollment": (
         ("DELETE", "/students/{seated}/courses/{full}", {"reason": "Clash"}),
         ("DELETE", "/students/{other}/courses/{full}", None),
@@ -105,7 +109,9 @@ def send(client, request, world, query="", **headers):
             return [world.get(one, one) for one in value]
         return world.get(value, value)
 
-    body = body and {k: ids(v) if k.endswith(("_id", "_ids")) else v for k, v in body.items()}
+    body = body and {
+        k: ids(v) if k.endswith(("_id", "_ids", "drop")) else v for k, v in body.items()
+    }
     return client.open(path.format(**world) + query, method=method, json=body, headers=headers)
 
 
