@@ -8,6 +8,7 @@ import base64
 import hmac
 import json
 import time
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import HealthCheck, example, given, settings
@@ -22,6 +23,7 @@ from tests.auth.issuer import AUDIENCE, Issuer
 from tests.conftest import bearer
 from tests.web.problems import problem
 
+DISCOVERY = "/.well-known/openid-configuration"
 REGISTRAR = {"realm_access": {"roles": ["registrar", "unheard of", 7]}}
 
 
@@ -219,10 +221,11 @@ def test_a_remembered_token_expires(ask, issuer):
     assert ask(token) == (401, "token-invalid")
 
 
-def test_the_student_of_a_token_is_looked_up_again_after_a_while(
+def test_the_student_of_a_token_is_looked_up_again_after_a_minute(
     guarded, issuer, make, client, monkeypatch
 ):
-    monkeypatch.setattr(oidc, "ACCEPTED_SECONDS", 0.0)
+    began, passed = time.time(), 0.0
+    monkeypatch.setattr(oidc, "time", SimpleNamespace(time=lambda: began + passed))
     student, me, token = (
         make.student(external_id="100")["id"],
         guarded.test_client(),
@@ -230,6 +233,9 @@ def test_the_student_of_a_token_is_looked_up_again_after_a_while(
     )
     assert me.get(f"/students/{student}", headers=bearer(token)).status_code == 200
     client.patch(f"/students/{student}", json={"external_id": "101"})
+    passed = 59.9
+    assert me.get(f"/students/{student}", headers=bearer(token)).status_code == 200
+    passed = 60.1
     assert me.get(f"/students/{student}", headers=bearer(token)).status_code == 403
 
 
@@ -239,6 +245,14 @@ def test_the_number_of_remembered_tokens_is_bounded(monkeypatch):
     for i in range(5):
         recent.put(bytes([i]), i, time.time() + 60)
     assert [recent.get(bytes([i])) for i in range(5)] == [None, None, 2, 3, 4]
+
+
+def test_a_token_that_is_remembered_again_replaces_no_other(monkeypatch):
+    monkeypatch.setattr(oidc, "MAX_REMEMBERED_TOKENS", 3)
+    recent = oidc.ExpiringCache()
+    for key in (b"a", b"b", b"c", b"b"):
+        recent.put(key, "remembered", time.time() + 60)
+    assert [recent.get(key) for key in (b"a", b"b", b"c")] == ["remembered"] * 3
 
 
 @pytest.fixture
@@ -327,25 +341,83 @@ def test_redirects_of_an_issuer_are_not_followed(at_own, own):
     "broken",
     [
         {
-            "/.well-known/openid-configuration": {
+            DISCOVERY: {
                 "issuer": "https://evil.example",
                 "jwks_uri": "https://evil.example/keys",
             }
         },
         {
-            "/.well-known/openid-configuration": {
+            DISCOVERY: {
                 "issuer": "URL",
                 "jwks_uri": "http://evil.example/keys",
             }
         },
-        {"/.well-known/openid-configuration": {"issuer": "URL"}},
-        {"/.well-known/openid-configuration": []},
+        {DISCOVERY: {"issuer": "URL"}},
+        {DISCOVERY: []},
+        {
+            DISCOVERY: {
+                "issuer": "URL",
+                "jwks_uri": "URL/keys",
+                "longer than": "a mebibyte" * 2**17,
+            }
+        },
         {"/keys": {"keys": []}},
         {"/keys": {"keys": [{"kty": "RSA"}, None, "x"]}},
         {"/keys": None},
     ],
 )
 def test_malformed_documents_of_an_issuer_give_no_keys(at_own, own, monkeypatch, broken):
-    documents = json.loads(json.dumps(own.documents() | broken).replace('"URL"', f'"{own.url}"'))
+    documents = json.loads(json.dumps(own.documents() | broken).replace("URL", own.url))
     monkeypatch.setattr(own, "documents", lambda: documents)
     assert at_own(own.token(roles=["r"])) == (503, "service-unavailable")
+
+
+@pytest.mark.parametrize(
+    ("changes", "detail"),
+    [
+        ({"aud": "another"}, " for its claim aud: invalid claim."),
+        (
+            {"sub": "x" * 256},
+            " for its claim sub: it must have 1 to 255 characters and no control characters.",
+        ),
+        ({"header": {"typ": "logout+jwt"}}, " for its header typ: it must be JWT or at+jwt."),
+        (
+            {"events": {}},
+            " for its claim events: it reports an event, such as a logout, and is not for signing "
+            "in.",
+        ),
+        (
+            {"azp": "another"},
+            " for its claim azp: it is an ID token that was issued to another client; send an "
+            "access token.",
+        ),
+        ({"header": {"alg": "PS256"}}, ": unsupported algorithm."),
+    ],
+)
+def test_the_response_says_why_a_token_is_refused(guarded, issuer, changes, detail):
+    token = issuer.token(**changes)
+    answer = guarded.test_client().get("/students", headers=bearer(token))
+    assert problem(answer) == (401, "token-invalid")
+    assert answer.json["detail"] == f"This token is refused{detail}"
+
+
+@pytest.mark.parametrize(
+    ("path", "changes", "reason"),
+    [
+        (DISCOVERY, {"issuer": "https://evil.example"}, "it calls itself 'https://evil.example'"),
+        (DISCOVERY, {"jwks_uri": "http://evil.example"}, "'http://evil.example' is not https"),
+        ("/keys", {"keys": []}, "it has no keys"),
+    ],
+)
+def test_the_log_says_why_the_keys_of_an_issuer_are_not_fetched(
+    at_own, own, monkeypatch, lines, path, changes, reason
+):
+    documents = own.documents()
+    documents[path].update(changes)
+    monkeypatch.setattr(own, "documents", lambda: documents)
+    assert at_own(own.token()) == (503, "service-unavailable")
+    assert [
+        (line["issuer"], line["reason"])
+        for line in lines()
+        if line["event"] == "issuer's keys not fetched"
+    ] == [(own.url, reason)]
