@@ -7,7 +7,9 @@ from __future__ import annotations
 import base64
 import hmac
 import json
+import socket
 import time
+from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 
 import pytest
@@ -130,6 +132,15 @@ def test_forged_signatures_are_refused(ask, issuer):
     assert ask(good) == 200
 
 
+def test_only_the_algorithms_of_the_setting_are_accepted(app, make_app, issuer):
+    url = app.config["SQLALCHEMY_DATABASE_URI"].render_as_string(hide_password=False)
+    for algorithms, status in ((("RS256",), 403), (("ES256",), 401)):
+        settings = Oidc(issuer.url, AUDIENCE, algorithms)
+        client = make_app(url, auth="required", oidc=settings).test_client()
+        answer = client.get("/students", headers=bearer(issuer.token()))
+        assert answer.status_code == status, algorithms
+
+
 @settings(
     max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None
 )
@@ -199,10 +210,14 @@ def test_a_token_names_its_student(app, make, make_app, issuer, by, claims, foun
     assert answer.status_code == (200 if found else 403)
 
 
-def test_a_token_is_verified_only_once(guarded, issuer, make, statements):
-    """A repeated token, good or bad, reaches neither the database nor the issuer."""
+@pytest.mark.parametrize("seconds", [-300, 10])
+def test_a_token_is_verified_only_once(guarded, issuer, make, statements, seconds):
+    """A repeated token, good or bad, reaches neither the database nor the issuer. A token that
+    expired `seconds` ago is still accepted, because clocks differ.
+    """
     student, client = make.student(external_id="100")["id"], guarded.test_client()
-    good, bad = issuer.token(number="100"), issuer.token(number="100", aud="another")
+    good = issuer.token(number="100", exp=int(time.time()) - seconds)
+    bad = issuer.token(number="100", aud="another")
     assert client.get(f"/students/{student}", headers=bearer(good)).status_code == 200
     issuer.asked.clear()
     with statements(guarded) as sent:
@@ -325,6 +340,30 @@ def test_the_last_keys_are_used_while_the_issuer_is_not_reachable(at_own, own, m
     assert at_own(own.token(roles=["r"], jti="a day later")) == (503, "service-unavailable")
     own.start()
     monkeypatch.undo()
+
+
+@pytest.mark.parametrize("path", ["/", "/realms/X", "/realms/X/"])
+def test_the_address_of_an_issuer_may_have_a_path_and_end_with_a_slash(own, monkeypatch, path):
+    about = {"issuer": own.url + path, "jwks_uri": f"{own.url}/keys"}
+    documents = {path.rstrip("/") + DISCOVERY: about, "/keys": own.documents()["/keys"]}
+    monkeypatch.setattr(own, "documents", lambda: documents)
+    fetched = issuer_module.Issuer(own.url + path).keys()
+    assert [key.kid for key in fetched] == ["first"]
+
+
+def test_an_issuer_that_never_answers_is_not_waited_for(at_own, own, monkeypatch):
+    """Fails without a timeout: the request then lasts as long as the issuer is silent."""
+    monkeypatch.setattr(issuer_module, "TIMEOUT_SECONDS", 0.1)
+    own.stop()
+    with (
+        socket.create_server(("127.0.0.1", own.port)) as silent,
+        ThreadPoolExecutor() as pool,
+    ):
+        asking = pool.submit(at_own, own.token(roles=["r"]))
+        connection, _ = silent.accept()
+        with connection:
+            assert asking.result(timeout=10) == (503, "service-unavailable")
+    own.start()
 
 
 def test_redirects_of_an_issuer_are_not_followed(at_own, own):
