@@ -21,6 +21,7 @@ from joserfc.jwk import ECKey, RSAKey
 from course_management.auth import jwks as issuer_module
 from course_management.auth import oidc
 from course_management.config import Oidc
+from course_management.core.errors import Unavailable
 from tests.auth.issuer import AUDIENCE, Issuer
 from tests.conftest import bearer
 from tests.web.problems import problem
@@ -340,6 +341,26 @@ def test_the_last_keys_are_used_while_the_issuer_is_not_reachable(at_own, own, m
     assert at_own(own.token(roles=["r"], jti="a day later")) == (503, "service-unavailable")
     own.start()
     monkeypatch.undo()
+
+
+def test_keys_are_fetched_again_after_ten_minutes_and_used_for_a_day(own, monkeypatch):
+    began, passed = 1_000_000.0, 0.0
+    monkeypatch.setattr(issuer_module, "time", SimpleNamespace(monotonic=lambda: began + passed))
+    issuer = issuer_module.Issuer(own.url)
+    issuer.keys()
+    passed = 599.0
+    issuer.keys()
+    assert own.asked.count("/keys") == 1
+    passed = 601.0
+    issuer.keys()
+    assert own.asked.count("/keys") == 2
+    own.stop()
+    passed = 601.0 + 86_399
+    assert issuer.keys()
+    passed = 601.0 + 86_401
+    with pytest.raises(Unavailable):
+        issuer.keys()
+    own.start()
 
 
 @pytest.mark.parametrize("path", ["/", "/realms/X", "/realms/X/"])

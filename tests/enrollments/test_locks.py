@@ -1,4 +1,6 @@
-"""An enrollment locks its own students and courses, and no others (PostgreSQL)."""
+"""An enrollment locks its own students and courses, and no others (PostgreSQL). The precheck reads
+courses only if it has to.
+"""
 
 from __future__ import annotations
 
@@ -51,3 +53,13 @@ def test_an_enrollment_waits_for_its_student(postgres_app, capacity, path, name,
         eventually(lambda: waiting_for_locks(postgres_app), 1)
         another.rollback()
         assert asking.result().status_code == 201
+
+
+def test_the_precheck_reads_a_course_without_a_capacity_once(client, make, statements):
+    course, counts = make.course()["id"], []
+    for student in [make.student()["id"] for _ in range(3)]:
+        with statements() as sent:
+            answer = client.post(f"/students/{student}/enroll", json={"course_ids": [course]})
+        assert answer.status_code == 201
+        counts.append(len(sent))
+    assert counts[1:] == [counts[0] - 1] * 2
