@@ -40,6 +40,10 @@ GOOGLE = {"azp": AUDIENCE, "at_hash": "x", "nonce": "n", "email_verified": True}
         ({"typ": "at+jwt"}, KEYCLOAK),
         ({"typ": "JWT"}, ENTRA),
         ({"typ": "JWT"}, ENTRA_APP),
+        # one claim of an access token suffices
+        ({"typ": "JWT"}, {"azp": "web", "scope": "openid"}),
+        ({"typ": "JWT"}, {"azp": "web", "client_id": "web"}),
+        ({"typ": "JWT"}, {"azp": "0e2f", "scp": "access_as_user"}),
         (
             {"typ": "JWT"},
             {"aud": [AUDIENCE, "https://id.example/userinfo"], "azp": "web", "scope": "openid"},
@@ -90,6 +94,11 @@ def test_access_tokens_of_every_client_and_id_tokens_of_the_audience_are_accepte
         (
             {"typ": "JWT"},
             {"aud": BOTH, "azp": "another", "at_hash": "x", "scope": "openid"},
+            "its claim azp",
+        ),
+        (
+            {"typ": "JWT"},
+            {"aud": BOTH, "azp": "another", "c_hash": "x", "scope": "openid"},
             "its claim azp",
         ),
     ],
