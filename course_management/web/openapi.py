@@ -29,7 +29,8 @@ from course_management.db.base import MAX_ID
 from course_management.web import etags, openapi_problems
 from course_management.web.access import PUBLIC, REQUIRED, needs
 from course_management.web.endpoint import Endpoint
-from course_management.web.fields import TEXT, Count, Id, Level, StrictSchema, Text, Total
+from course_management.web.fields import StrictSchema
+from course_management.web.openapi_fields import bounds
 from course_management.web.rendering import html_response, json_document
 from course_management.web.request_context import template
 
@@ -122,20 +123,6 @@ _RETRY_AFTER = {
 }
 
 
-def _bounds(self: Any, field: Any, **_: Any) -> dict[str, Any]:
-    """The JSON Schema of this service's own fields, in addition to that of their validators."""
-    if isinstance(field, Level) and current_app.config["COURSE_LEVELS"]:
-        return {"enum": list(current_app.config["COURSE_LEVELS"])}
-    if isinstance(field, Text):
-        return {
-            "type": ["string", "null"] if field.allow_none else "string",
-            "pattern": field.metadata.get("pattern", TEXT),
-        }
-    if isinstance(field, (Count, Total)):
-        return {"format": "int32"}
-    return {"format": "int64"} if isinstance(field, Id) else {}
-
-
 def build(app: Flask) -> dict[str, Any]:
     """The OpenAPI document of `app`."""
     marshmallow = MarshmallowPlugin(schema_name_resolver=_schema_name)
@@ -157,7 +144,7 @@ def build(app: Flask) -> dict[str, Any]:
         f for f in converter.attribute_functions if f != converter.field2default
     ]
     # apispec has no annotations here
-    converter.add_attribute_function(_bounds)  # type: ignore[no-untyped-call]
+    converter.add_attribute_function(bounds)  # type: ignore[no-untyped-call]
     openapi_problems.declare(spec)
     for name, header in _HEADERS.items():
         spec.components.header(name, {"schema": {"type": "string"}, **header})
