@@ -99,7 +99,8 @@ _HEADERS: dict[str, dict[str, Any]] = {
         "required": True,
         "description": "The version of the resource, for If-Match and If-None-Match.",
     },
-    "Location": {"required": True, "description": "The address of the new resource."},
+    "Location": {"description": "The address of the new resource; absent from a rehearsal."},
+    "Dry-Run": {"description": "`true`: the request was a rehearsal (`dry_run`)."},
     "Link": {"description": 'The next page: `<address>; rel="next"`; absent on the last page.'},
     "Total-Count": {
         "description": "The number of items in the whole list; only for `Prefer: count=exact`."
@@ -115,6 +116,11 @@ _HEADERS: dict[str, dict[str, Any]] = {
     "RateLimit": {
         "description": "The requests that remain; sent by the proxy in front of the service."
     },
+}
+# A rehearsal has no ETag, so the ETag of a write is not required.
+_ETAG_OF_WRITE = {
+    "schema": {"type": "string"},
+    "description": "The new version of the resource; absent from a rehearsal.",
 }
 _RETRY_AFTER = {
     "required": True,
@@ -228,7 +234,10 @@ def _responses(spec: APISpec, method: str, endpoint: Endpoint) -> dict[str, Any]
             text += f", {openapi_problems.describe(refused[status])}"
             headers += openapi_problems.headers(status)
             content |= openapi_problems.content(refused[status])
-        responses[str(status)] = {"description": text, "headers": {name: name for name in headers}}
+        declared: dict[str, Any] = {name: name for name in headers}
+        if endpoint.writes and "ETag" in declared:
+            declared["ETag"] = _ETAG_OF_WRITE
+        responses[str(status)] = {"description": text, "headers": declared}
         if content:
             responses[str(status)]["content"] = content
     if endpoint.etag and method == "GET":
@@ -247,7 +256,7 @@ def _headers(method: str, endpoint: Endpoint, status: int) -> list[str]:
     if endpoint.counts:
         names += ["Total-Count", "Preference-Applied"]
     if endpoint.writes:
-        names.append("Idempotent-Replayed")
+        names += ["Idempotent-Replayed", "Dry-Run"]
     return names
 
 
