@@ -55,6 +55,7 @@ def test_an_enrollment_waits_for_its_student(postgres_app, capacity, path, name,
         assert asking.result().status_code == 201
 
 
+@pytest.mark.fast_parts  # otherwise the pool may give the next request another connection
 def test_the_precheck_reads_a_course_without_a_capacity_once(client, make, statements):
     course, counts = make.course()["id"], []
     for student in [make.student()["id"] for _ in range(3)]:
