@@ -27,6 +27,11 @@ def test_transactions_have_one_owner():
     assert [line for line in found if not re.search("db/(connections|commits).py", str(line))] == []
 
 
+def test_sessions_have_one_owner():
+    """LeanFlask never closes the session of Flask-SQLAlchemy."""
+    assert lines(r"\bdb\.session\b(?!`)") == []
+
+
 def test_the_environment_has_one_reader():
     found = lines(r"os\.environ|getenv|dotenv", but="config.py")
     # Not settings: systemd's LISTEN_FDS, and the folder that prometheus_client looks for.

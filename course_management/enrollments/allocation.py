@@ -15,6 +15,7 @@ from course_management.courses.models import CourseFull, Refusal, WaitlistFull
 from course_management.enrollments.models import ENROLLED, WAITLISTED
 
 Pair = tuple[int, int]  # student id, course id
+COUNTS = ("seats_taken", "waitlisted", "next_ticket")  # columns of a course
 
 
 @dataclass(slots=True)
@@ -38,6 +39,11 @@ class Seats:
         if self.capacity is None or self.seats_taken is None:
             return None
         return self.capacity - self.seats_taken
+
+    @property
+    def counts(self) -> tuple[int, int, int]:
+        """The values of COUNTS of a course with a capacity."""
+        return self.seats_taken or 0, self.waitlisted, self.next_ticket
 
     @property
     def waitlist_has_room(self) -> bool:

@@ -7,7 +7,6 @@ these rows, because every change of an enrollment takes the lock of its course.
 from __future__ import annotations
 
 from collections.abc import Container, Iterable, Sequence
-from dataclasses import replace
 from typing import Any, cast
 
 import sqlalchemy as sa
@@ -16,7 +15,7 @@ from sqlalchemy.orm import Session
 from course_management.courses.models import Course
 from course_management.db.base import now
 from course_management.db.prepared_statements import Call, Insert, Statement
-from course_management.enrollments.allocation import Allocation, Pair, allocate
+from course_management.enrollments.allocation import COUNTS, Allocation, Pair, allocate
 from course_management.enrollments.locks import CourseStates
 from course_management.enrollments.models import (
     ENROLLED,
@@ -34,7 +33,7 @@ _courses = cast(sa.Table, Course.__table__)
 IS_WAITLISTED = table.c.state == sa.literal_column(f"'{WAITLISTED}'")
 MAX_IDS_PER_EVENT = 100  # ids of one event in the log; the history has all
 _REMOVED = ("student_id", "course_id", "state", "ticket", "enrolled_at")
-_COUNTS = ("seats_taken", "waitlisted", "next_ticket")
+_MORE = [f"more_{name}" for name in COUNTS]
 _UNEDITED = {"updated_at": _courses.c.updated_at}  # an enrollment is not an edit of the course
 
 _INSERT = Insert(table)
@@ -43,7 +42,7 @@ _ADD_COUNTS = Statement(
     sa.update(_courses)
     .where(_courses.c.id == sa.bindparam("course"))
     .values(
-        {name: _courses.c[name] + sa.bindparam(f"more_{name}") for name in _COUNTS} | _UNEDITED
+        {name: _courses.c[name] + sa.bindparam(f"more_{name}") for name in COUNTS} | _UNEDITED
     ),
 )
 
@@ -65,7 +64,7 @@ class SeatLedger:
     def __init__(self, session: Session, found: CourseStates, reason: str | None = None) -> None:
         self.session, self.courses, self.states = session, found.courses, found.states
         self._before = {
-            course.id: replace(course)
+            course.id: course.counts
             for course in self.courses.values()
             if course.free is not None
         }
@@ -152,23 +151,20 @@ class SeatLedger:
         # Differences, not sums: if a lock were missing, the constraint on the counts would still
         # refuse a seat above the capacity.
         changes = {
-            course.id: {
-                name: getattr(course, name) - getattr(self._before[course.id], name)
-                for name in _COUNTS
-            }
+            course.id: [new - old for new, old in zip(course.counts, before, strict=True)]
             for course in self.courses.values()
-            if course.free is not None and course != self._before[course.id]
+            if (before := self._before.get(course.id)) and course.counts != before
         }
         calls: list[Call] = [(_INSERT, _one_or_many(self._rows))] if self._rows else []
         if len(changes) == 1:
             ((course_id, more),) = changes.items()
-            values = {f"more_{name}": number for name, number in more.items()}
+            values = dict(zip(_MORE, more, strict=True))
             calls.append((_ADD_COUNTS, {"course": course_id} | values))
         elif changes:
             counts = {
                 name: _courses.c[name]
-                + sa.case({c: more[name] for c, more in changes.items()}, value=_courses.c.id)
-                for name in _COUNTS
+                + sa.case({c: more[i] for c, more in changes.items()}, value=_courses.c.id)
+                for i, name in enumerate(COUNTS)
             }
             update = sa.update(_courses).where(_courses.c.id.in_(changes))
             self.session.connection().execute(update.values(counts | _UNEDITED))

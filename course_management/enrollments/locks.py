@@ -38,12 +38,6 @@ _lock_students = (
     .order_by(_students.c.id)
     .with_for_update(key_share=True)
 )
-_lock_courses = (
-    sa.select(_courses.c.id)
-    .where(among(_courses.c.id, "ids"))
-    .order_by(_courses.c.id)
-    .with_for_update(key_share=True)
-)
 
 
 def _after_students(statement: sa.Select[Any]) -> sa.Select[Any]:
@@ -56,9 +50,7 @@ def _after_students(statement: sa.Select[Any]) -> sa.Select[Any]:
 
 
 _LOCK_STUDENTS = Statement("lock_students", _lock_students)
-_LOCK_COURSES = Statement("lock_courses", _lock_courses)
 _PASS_GATES = Statement("pass_gates", select_gates("ids"))
-_LOCK_STUDENTS_AND_COURSES = Statement("lock_students_and_courses", _after_students(_lock_courses))
 _LOCK_STUDENTS_AND_GATES = Statement(
     "lock_students_and_gates", _after_students(select_gates("ids"))
 )
@@ -86,6 +78,7 @@ _READ = (
     .order_by(_courses.c.id)
 )
 _READ_COURSES = Statement("read_courses", _READ)
+_LOCK_COURSES = Statement("lock_courses", _READ.with_for_update(key_share=True, of=_courses))
 _SHARE_COURSES = Statement(
     "share_courses", _READ.with_for_update(read=True, key_share=True, of=_courses)
 )
@@ -165,7 +158,9 @@ def lock(
     lock or one more statement, and nothing else.
 
     A statement that waits for a lock returns the rows of other tables as they were before it
-    waited. So the statement that reads the rows starts after the locks are held.
+    waited. So a statement that locks courses starts after the students are locked, when no
+    enrollment of theirs can appear. If it returns one, that may have been promoted or removed
+    meanwhile, and it is read again.
     """
     connection, found = session.connection(), CourseStates()
     others = sorted(set(course_ids).difference(capped_course_ids))
@@ -176,9 +171,13 @@ def lock(
     capped = [i for i in course_ids if i in capped_course_ids]
     capped += [course.id for course in found.courses.values() if course.capacity is not None]
     if capped:
-        locking = _LOCK_COURSES if students_locked else _LOCK_STUDENTS_AND_COURSES
-        values = {"students": student_ids, "ids": capped}
-        found.read(connection, student_ids, capped, _READ_COURSES, (locking, values))
+        before = [] if students_locked else [(_LOCK_STUDENTS, {"students": student_ids})]
+        found.read(connection, student_ids, capped, _LOCK_COURSES, *before)
+        may_be_old = [pair for pair in found.states if pair[1] in capped]
+        if may_be_old:
+            for pair in may_be_old:
+                del found.states[pair]
+            found.read(connection, student_ids, capped, _READ_COURSES)
     return found
 
 

@@ -6,7 +6,6 @@ statement.
 from __future__ import annotations
 
 from collections.abc import Container, Sequence
-from dataclasses import replace
 
 from sqlalchemy.engine import Connection
 
@@ -27,7 +26,8 @@ def precheck_enrollment(
     """
     found = read_unlocked(connection, [student_id], request.course_ids)
     capped = _refuse_without_room(found, [student_id], request.course_ids, request.waitlist)
-    return replace(request, capped_course_ids=capped) if capped else request
+    request.capped_course_ids = capped
+    return request
 
 
 def precheck_changes(
@@ -38,7 +38,8 @@ def precheck_changes(
     """
     found = read_unlocked(connection, [student_id], request.course_ids)
     capped = _refuse_without_room(found, [student_id], request.course_ids, request.waitlist)
-    return replace(request, capped_course_ids=capped) if capped else request
+    request.capped_course_ids = capped
+    return request
 
 
 def precheck_roster(
@@ -54,7 +55,8 @@ def precheck_roster(
     course_id = courses.get_course_id(connection, course)
     found = read_unlocked(connection, request.student_ids, [course_id])
     capped = _refuse_without_room(found, request.student_ids, [course_id], request.waitlist)
-    return replace(request, course_id=course_id, is_capped=bool(capped))
+    request.course_id, request.is_capped = course_id, bool(capped)
+    return request
 
 
 def _refuse_without_room(

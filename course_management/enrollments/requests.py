@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class EnrollmentRequest:
     """A request for seats in these courses; with `waitlist`, for a waitlist position if no seat is
     free.
@@ -22,7 +22,7 @@ class EnrollmentRequest:
     capped_course_ids: Collection[int] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class ChangeRequest:
     """A student asks for seats in these courses and gives up those of `drop`.
 
@@ -37,7 +37,7 @@ class ChangeRequest:
     capped_course_ids: Collection[int] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class RosterRequest:
     """A request for seats for these students in one course, in this order; with `waitlist`, for
     waitlist positions if no seat is free.

@@ -15,7 +15,7 @@ from itertools import chain
 from typing import IO, Any, NoReturn, cast
 from wsgiref.types import StartResponse, WSGIEnvironment
 
-from flask import Flask, Request, Response, request_tearing_down
+from flask import Flask, Request, Response, appcontext_tearing_down, request_tearing_down
 from flask.ctx import RequestContext
 from flask.sessions import NullSession, SessionInterface
 from werkzeug.routing import MapAdapter
@@ -39,6 +39,7 @@ class _NoFunctions(list[Any]):
         )
 
 
+_OMITTED_SIGNALS = (request_tearing_down, appcontext_tearing_down)
 _NO_FUNCTIONS = _NoFunctions()
 
 
@@ -121,6 +122,11 @@ class LeanFlask(Flask):
     def do_teardown_request(self, exc: BaseException | None = None) -> None:
         """Call nothing."""
 
+    def do_teardown_appcontext(self, exc: BaseException | None = None) -> None:
+        """Call nothing. Flask-SQLAlchemy would close `db.session`, which nobody uses: each
+        transaction has its own session (db/transaction.py).
+        """
+
     def refuse_unsupported(self) -> None:
         """Raise RuntimeError if the app uses a feature that is omitted here. Call it when
         everything is registered.
@@ -138,7 +144,13 @@ class LeanFlask(Flask):
                 "web/lean_flask.py does not call hooks of a blueprint, url_value_preprocessor or "
                 "functions for the teardown of a request."
             )
-        if any(request_tearing_down.receivers_for(self)):
-            raise RuntimeError("web/lean_flask.py does not send request_tearing_down.")
+        if any(any(signal.receivers_for(self)) for signal in _OMITTED_SIGNALS):
+            raise RuntimeError(
+                "web/lean_flask.py does not send request_tearing_down and appcontext_tearing_down."
+            )
+        if any(f.__module__ != "flask_sqlalchemy.extension" for f in self.teardown_appcontext_funcs):
+            raise RuntimeError(
+                "web/lean_flask.py does not call functions for the teardown of a context."
+            )
         if self.url_map.host_matching or self.subdomain_matching or self.config["TRUSTED_HOSTS"]:
             raise RuntimeError("web/lean_flask.py does not check or route by hosts.")

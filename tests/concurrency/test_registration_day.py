@@ -2,7 +2,7 @@
 No course is oversold, and every response is true.
 
 The tests fail without these parts of the service:
-- the lock of `_lock_courses` (PostgreSQL): both tests get 500s, because only the constraints still
+- the lock of `_LOCK_COURSES` (PostgreSQL): both tests get 500s, because only the constraints still
   refuse a seat above the capacity;
 - the lock of `_SHARE_COURSES` (PostgreSQL): the audit finds wrong counts in a course that got a
   capacity;

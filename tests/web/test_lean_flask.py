@@ -27,7 +27,9 @@ def test_a_hook_of_a_blueprint_is_refused(hook):
         app.refuse_unsupported()
 
 
-@pytest.mark.parametrize("hook", ["teardown_request", "url_value_preprocessor"])
+@pytest.mark.parametrize(
+    "hook", ["teardown_request", "teardown_appcontext", "url_value_preprocessor"]
+)
 def test_a_hook_that_is_never_called_is_refused(hook):
     app = LeanFlask(__name__)
     getattr(app, hook)(nothing)
@@ -75,12 +77,13 @@ def test_after_this_request_raises_an_error():
         app.test_client().get("/")
 
 
-def test_a_receiver_of_a_signal_that_is_not_sent_is_refused():
+@pytest.mark.parametrize("name", ["request_tearing_down", "appcontext_tearing_down"])
+def test_a_receiver_of_a_signal_that_is_not_sent_is_refused(name):
     app = LeanFlask(__name__)
     app.refuse_unsupported()
     with (
-        flask.request_tearing_down.connected_to(nothing, sender=app),
-        pytest.raises(RuntimeError, match="request_tearing_down"),
+        getattr(flask, name).connected_to(nothing, sender=app),
+        pytest.raises(RuntimeError, match=name),
     ):
         app.refuse_unsupported()
 
