@@ -13,6 +13,7 @@ from course_management.courses.views import bp as courses_bp
 from course_management.db import base, engine, statement_timing, transaction
 from course_management.enrollments.views import bp as enrollments_bp
 from course_management.ops import cli, health, metrics_view
+from course_management.registrar.views import bp as registrar_bp
 from course_management.students import queries as students
 from course_management.students.views import bp as students_bp
 from course_management.telemetry import logs, metrics
@@ -61,7 +62,8 @@ def create_app(config: Config | None = None) -> Flask:
     if not config.auth:
         hosts.init_app(app)
 
-    for blueprint in (students_bp, courses_bp, enrollments_bp, health.bp, openapi.bp, problems.bp):
+    features = (students_bp, courses_bp, enrollments_bp, registrar_bp)
+    for blueprint in (*features, health.bp, openapi.bp, problems.bp):
         app.register_blueprint(blueprint, url_prefix=API_PREFIX)
         app.register_blueprint(blueprint, name=f"{blueprint.name}_at_root")
     app.add_url_rule("/", "home", access.needs(access.PUBLIC)(lambda: redirect("/docs")))

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
-from course_management.core.problem_fields import CLASHES, FAULTS, SCOPE, Fields
+from course_management.core.problem_fields import CLASHES, FAULTS, OUTCOME, SCOPE, Fields
 
 
 class Error(Exception):
@@ -188,6 +188,20 @@ class Stale(Error):
         "Read the resource again, apply your change to that version, and send its ETag in "
         "If-Match. If the resource has no ETag, send no If-Match."
     )
+
+
+class PlanOutdated(Error):
+    """The write would have another outcome than the rehearsal whose `Plan` the request sends in
+    `plan`. Nothing was changed. `outcome` shows the outcome that it would have now.
+    """
+
+    code = "plan-outdated"
+    title = "The outcome is not the planned one any more."
+    remedy = (
+        "Look at `outcome`. If it will do, rehearse again with ?dry_run=true and send the new "
+        "Plan; or send the request without plan."
+    )
+    always = OUTCOME
 
 
 class KeyReused(Error):

@@ -13,6 +13,7 @@ SCOPES = (
     *("students:read", "students:write"),
     *("enrollments:read", "enrollments:write"),
     IDENTITIES,
+    "registrar",
     ADMIN,
 )
 

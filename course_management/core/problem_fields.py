@@ -98,6 +98,47 @@ FAULTS: Fields = {
     },
 }
 
+_STATE = {"type": ["string", "null"], "example": "enrolled"}
+
+OUTCOME: Fields = {
+    "outcome": {
+        "type": "object",
+        "required": ["moves", "courses"],
+        "properties": {
+            "moves": {
+                **list_of(
+                    *("student_id", "course_id", "from", "to", "why"),
+                    **{"student_id": ID, "course_id": ID, "from": _STATE, "to": _STATE},
+                    why={"type": "string", "example": "cancelled"},
+                ),
+                "description": "Each change of an enrollment.",
+            },
+            "courses": {
+                **list_of(
+                    *("id", "status", "capacity", "waitlist_capacity"),
+                    id=ID,
+                    status={"type": "string", "example": "open"},
+                    capacity={**COUNT, "type": ["integer", "null"]},
+                    waitlist_capacity={**COUNT, "type": ["integer", "null"]},
+                ),
+                "description": "The courses afterwards.",
+            },
+        },
+        "example": {
+            "moves": [
+                {
+                    "student_id": 1,
+                    "course_id": 7,
+                    "from": "enrolled",
+                    "to": None,
+                    "why": "cancelled",
+                }
+            ],
+            "courses": [{"id": 7, "status": "cancelled", "capacity": 30, "waitlist_capacity": 0}],
+        },
+    },
+}
+
 SCOPE: Fields = {
     "scope": {
         "type": "string",

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TypedDict
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column, validates
 
 from course_management.core import text
-from course_management.core.errors import Conflict, ExternalIdTaken, NotFound, Taken, summary
-from course_management.core.problem_fields import COUNT, ID, MISSING, list_of
+from course_management.core.errors import Conflict, ExternalIdTaken, NotFound, Taken
+from course_management.core.problem_fields import COUNT, MISSING
+from course_management.courses.refusals import OPEN, CourseFull, WaitlistFull
 from course_management.db.base import KeyText, Model, Versioned
 
 
@@ -36,97 +35,6 @@ class CourseNameTaken(Taken):
     pointer = "/name"
     title = "Another course has this name."
     remedy = "Read that course with GET /courses/{name}, or choose another name."
-
-
-FULL_COURSES = {
-    "courses": {
-        **list_of(
-            *("id", "waitlist_open", "seats_free", "asked"),
-            id=ID,
-            waitlist_open={
-                "type": "boolean",
-                "description": "Whether the waitlist has room.",
-                "example": True,
-            },
-            seats_free={**COUNT, "description": "The number of free seats.", "example": 2},
-            asked={
-                **COUNT,
-                "description": "The number of seats that the request asks for.",
-                "example": 5,
-            },
-        ),
-        "description": "Every course of the request without enough room.",
-        "example": [{"id": 7, "waitlist_open": True, "seats_free": 2, "asked": 5}],
-    },
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Refusal:
-    """A course with less room than a request asks for. `pair` has the ids of the first student that
-    got nothing and of the course.
-
-    `seats_free` and `asked` are numbers of seats.
-    """
-
-    pair: tuple[int, int]
-    waitlist_open: bool
-    seats_free: int
-    asked: int
-    detail: str
-
-
-class NoRoom(Conflict):
-    """A request asks for more room than some courses have. `refusals` lists these courses.
-
-    `refusals` is empty if a database constraint refused the request. This happens only if a lock is
-    missing.
-    """
-
-    always = FULL_COURSES
-
-    def __init__(self, refusals: Sequence[Refusal] = ()) -> None:
-        names = ("waitlist_open", "seats_free", "asked")
-        courses = [
-            {"id": one.pair[1]} | {name: getattr(one, name) for name in names} for one in refusals
-        ]
-        super().__init__(
-            summary(courses, refusals[0].detail) if refusals else None, courses=courses
-        )
-        self.refusals = refusals
-
-
-class CourseFull(NoRoom):
-    """A course has fewer free seats than the request asks for. `courses` lists every such course of
-    the request.
-
-    Each entry has the number of free seats (`seats_free`), the number of seats that the request
-    asks for (`asked`), and whether the waitlist has room (`waitlist_open`). `errors` points at the
-    first student or course of the body that got no seat.
-    """
-
-    code = "course-full"
-    title = "There are not enough free seats."
-    remedy = (
-        'Choose another course, or send the request again with "waitlist": true to join the '
-        "waitlist of courses whose waitlist_open is true."
-    )
-
-
-class WaitlistFull(NoRoom):
-    """A course has fewer free seats and waitlist positions than the request asks for. `courses`
-    lists every such course.
-
-    Its `detail` says whether the waitlist is full, has too little room, or does not exist
-    (`waitlist_capacity` is 0).
-    """
-
-    code = "waitlist-full"
-    title = "There are not enough free seats and waitlist positions."
-    remedy = (
-        "Choose another course (GET /courses?open=true lists the courses with a free seat), or try "
-        "again later."
-    )
 
 
 class CapacityBelowEnrolled(Conflict):
@@ -176,7 +84,8 @@ class Course(Versioned, Model):
     If seats are unlimited, `capacity` and `seats_taken` are null: enrollments then do not update
     the course. `waitlist_capacity` is null if the waitlist is unlimited. `next_ticket` is the
     ticket of the next student who joins the waitlist. The database computes `is_open`: whether
-    a seat is free. An enrollment that does not change `is_open` updates no index.
+    the status is open and a seat is free. An enrollment that does not change `is_open` updates no
+    index.
     """
 
     __tablename__ = "courses"
@@ -199,9 +108,11 @@ class Course(Versioned, Model):
             info={"error": WaitlistFull},
         ),
         sa.CheckConstraint(
-            "waitlisted = 0 OR (capacity IS NOT NULL AND seats_taken = capacity)",
+            "waitlisted = 0 OR (capacity IS NOT NULL AND seats_taken = capacity) "
+            "OR status = 'cancelled'",
             name="no_seat_beside_a_line",
         ),
+        sa.CheckConstraint("status IN ('open', 'closed', 'cancelled')", name="status_known"),
         # One index for each order of all courses, of the courses of a level, of the courses with a
         # free seat, and of those of a level with a free seat. So a page reads only its own rows.
         # db/keyset.py (`Listing`) explains the order of the columns.
@@ -215,6 +126,10 @@ class Course(Versioned, Model):
         sa.Index(None, "is_open", "level", "id"),
         sa.Index(None, "is_open", "level", "name_key", "id"),
         sa.Index(None, "is_open", "level", "created_at", "id"),
+        sa.Index(None, "status", "id"),
+        sa.Index(None, "status", "name_key", "id"),
+        sa.Index(None, "status", "created_at", "id"),
+        sa.Index(None, "status", "level", "id"),
         {"sqlite_autoincrement": True},
     )
 
@@ -228,7 +143,11 @@ class Course(Versioned, Model):
     waitlist_capacity: Mapped[int | None] = mapped_column(sa.Integer)
     waitlisted: Mapped[int] = mapped_column(sa.Integer, default=0)
     next_ticket: Mapped[int] = mapped_column(sa.BigInteger, default=1)
-    is_open: Mapped[bool] = mapped_column(sa.Computed("capacity IS NULL OR seats_taken < capacity"))
+    # The default is for releases that do not know the column.
+    status: Mapped[str] = mapped_column(KeyText, default=OPEN, server_default=OPEN)
+    is_open: Mapped[bool] = mapped_column(
+        sa.Computed("status = 'open' AND (capacity IS NULL OR seats_taken < capacity)")
+    )
 
     @property
     def etag(self) -> str:
@@ -248,6 +167,7 @@ class CourseChanges(TypedDict, total=False):
     external_id: str | None
     capacity: int | None
     waitlist_capacity: int | None
+    status: str
 
 
 # `id` is the name of the column.

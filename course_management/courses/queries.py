@@ -19,7 +19,7 @@ COLUMNS: dict[str, sa.ColumnElement[Any]] = {
     name: _table.c[name]
     for name in (
         *("id", "name", "level", "external_id"),
-        *("capacity", "seats_taken", "waitlist_capacity", "waitlisted"),
+        *("capacity", "seats_taken", "waitlist_capacity", "waitlisted", "status"),
         *("created_at", "updated_at", "version"),
     )
 }
@@ -36,11 +36,13 @@ FILTERS: dict[str, Condition] = {
     "external_id": lambda value: _table.c.external_id == value,
     "q": lambda value: _table.c.name_key.contains(value, escape="/"),
     "open": lambda value: _table.c.is_open == value,
+    "status": lambda value: _table.c.status == value,
 }
 SELECTIVE_FILTERS = frozenset({"id", "name", "external_id"})
 PARTITION_COLUMNS: dict[str, sa.ColumnElement[Any]] = {
     "level": _table.c.level,
     "open": _table.c.is_open,
+    "status": _table.c.status,
 }
 LISTING = Listing("courses", COLUMNS, _table, SORTS, FILTERS, SELECTIVE_FILTERS, PARTITION_COLUMNS)
 

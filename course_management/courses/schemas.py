@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from marshmallow import ValidationError, fields
+from marshmallow import ValidationError, fields, validate
 
+from course_management.courses.refusals import CANCELLED, CLOSED, OPEN, STATUSES
+from course_management.history.schemas import Reason
 from course_management.web.changes import ChangeSchema
 from course_management.web.fields import (
     TEXT,
@@ -41,6 +43,16 @@ def addressable(name: str) -> None:
         )
 
 
+def settable(status: str) -> None:
+    """Raise ValidationError for a status that a request cannot set."""
+    if status == CANCELLED:
+        raise ValidationError(
+            "Cancel the course with POST /courses/{course}/cancel: that takes its students out."
+        )
+    if status not in (OPEN, CLOSED):
+        raise ValidationError(f"Must be {OPEN} or {CLOSED}.")
+
+
 class CourseIn(StrictSchema):
     """A course to create."""
 
@@ -66,10 +78,23 @@ class CourseIn(StrictSchema):
             "example": 10,
         }
     )
+    status = fields.String(
+        validate=settable,
+        metadata={
+            "description": "`open` (the default), or `closed`: nobody new gets a seat or a "
+            "waitlist position. Cancel a course with POST /courses/{course}/cancel.",
+            "enum": [OPEN, CLOSED],
+            "example": OPEN,
+        },
+    )
 
 
 class CourseInChange(ChangeSchema, CourseIn):
-    """A change of a course."""
+    """A change of a course. It has no effect on students, except that more seats go to those who
+    wait. The history shows the `reason`.
+    """
+
+    reason = Reason()
 
     seats_taken = Total(dump_only=True, allow_none=True, metadata={"example": 12})
     waitlisted = Total(dump_only=True, metadata={"example": 0})
@@ -104,6 +129,13 @@ class CourseOut(Answer):
     waitlisted = Total(
         metadata={"description": "The number of students on the waitlist.", "example": 0}
     )
+    status = fields.String(
+        metadata={
+            "description": "Whether new students may enroll; `cancelled` courses have no students.",
+            "enum": list(STATUSES),
+            "example": OPEN,
+        }
+    )
     created_at = Moment()
     updated_at = Moment()
     version = Id(
@@ -117,5 +149,9 @@ class CourseQuery(PageQuery):
     level = Text(1, 50, metadata={"description": "Only courses of this level."})
     external_id = Text(1, 255, metadata={"description": "Only the course with this external id."})
     q = Text(1, 200, metadata={"description": "A part of the name, ignoring case."})
-    open = FlagParameter(metadata={"description": "Whether a seat is free."})
+    open = FlagParameter(metadata={"description": "Whether the status is open and a seat is free."})
+    status = fields.String(
+        validate=validate.OneOf(STATUSES, error=f"Must be one of: {', '.join(STATUSES)}."),
+        metadata={"description": "Only courses with this status."},
+    )
     sort = Sort("id", "name", "level", "created_at")

@@ -12,7 +12,9 @@ from course_management.core import text
 from course_management.core.errors import Taken
 from course_management.courses.gate import close_gate
 from course_management.courses.models import Course, CourseChanges, CourseNotFound
+from course_management.courses.refusals import CANCELLED, OPEN
 from course_management.db import integrity
+from course_management.db.base import now
 from course_management.history.models import EventType
 from course_management.history.recorder import record
 from course_management.telemetry.events import Event
@@ -29,6 +31,7 @@ def create_course(
     external_id: str | None = None,
     capacity: int | None = None,
     waitlist_capacity: int | None = 0,
+    status: str = OPEN,
 ) -> Course:
     """Create a course.
 
@@ -44,6 +47,7 @@ def create_course(
         capacity=capacity,
         seats_taken=None if capacity is None else 0,
         waitlist_capacity=waitlist_capacity,
+        status=status,
     )
     session.add(course)
     session.flush()
@@ -87,6 +91,27 @@ def lock_course(session: Session, course: int | str) -> Course:
     found = session.scalars(wanted).one_or_none()
     if found is None:
         raise CourseNotFound
+    return found
+
+
+def set_status(session: Session, course: int | str, status: str) -> Course | None:
+    """Set the status of a course, unless it has that status or is cancelled: then return None, as
+    for a course that does not exist.
+
+    A plain UPDATE: it waits for no enrollment in a course without a capacity, and for one at a time
+    in a course with one. So a popular course can be closed at once.
+    """
+    key = Course.id == course if isinstance(course, int) else Course.name_key == text.key(course)
+    changed = (
+        sa.update(Course)
+        .where(key, Course.status.not_in((status, CANCELLED)))
+        .values(status=status, version=Course.version + 1, updated_at=now())
+        .returning(Course)
+    )
+    found = session.scalars(changed).one_or_none()
+    if found is not None:
+        record(session, EventType.COURSE_CHANGED, course_id=found.id)
+        note(session, Event.COURSE_CHANGED, course_id=found.id)
     return found
 
 

@@ -4,7 +4,7 @@ ignoring case.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 from flask import Blueprint, Response
 from sqlalchemy.engine import Connection
@@ -66,6 +66,7 @@ def get_course(connection: Connection, course: int | str) -> Response:
 @bp.put("/courses/<course:course>", endpoint="updateCourse")
 @bp.patch("/courses/<course:course>", endpoint="patchCourse")
 @writing(
+    plans=True,
     scope="courses:write",
     body=CourseInChange(),
     answer=CourseOut,
@@ -73,12 +74,21 @@ def get_course(connection: Connection, course: int | str) -> Response:
     clashes=service.find_clashes,
     etag=True,
 )
-def update_course(session: Session, course: int | str, request: CourseChanges) -> Response:
-    """Change a course. Fields that are not in the body keep their values; null clears a field."""
+def update_course(session: Session, course: int | str, request: dict[str, Any]) -> Response:
+    """Change a course. Fields that are not in the body keep their values; null clears a field.
+
+    A cancelled course becomes an empty open or closed one if the body has that `status`.
+    """
+    reason = request.pop("reason", None)
+    if request.keys() == {"status"} and not etags.has_preconditions():
+        closed_or_opened = service.set_status(session, course, request["status"])
+        if closed_or_opened is not None:
+            return json_response(CourseOut, closed_or_opened)
     found = service.lock_course(session, course)
-    changes = without_id(found.id, request)
+    changes = cast(CourseChanges, without_id(found.id, request))
     etags.require(found)
-    enrollments.resize(session, found, changes)
+    enrollments.empty_cancelled(session, found)
+    enrollments.resize(session, found, changes, reason)
     return json_response(CourseOut, service.update_course(session, found, changes))
 
 
@@ -93,5 +103,6 @@ def delete_course(session: Session, course: int | str) -> Response:
     """Delete a course that has no students."""
     found = service.lock_course(session, course)
     etags.require(found)
+    enrollments.empty_cancelled(session, found)
     enrollments.delete_course(session, found)
     return no_content()

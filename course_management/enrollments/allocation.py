@@ -8,14 +8,25 @@ counts.
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from course_management.courses.models import CourseFull, Refusal, WaitlistFull
+from course_management.courses.refusals import (
+    CANCELLED,
+    CLOSED,
+    OPEN,
+    CourseCancelled,
+    CourseClosed,
+    CourseFull,
+    EnrollmentRefused,
+    Refusal,
+    WaitlistFull,
+)
 from course_management.enrollments.models import ENROLLED, WAITLISTED
 
 Pair = tuple[int, int]  # student id, course id
 COUNTS = ("seats_taken", "waitlisted", "next_ticket")  # columns of a course
+LIMITS = ("capacity", "waitlist_capacity")
 
 
 @dataclass(slots=True)
@@ -32,6 +43,7 @@ class Seats:
     waitlist_capacity: int | None
     waitlisted: int
     next_ticket: int
+    status: str = OPEN
 
     @property
     def free(self) -> int | None:
@@ -41,9 +53,19 @@ class Seats:
         return self.capacity - self.seats_taken
 
     @property
+    def has_seat(self) -> bool:
+        """Whether a seat is free."""
+        return self.free is None or self.free > 0
+
+    @property
     def counts(self) -> tuple[int, int, int]:
         """The values of COUNTS of a course with a capacity."""
         return self.seats_taken or 0, self.waitlisted, self.next_ticket
+
+    @property
+    def limits(self) -> tuple[int | None, int | None]:
+        """The values of LIMITS."""
+        return self.capacity, self.waitlist_capacity
 
     @property
     def waitlist_has_room(self) -> bool:
@@ -94,8 +116,9 @@ def allocate(
     position will do.
 
     `courses` has the seats of every course, by id; this function changes their counts. `states` has
-    the state of each pair that has an enrollment. Raises CourseFull, or WaitlistFull if a position
-    would have done for every course that lacks room. Both list all of these courses.
+    the state of each pair that has an enrollment. Raises CourseCancelled, CourseClosed, CourseFull,
+    or WaitlistFull if a position would have done for every course that lacks room: the first of
+    these that is true of a course. Each lists all courses that refuse.
     """
     allocation = Allocation()
     refused: dict[int, list[Pair]] = {}
@@ -103,7 +126,9 @@ def allocate(
         course, state = courses[pair[1]], states.get(pair)
         if state == ENROLLED:
             allocation.already_enrolled.append(pair)
-        elif state is None and (course.free is None or course.free > 0):
+        elif state is None and course.status != OPEN:
+            refused.setdefault(course.id, []).append(pair)
+        elif state is None and course.has_seat:
             course.take()
             allocation.added.append(pair)
         elif not _may_wait(waitlist, course.id):
@@ -116,23 +141,29 @@ def allocate(
         else:
             refused.setdefault(course.id, []).append(pair)
     if refused:
-        error = WaitlistFull if all(_may_wait(waitlist, i) for i in refused) else CourseFull
-        raise error(
+        raise refusal(
             [
-                _refusal(courses[i], pairs, allocation, waitlist=_may_wait(waitlist, i))
+                refuse(courses[i], pairs, allocation, waitlist=_may_wait(waitlist, i))
                 for i, pairs in refused.items()
             ]
         )
     return allocation
 
 
+def refusal(refusals: Sequence[Refusal]) -> EnrollmentRefused:
+    """The error for these courses: the first of CourseCancelled, CourseClosed, CourseFull and
+    WaitlistFull that is true of one of them.
+    """
+    codes = {code for one in refusals for code, _ in one.reasons}
+    errors = (CourseCancelled, CourseClosed, CourseFull, WaitlistFull)
+    return next(error for error in errors if error.code in codes)(refusals)
+
+
 def _may_wait(waitlist: bool | Container[int], course_id: int) -> bool:
     return waitlist if isinstance(waitlist, bool) else course_id in waitlist
 
 
-def _refusal(
-    course: Seats, pairs: list[Pair], allocation: Allocation, *, waitlist: bool
-) -> Refusal:
+def refuse(course: Seats, pairs: list[Pair], allocation: Allocation, *, waitlist: bool) -> Refusal:
     """The refusal of these pairs of a course. Its numbers are those before this request: seats and
     positions that `allocation` has given to other pairs count as free.
     """
@@ -147,10 +178,21 @@ def _refusal(
         else course.waitlist_capacity - course.waitlisted + joined
     )
     waitlist_has_room = course.waitlist_capacity is None or positions > 0
-    detail = (
-        _no_position(course, free, positions, asked) if waitlist else _no_seat(course, free, asked)
-    )
-    return Refusal(pairs[0], waitlist_has_room, free, asked, detail)
+    seats_lack = course.free is not None and asked > free
+    waitlist_lacks = course.waitlist_capacity is not None and asked > free + positions
+    reasons = []
+    if course.status == CANCELLED:
+        reasons.append((CourseCancelled.code, f"Course {course.id} is cancelled."))
+    elif course.status == CLOSED:
+        reasons.append((CourseClosed.code, f"Course {course.id} is closed."))
+    if course.status == OPEN or (seats_lack and (waitlist_lacks or not waitlist)):
+        reasons.append(
+            (WaitlistFull.code, _no_position(course, free, positions, asked))
+            if waitlist
+            else (CourseFull.code, _no_seat(course, free, asked))
+        )
+    waitlist_open = course.status == OPEN and waitlist_has_room
+    return Refusal(pairs[0], course.status, waitlist_open, free, asked, reasons)
 
 
 def _no_seat(course: Seats, free: int, asked: int) -> str:

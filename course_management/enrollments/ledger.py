@@ -7,15 +7,18 @@ these rows, because every change of an enrollment takes the lock of its course.
 from __future__ import annotations
 
 from collections.abc import Container, Iterable, Sequence
+from datetime import datetime
 from typing import Any, cast
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from course_management.core.outcome import OUTCOME
 from course_management.courses.models import Course
+from course_management.courses.refusals import CANCELLED
 from course_management.db.base import now
 from course_management.db.prepared_statements import Call, Insert, Statement
-from course_management.enrollments.allocation import COUNTS, Allocation, Pair, allocate
+from course_management.enrollments.allocation import COUNTS, LIMITS, Allocation, Pair, allocate
 from course_management.enrollments.locks import CourseStates
 from course_management.enrollments.models import (
     ENROLLED,
@@ -23,7 +26,7 @@ from course_management.enrollments.models import (
     StudentCourse,
 )
 from course_management.history import recorder
-from course_management.history.models import Why
+from course_management.history.models import EventType, Why
 from course_management.telemetry import logs
 from course_management.telemetry.events import Event
 
@@ -32,6 +35,7 @@ _courses = cast(sa.Table, Course.__table__)
 # A literal, not a parameter: only then does PostgreSQL use the partial index of waitlists.
 IS_WAITLISTED = table.c.state == sa.literal_column(f"'{WAITLISTED}'")
 MAX_IDS_PER_EVENT = 100  # ids of one event in the log; the history has all
+_UNCOUNTED = ((), ())  # of a course without a capacity
 _REMOVED = ("student_id", "course_id", "state", "ticket", "enrolled_at")
 _MORE = [f"more_{name}" for name in COUNTS]
 _UNEDITED = {"updated_at": _courses.c.updated_at}  # an enrollment is not an edit of the course
@@ -41,9 +45,7 @@ _ADD_COUNTS = Statement(
     "count_seats",
     sa.update(_courses)
     .where(_courses.c.id == sa.bindparam("course"))
-    .values(
-        {name: _courses.c[name] + sa.bindparam(f"more_{name}") for name in COUNTS} | _UNEDITED
-    ),
+    .values({name: _courses.c[name] + sa.bindparam(f"more_{name}") for name in COUNTS} | _UNEDITED),
 )
 
 
@@ -64,11 +66,11 @@ class SeatLedger:
     def __init__(self, session: Session, found: CourseStates, reason: str | None = None) -> None:
         self.session, self.courses, self.states = session, found.courses, found.states
         self._before = {
-            course.id: course.counts
+            course.id: (course.counts, course.limits)
             for course in self.courses.values()
             if course.free is not None
         }
-        self._moment = now()
+        self.moment = now()
         self._reason, self._origin = reason, recorder.origin()
         self._rows: list[dict[str, Any]] = []
         self._events: list[dict[str, Any]] = []
@@ -81,31 +83,65 @@ class SeatLedger:
         """
         allocation = allocate(self.courses, self.states, wanted, waitlist=waitlist)
         for pair in allocation.added:
-            self._insert(pair, state=ENROLLED, enrolled_at=self._moment, ticket=None)
+            self.insert(pair, enrolled_at=self.moment)
         for pair, ticket in allocation.newly_waitlisted.items():
-            self._insert(pair, state=WAITLISTED, enrolled_at=None, ticket=ticket)
+            self.insert(pair, ticket=ticket)
         return allocation
 
-    def remove(self, student_ids: Sequence[int], course_ids: Sequence[int], why: Why) -> set[Pair]:
-        """Delete the enrollments of these students in these courses, and promote waiting students.
+    def insert(
+        self,
+        pair: Pair,
+        why: Why = Why.REQUESTED,
+        *,
+        enrolled_at: datetime | None = None,
+        ticket: int | None = None,
+        from_state: str | None = None,
+    ) -> None:
+        """Add an enrollment: a seat since `enrolled_at`, or else a waitlist position with this
+        ticket. The caller has counted it.
 
-        Returns the pairs that had an enrollment.
+        `from_state` is the state of an enrollment that the seat replaces.
         """
-        deleted = (
-            sa.delete(table)
-            .where(table.c.student_id.in_(student_ids), table.c.course_id.in_(course_ids))
-            .returning(*(table.c[name] for name in _REMOVED))
+        state = ENROLLED if enrolled_at else WAITLISTED
+        self._rows.append(
+            {
+                "student_id": pair[0],
+                "course_id": pair[1],
+                "state": state,
+                "enrolled_at": enrolled_at,
+                "ticket": ticket,
+            }
         )
-        rows = self.session.execute(deleted).all()
-        for student_id, course_id, state, ticket, enrolled_at in rows:
-            if state == ENROLLED:
-                self.courses[course_id].take(-1)
+        self._record(pair, from_state, state, why, ticket)
+
+    def remove(
+        self, student_ids: Sequence[int] | None, course_ids: Sequence[int], why: Why
+    ) -> Sequence[sa.Row[Any]]:
+        """Delete the enrollments of these students (None: of all) in these courses, and promote
+        waiting students.
+
+        Returns the deleted rows, with the columns of `_REMOVED`.
+        """
+        rows = self.delete(student_ids, course_ids)
+        for row in rows:
+            course = self.courses[row.course_id]
+            if row.state == ENROLLED:
+                course.take(-1)
             else:
-                self.courses[course_id].waitlisted -= 1
-            since = {"enrolled_at": enrolled_at.isoformat()} if enrolled_at else None
-            self._record((student_id, course_id), state, None, why, ticket, since)
+                course.waitlisted -= 1
+            since = {"enrolled_at": row.enrolled_at.isoformat()} if row.enrolled_at else None
+            self._record((row.student_id, course.id), row.state, None, why, row.ticket, since)
         self.promote()
-        return {(row.student_id, row.course_id) for row in rows}
+        return rows
+
+    def delete(
+        self, student_ids: Sequence[int] | None, course_ids: Sequence[int]
+    ) -> Sequence[sa.Row[Any]]:
+        """Delete enrollments as `remove` does, without counting and recording it."""
+        deleted = sa.delete(table).where(table.c.course_id.in_(course_ids))
+        if student_ids is not None:
+            deleted = deleted.where(table.c.student_id.in_(student_ids))
+        return self.session.execute(deleted.returning(*(table.c[name] for name in _REMOVED))).all()
 
     def promote(self) -> None:
         """Give the free seats of each course to the students with the first waitlist positions."""
@@ -114,6 +150,7 @@ class SeatLedger:
             if course.free is None
             else min(course.free, course.waitlisted)
             for course in self.courses.values()
+            if course.status != CANCELLED
         }
         # For each course, the last ticket that gets a seat. A waitlist may be long, so the UPDATE
         # selects a range of tickets and not a list.
@@ -138,7 +175,7 @@ class SeatLedger:
         promoted = (
             sa.update(table)
             .where(IS_WAITLISTED, sa.or_(*ranges))
-            .values(state=ENROLLED, enrolled_at=self._moment)
+            .values(state=ENROLLED, enrolled_at=self.moment)
             .returning(table.c.ticket, table.c.student_id, table.c.course_id)
         )
         for ticket, student_id, course_id in sorted(self.session.execute(promoted).all()):
@@ -153,8 +190,11 @@ class SeatLedger:
         changes = {
             course.id: [new - old for new, old in zip(course.counts, before, strict=True)]
             for course in self.courses.values()
-            if (before := self._before.get(course.id)) and course.counts != before
+            if (before := self._before.get(course.id, _UNCOUNTED)[0]) and course.counts != before
         }
+        grown = [i for i, (_, limits) in self._before.items() if self.courses[i].limits != limits]
+        for course_id in grown:
+            self._grow(course_id, changes.pop(course_id, [0] * len(COUNTS)))
         calls: list[Call] = [(_INSERT, _one_or_many(self._rows))] if self._rows else []
         if len(changes) == 1:
             ((course_id, more),) = changes.items()
@@ -169,12 +209,29 @@ class SeatLedger:
             update = sa.update(_courses).where(_courses.c.id.in_(changes))
             self.session.connection().execute(update.values(counts | _UNEDITED))
         self.write_record(*calls)
+        for course_id in grown:
+            recorder.record(self.session, EventType.COURSE_CHANGED, course_id=course_id)
+            logs.note(self.session, Event.COURSE_CHANGED, course_id=course_id)
+
+    def _grow(self, course_id: int, more: list[int]) -> None:
+        """Write a larger capacity together with the counts, which is an edit of the course. Only
+        both together satisfy the constraints.
+        """
+        counts = {
+            name: _courses.c[name] + number for name, number in zip(COUNTS, more, strict=True)
+        }
+        limits = dict(zip(LIMITS, self.courses[course_id].limits, strict=True))
+        edited = {"version": _courses.c.version + 1, "updated_at": self.moment}
+        update = sa.update(_courses).where(_courses.c.id == course_id)
+        self.session.connection().execute(update.values(counts | limits | edited))
 
     def write_record(self, *before: Call) -> None:
         """Send the statements of `before` and the events of the history, and note the events for
         the log.
         """
         recorder.append(self.session.connection(), self._events, before)
+        if outcome := self.session.info.get(OUTCOME):
+            outcome.add(self._events, self.courses.values())
         for event, pairs in self._notes.items():
             student_ids, course_ids = (
                 list(dict.fromkeys([pair[i] for pair in pairs])) for i in (0, 1)
@@ -186,10 +243,6 @@ class SeatLedger:
                 course_ids=course_ids[:MAX_IDS_PER_EVENT],
                 count=len(pairs),
             )
-
-    def _insert(self, pair: Pair, **row: Any) -> None:
-        self._rows.append({"student_id": pair[0], "course_id": pair[1], **row})
-        self._record(pair, None, row["state"], Why.REQUESTED, row["ticket"])
 
     def _record(
         self,

@@ -19,6 +19,7 @@ from sqlalchemy.orm import Session
 from course_management.core.errors import NotFound
 from course_management.courses.gate import select_gates
 from course_management.courses.models import Course
+from course_management.courses.refusals import OPEN
 from course_management.db.base import among
 from course_management.db.prepared_statements import Call, Statement, send
 from course_management.enrollments.allocation import Pair, Seats
@@ -28,8 +29,8 @@ from course_management.students.models import Student, StudentNotFound
 _enrollments = cast(sa.Table, StudentCourse.__table__)
 _courses = cast(sa.Table, Course.__table__)
 _students = cast(sa.Table, Student.__table__)
-# Key of a connection's info: the ids of courses that had no capacity when this connection last
-# read them. The precheck does not read these courses again.
+# Key of a connection's info: the ids of courses that were open and had no capacity when this
+# connection last read them. The precheck does not read these courses again.
 _UNLIMITED = "courses without a capacity"
 
 _lock_students = (
@@ -56,7 +57,10 @@ _LOCK_STUDENTS_AND_GATES = Statement(
 )
 _SEATS = [
     _courses.c[name]
-    for name in ("id", "capacity", "seats_taken", "waitlist_capacity", "waitlisted", "next_ticket")
+    for name in (
+        *("id", "capacity", "seats_taken", "waitlist_capacity", "waitlisted", "next_ticket"),
+        "status",
+    )
 ]
 _of_students = among(_enrollments.c.student_id, "students")
 
@@ -109,7 +113,8 @@ class CourseStates:
         for *seats, self.student_count, student_id, state in rows:
             course = Seats(*seats)
             self.courses[course.id] = course
-            (unlimited.add if course.capacity is None else unlimited.discard)(course.id)
+            takes_all = course.capacity is None and course.status == OPEN
+            (unlimited.add if takes_all else unlimited.discard)(course.id)
             if student_id is not None:
                 self.states[(student_id, course.id)] = state
 

@@ -21,8 +21,8 @@ def precheck_enrollment(
     """Refuse the request without taking a lock if it cannot succeed. Returns the request with its
     `capped_course_ids`.
 
-    Raises the errors of `allocation.allocate`, but only if at least one course has a capacity and
-    all courses and the student exist. The service decides all other requests under the locks.
+    Raises the errors of `allocation.allocate`, but only if all courses and the student exist. The
+    service decides all other requests under the locks.
     """
     found = read_unlocked(connection, [student_id], request.course_ids)
     capped = _refuse_without_room(found, [student_id], request.course_ids, request.waitlist)
@@ -49,7 +49,7 @@ def precheck_roster(
     id of the course.
 
     Raises CourseNotFound for an unknown name. Raises the errors of `allocation.allocate`, but only
-    if the course has a capacity and all students exist. The service decides all other requests
+    if all students exist. The service decides all other requests
     under the locks.
     """
     course_id = courses.get_course_id(connection, course)
@@ -67,12 +67,12 @@ def _refuse_without_room(
 ) -> list[int]:
     """The ids of the courses that have a capacity.
 
-    Raises the errors of `allocation.allocate`, but only if a course has a capacity and all courses
-    and students exist: the errors about missing ids come first.
+    Raises the errors of `allocation.allocate`, but only if all courses and students exist: the
+    errors about missing ids come first.
     """
     capped = [course.id for course in found.courses.values() if course.capacity is not None]
     complete = len(found.courses) == len(course_ids) and found.student_count == len(student_ids)
-    if capped and complete:
+    if complete:
         pairs = [(s, c) for s in student_ids for c in course_ids]
         allocate(found.courses, found.states, pairs, waitlist=waitlist)
     return capped

@@ -13,7 +13,8 @@ from course_management.enrollments.requests import (
     EnrollmentRequest,
     RosterRequest,
 )
-from course_management.history.models import MAX_REASON, STATES
+from course_management.history.models import STATES
+from course_management.history.schemas import Reason
 from course_management.students.schemas import StudentOut, StudentQuery
 from course_management.web.fields import (
     Answer,
@@ -22,7 +23,6 @@ from course_management.web.fields import (
     Ids,
     Moment,
     StrictSchema,
-    Text,
     Total,
 )
 
@@ -37,15 +37,9 @@ _STATE = {"example": ENROLLED}
 
 
 class Explained(StrictSchema):
-    """An optional reason, which the history shows. A student does not see the reasons of others."""
+    """A request that may give a reason."""
 
-    reason = Text(
-        1,
-        MAX_REASON,
-        load_default=None,
-        allow_none=True,
-        metadata={"description": "Why, for the history.", "example": "Timetable clash"},
-    )
+    reason = Reason(load_default=None)
 
 
 class Waiting(Explained):

@@ -18,6 +18,7 @@ from course_management.courses.models import (
     CourseNotFound,
     WaitlistCapacityBelowWaitlisted,
 )
+from course_management.courses.refusals import CANCELLED
 from course_management.enrollments.allocation import Allocation, Seats
 from course_management.enrollments.ledger import SeatLedger, table
 from course_management.enrollments.locks import (
@@ -26,7 +27,11 @@ from course_management.enrollments.locks import (
     lock_students,
     require_all,
 )
-from course_management.enrollments.models import CourseHasStudents, EnrollmentNotFound
+from course_management.enrollments.models import (
+    ENROLLED,
+    CourseHasStudents,
+    EnrollmentNotFound,
+)
 from course_management.enrollments.queries import get_course_set
 from course_management.enrollments.requests import (
     ChangeRequest,
@@ -113,7 +118,7 @@ def drop_many(session: Session, course: int | str, request: RosterRequest) -> in
     course_id = _course_id(session, course, request)
     ledger = SeatLedger(session, _lock_roster(session, course_id, request), request.reason)
     removed = ledger.remove(request.student_ids, [course_id], Why.REMOVED)
-    found = {student_id for student_id, _ in removed}
+    found = {row.student_id for row in removed}
     detail = "Some of the students do not take the course."
     require_all(request.student_ids, found, EnrollmentNotFound, detail)
     ledger.write()
@@ -157,7 +162,40 @@ def delete_course(session: Session, course: Course) -> None:
     note(session, Event.COURSE_DELETED, course_id=course.id)
 
 
-def resize(session: Session, course: Course, changes: CourseChanges) -> None:
+def empty_cancelled(
+    session: Session, course: Course, reason: str | None = None
+) -> tuple[list[int], list[int]]:
+    """End all enrollments of a course, on which the caller has the exclusive lock, if it is
+    cancelled. Nobody is promoted.
+
+    Returns the ids of the students who had a seat, and of those who waited, in their order.
+    """
+    if course.status != CANCELLED:
+        return [], []
+    ledger = SeatLedger(session, CourseStates({course.id: _seats(course)}), reason)
+    rows = ledger.remove(None, [course.id], Why.CANCELLED)
+    ledger.write()
+    session.expire(course, ["seats_taken", "waitlisted"])
+    seated = sorted((row.enrolled_at, row.student_id) for row in rows if row.state == ENROLLED)
+    waiting = sorted((row.ticket, row.student_id) for row in rows if row.state != ENROLLED)
+    return [student_id for _, student_id in seated], [student_id for _, student_id in waiting]
+
+
+def _seats(course: Course) -> Seats:
+    return Seats(
+        course.id,
+        course.capacity,
+        course.seats_taken,
+        course.waitlist_capacity,
+        course.waitlisted,
+        course.next_ticket,
+        course.status,
+    )
+
+
+def resize(
+    session: Session, course: Course, changes: CourseChanges, reason: str | None = None
+) -> None:
     """Apply a new `capacity` and `waitlist_capacity` of `changes` to a course, on which the caller
     has the exclusive lock.
 
@@ -175,8 +213,14 @@ def resize(session: Session, course: Course, changes: CourseChanges) -> None:
             detail = f"{taken} seats are taken."
             raise CapacityBelowEnrolled(detail, capacity=capacity, seats_taken=taken)
     limit = changes.get("waitlist_capacity", course.waitlist_capacity)
-    seats = Seats(course.id, capacity, taken, limit, course.waitlisted, course.next_ticket)
-    ledger = SeatLedger(session, CourseStates({course.id: seats}))
+    seats = replace(
+        _seats(course),
+        capacity=capacity,
+        seats_taken=taken,
+        waitlist_capacity=limit,
+        status=changes.get("status", course.status),
+    )
+    ledger = SeatLedger(session, CourseStates({course.id: seats}), reason)
     ledger.promote()
     if limit is not None and seats.waitlisted > limit:
         raise WaitlistCapacityBelowWaitlisted(

@@ -10,7 +10,14 @@ from sqlalchemy.engine import Connection
 from sqlalchemy.orm import Session
 
 from course_management.core.errors import Stale
-from course_management.courses.models import CourseFull, CourseNotFound, NoRoom, WaitlistFull
+from course_management.courses.models import CourseNotFound
+from course_management.courses.refusals import (
+    CourseCancelled,
+    CourseClosed,
+    CourseFull,
+    EnrollmentRefused,
+    WaitlistFull,
+)
 from course_management.enrollments import prechecks, queries, schemas, service
 from course_management.enrollments.locks import lock_students
 from course_management.enrollments.models import EnrollmentNotFound
@@ -31,18 +38,19 @@ from course_management.web.request_context import BODY_KEY, current
 bp = Blueprint("enrollments", __name__)
 
 NEITHER = (StudentNotFound, CourseNotFound)
-REFUSALS = (*NEITHER, CourseFull, WaitlistFull)
+REFUSALS = (*NEITHER, CourseFull, WaitlistFull, CourseClosed, CourseCancelled)
 
 
-@bp.app_errorhandler(NoRoom)
-def render_no_room(error: NoRoom) -> Response:
-    """The problem document of courses without room. For each course, `errors` points at the first
-    id in the body that got no seat.
+@bp.app_errorhandler(EnrollmentRefused)
+def render_refused(error: EnrollmentRefused) -> Response:
+    """The problem document of courses that refuse. For every rule that the request breaks in a
+    course, `errors` points at the first id in the body that got no seat.
     """
     body = orjson.loads(current().environ.get(BODY_KEY, b"{}"))
     faults = [
-        {"pointer": _pointer(body, *one.pair), "code": error.code, "detail": one.detail}
+        {"pointer": _pointer(body, *one.pair), "code": code, "detail": detail}
         for one in error.refusals
+        for code, detail in one.reasons
     ]
     error.fields |= {"errors": faults} if faults else {}
     return from_error(error)
@@ -52,6 +60,8 @@ def _pointer(body: dict[str, Any], student_id: int, course_id: int) -> str:
     if "add" in body:
         added = [one["course_id"] for one in body["add"]]
         return f"/add/{added.index(course_id)}/course_id"
+    if "to" in body:
+        return "/to"
     if "student_ids" in body:
         return f"/student_ids/{body['student_ids'].index(student_id)}"
     return (
@@ -237,6 +247,7 @@ def list_students_of(connection: Connection, course: int | str, query: dict[str,
 
 @bp.post("/courses/<course:course>/students", endpoint="enrollStudents")
 @writing(
+    plans=True,
     scope="enrollments:write",
     precheck=prechecks.precheck_roster,
     body=schemas.StudentIdsToEnroll(),
@@ -252,6 +263,7 @@ def enroll_many(session: Session, course: int | str, request: RosterRequest) -> 
 
 @bp.post("/courses/<course:course>/drop", endpoint="dropStudents")
 @writing(
+    plans=True,
     scope="enrollments:write",
     body=schemas.StudentIds(),
     answer=schemas.DropResult,

@@ -34,6 +34,9 @@ class Why(StrEnum):
     DROPPED = "dropped"  # at /students/…
     REMOVED = "removed"  # at /courses/…
     PROMOTED = "promoted"
+    CANCELLED = "cancelled"  # with the course
+    MOVED = "moved"  # from one course to another
+    REINSTATED = "reinstated"  # after a mistaken drop
     STUDENT_DELETED = "student-deleted"
     LOADED = "loaded"  # demo data
     MIGRATED = "migrated"  # existed before the history began

@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from marshmallow import fields, validate
 
-from course_management.history.models import STATES, Why
-from course_management.web.fields import Answer, Id, Moment, PageQuery
+from course_management.history.models import MAX_REASON, STATES, Why
+from course_management.web.fields import Answer, Id, Moment, PageQuery, Text
 
 _one_state = validate.OneOf(STATES, error=f"Must be one of: {', '.join(STATES)}.")
 _STATE = {"example": STATES[0]}
+
+
+class Reason(Text):
+    """An optional reason, which the history shows. A student does not see the reasons of others."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        metadata = {"description": "Why, for the history.", "example": "Timetable clash"}
+        super().__init__(1, MAX_REASON, allow_none=True, metadata=metadata, **kwargs)
 
 
 class HistoryQuery(PageQuery):

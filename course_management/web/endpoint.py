@@ -18,9 +18,9 @@ from sqlalchemy.engine import Connection
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from course_management.core.errors import Error, Taken
+from course_management.core.errors import Error, PlanOutdated, Taken
 from course_management.db import integrity, transaction
-from course_management.web import access, etags, idempotency, parsing, rehearsal
+from course_management.web import access, etags, idempotency, parsing, plans, rehearsal
 from course_management.web.raw_path import as_course
 from course_management.web.request_context import current
 
@@ -44,6 +44,11 @@ class Endpoint:
       view. It may refuse the request; the view gets its result as `request`.
     - `clashes`: called after a unique constraint has refused the request, with a connection and the
       arguments of the view. It finds every value that is taken.
+    - `plans`: rehearsals have a Plan, and the write takes it (plans.py).
+    - `begin`: called in a transaction of its own before that of the view, with a session and the
+      arguments of the view. What it did stays if the service ends in between; a repetition of the
+      request calls only the view. A rehearsal and a write with a plan have one transaction: the
+      view then does the work of both. It is told by its argument `begun`.
     - `no_database`: the view needs no database.
     """
 
@@ -61,6 +66,8 @@ class Endpoint:
     conditional: bool = False
     precheck: Callable[..., Any] | None = None
     clashes: Callable[..., list[tuple[type[Taken], int]]] | None = None
+    plans: bool = False
+    begin: Callable[..., Any] | None = None
     no_database: bool = False
 
     def compares_tags(self, method: str) -> bool:
@@ -80,7 +87,10 @@ def writing(**declared: Any) -> Callable[[View], View]:
     back. It gets the session, and the values of the path by name. With `?dry_run=true` returning
     rolls back too (rehearsal.py).
     """
-    return _endpoint(Endpoint(writes=True, query=rehearsal.WriteQuery(), **declared))
+    if not declared.get("plans"):
+        return _endpoint(Endpoint(writes=True, query=rehearsal.WriteQuery(), **declared))
+    errors = (*declared.pop("errors"), PlanOutdated)
+    return _endpoint(Endpoint(writes=True, query=plans.PlanQuery(), errors=errors, **declared))
 
 
 def _endpoint(endpoint: Endpoint) -> Callable[[View], View]:
@@ -91,7 +101,7 @@ def _endpoint(endpoint: Endpoint) -> Callable[[View], View]:
                 etags.refuse_if_match()
             query = parsing.query(endpoint.query)
             if endpoint.writes:
-                rehearse = query["dry_run"]
+                rehearse, plan = query["dry_run"], query.get("plan")
             elif endpoint.query:
                 given["query"] = query
             if endpoint.body:
@@ -103,7 +113,7 @@ def _endpoint(endpoint: Endpoint) -> Callable[[View], View]:
             if not endpoint.writes:
                 return transaction.read(lambda connection: view(connection, **given))
             try:
-                return _write(view, endpoint, given, rehearse=rehearse)
+                return _write(view, endpoint, given, plan, rehearse=rehearse)
             except IntegrityError as error:
                 if refusal := _taken(endpoint, error, given):
                     raise refusal from error
@@ -115,8 +125,18 @@ def _endpoint(endpoint: Endpoint) -> Callable[[View], View]:
     return decorate
 
 
-def _write(view: View, endpoint: Endpoint, given: dict[str, Any], *, rehearse: bool) -> Response:
+def _write(
+    view: View, endpoint: Endpoint, given: dict[str, Any], plan: str | None, *, rehearse: bool
+) -> Response:
     key = idempotency.key_of_request()
+    once = rehearse or plan is not None
+    if once and endpoint.plans:
+        view = plans.planned(view, plan, rehearse=rehearse)
+    if endpoint.begin:
+        stored = None if once else _begin(endpoint.begin, given, key)
+        if stored is not None:
+            return stored
+        given = {**given, "begun": not once}
     if key and not rehearse:  # only the transaction can tell whether this request is a repetition
         fingerprint = idempotency.fingerprint()
         return transaction.write(
@@ -136,6 +156,20 @@ def _write(view: View, endpoint: Endpoint, given: dict[str, Any], *, rehearse: b
     )
 
 
+def _begin(begin: Callable[..., Any], given: dict[str, Any], key: str | None) -> Response | None:
+    """Claim the key and call `begin`, in one transaction. If the key is claimed already, only
+    return the stored response, or None if that is missing.
+    """
+
+    def work(session: Session, _: None) -> Response | None:
+        if key and not idempotency.claim(session, key, idempotency.fingerprint()):
+            return idempotency.stored(session, key, idempotency.fingerprint())
+        begin(session, **given)
+        return None
+
+    return transaction.write(work)
+
+
 def _write_once(
     session: Session,
     view: View,
@@ -147,9 +181,10 @@ def _write_once(
     """The response that is stored under the key. If none is stored, call the view and store its
     response.
     """
-    stored = idempotency.claim(session, key, fingerprint)
-    if stored is not None:
-        return stored
+    if not idempotency.claim(session, key, fingerprint):
+        stored = idempotency.stored(session, key, fingerprint)
+        if stored is not None:
+            return stored
     if endpoint.precheck:
         request = endpoint.precheck(session.connection(), **given)
         given = {**given, "request": request}

@@ -85,12 +85,12 @@ def fingerprint() -> str:
     ).hexdigest()
 
 
-def claim(session: Session, key: str, request_fingerprint: str) -> Response | None:
-    """Claim a key for this request; returns the stored response if the request was made before.
+def claim(session: Session, key: str, request_fingerprint: str) -> bool:
+    """Claim a key for this request. Returns whether the key is new or older than LIFETIME: this
+    request then owns it.
 
-    Returns None if the key is new or older than LIFETIME: this request then owns it.
-    `request_fingerprint` is the result of `fingerprint`. Raises KeyReused if the key belongs to
-    another request.
+    Otherwise it waits until the request that claimed it has ended. `request_fingerprint` is the
+    result of `fingerprint`.
     """
     insert: Any = {"postgresql": postgresql.insert, "sqlite": sqlite.insert}[
         session.get_bind().dialect.name
@@ -110,13 +110,22 @@ def claim(session: Session, key: str, request_fingerprint: str) -> Response | No
         set_={name: fresh.excluded[name] for name in values if name != "key"},
         where=IdempotencyKey.created_at <= moment - LIFETIME,
     )
-    if session.execute(fresh.returning(IdempotencyKey.key)).first():
-        return None
+    return session.execute(fresh.returning(IdempotencyKey.key)).first() is not None
+
+
+def stored(session: Session, key: str, request_fingerprint: str) -> Response | None:
+    """The response that is stored under a claimed key.
+
+    None if the service ended between the two transactions of a write that has two: the request
+    then does the second one. Raises KeyReused if the key belongs to another request.
+    """
     stored = session.execute(
         sa.select(IdempotencyKey.__table__).where(IdempotencyKey.key == key)
     ).one()
     if stored.fingerprint != request_fingerprint:
         raise KeyReused
+    if stored.status is None:
+        return None
     return Response(
         stored.body, stored.status, {**orjson.loads(stored.headers), "Idempotent-Replayed": "true"}
     )

@@ -148,7 +148,9 @@ class LeanFlask(Flask):
             raise RuntimeError(
                 "web/lean_flask.py does not send request_tearing_down and appcontext_tearing_down."
             )
-        if any(f.__module__ != "flask_sqlalchemy.extension" for f in self.teardown_appcontext_funcs):
+        if any(
+            f.__module__ != "flask_sqlalchemy.extension" for f in self.teardown_appcontext_funcs
+        ):
             raise RuntimeError(
                 "web/lean_flask.py does not call functions for the teardown of a context."
             )

@@ -29,6 +29,7 @@ STATUS: dict[type[errors.Error], int] = {
     errors.NotFound: 404,
     errors.Conflict: 409,
     errors.Stale: 412,
+    errors.PlanOutdated: 412,
     errors.Misdirected: 421,
     errors.Invalid: 422,
     errors.KeyReused: 422,

@@ -7,7 +7,11 @@ from typing import NamedTuple
 
 import pytest
 
-from course_management.courses.models import CourseFull, NoRoom, WaitlistFull
+from course_management.courses.refusals import (
+    CourseFull,
+    EnrollmentRefused,
+    WaitlistFull,
+)
 from course_management.enrollments import allocation
 from course_management.enrollments.models import ENROLLED, WAITLISTED
 
@@ -50,12 +54,13 @@ def allocate(courses, wanted, *, waitlist=False, existing=None):
 
 def refusals(error, courses, wanted, *, waitlist=False, existing=None):
     """The texts and numbers of each course in `error`, in order."""
-    with pytest.raises(NoRoom) as caught:
+    with pytest.raises(EnrollmentRefused) as caught:
         allocate(courses, wanted, waitlist=waitlist, existing=existing)
     assert type(caught.value) is error
     return [
-        (one.pair, one.waitlist_open, one.seats_free, one.asked, one.detail)
+        (one.pair, one.waitlist_open, one.seats_free, one.asked, detail)
         for one in caught.value.refusals
+        for _, detail in one.reasons
     ]
 
 

@@ -25,7 +25,7 @@ def test_five_students_ask_for_two_seats(client, make, students):
     assert answer.json["title"] == "There are not enough free seats."
     assert answer.json["detail"] == f"Course {course} has 2 free seats, and 5 were asked for."
     assert answer.json["courses"] == [
-        {"id": course, "waitlist_open": False, "seats_free": 2, "asked": 5}
+        {"id": course, "status": "open", "waitlist_open": False, "seats_free": 2, "asked": 5}
     ]
     assert answer.json["errors"] == [
         {
@@ -43,7 +43,7 @@ def test_students_with_a_seat_do_not_count_as_asking(client, make, students):
         f"/courses/{course}/students", json={"student_ids": [*students, students[4]]}
     )
     assert answer.json["courses"] == [
-        {"id": course, "waitlist_open": False, "seats_free": 1, "asked": 3}
+        {"id": course, "status": "open", "waitlist_open": False, "seats_free": 1, "asked": 3}
     ]
     assert answer.json["detail"] == f"Course {course} has 1 free seat, and 3 were asked for."
     assert answer.json["errors"][0]["pointer"] == "/student_ids/3"
@@ -58,8 +58,14 @@ def test_every_full_course_has_a_pointer_into_the_body(client, make, students):
         answer = method(f"/students/{students[0]}/enroll", json=body)
         assert problem(answer) == (409, "course-full")
         assert answer.json["courses"] == [
-            {"id": full, "waitlist_open": False, "seats_free": 0, "asked": 1},
-            {"id": waitlisting, "waitlist_open": True, "seats_free": 0, "asked": 1},
+            {"id": full, "status": "open", "waitlist_open": False, "seats_free": 0, "asked": 1},
+            {
+                "id": waitlisting,
+                "status": "open",
+                "waitlist_open": True,
+                "seats_free": 0,
+                "asked": 1,
+            },
         ]
         assert answer.json["detail"] == f"Every seat in course {full} is taken. (1 more in errors.)"
         assert answer.json["errors"] == [
@@ -116,7 +122,13 @@ def test_a_waitlist_without_room_refuses(
     assert answer.json["title"] == "There are not enough free seats and waitlist positions."
     free = max(0, capacity - had)
     assert answer.json["courses"] == [
-        {"id": course, "waitlist_open": waitlist_open, "seats_free": free, "asked": asked}
+        {
+            "id": course,
+            "status": "open",
+            "waitlist_open": waitlist_open,
+            "seats_free": free,
+            "asked": asked,
+        }
     ]
     assert answer.json["detail"] == answer.json["errors"][0]["detail"] == detail.format(course)
     assert answer.json["errors"][0]["code"] == "waitlist-full"
@@ -165,9 +177,9 @@ def test_every_full_course_is_named_and_nothing_changes(client, make, ask, stude
     answer = ask(students[1], [free, none, full, waitlisting])
     assert problem(answer) == (409, "course-full")
     assert answer.json["courses"] == [
-        {"id": none, "waitlist_open": False, "seats_free": 0, "asked": 1},
-        {"id": full, "waitlist_open": False, "seats_free": 0, "asked": 1},
-        {"id": waitlisting, "waitlist_open": True, "seats_free": 0, "asked": 1},
+        {"id": none, "status": "open", "waitlist_open": False, "seats_free": 0, "asked": 1},
+        {"id": full, "status": "open", "waitlist_open": False, "seats_free": 0, "asked": 1},
+        {"id": waitlisting, "status": "open", "waitlist_open": True, "seats_free": 0, "asked": 1},
     ]
     assert client.get(f"/students/{students[1]}/courses").json == []
     assert client.get(f"/courses/{free}").json["seats_taken"] == 0

@@ -104,7 +104,7 @@ def test_seats_are_allocated_in_the_order_of_the_list(client, make, students, wa
     refused = client.post(path, json={"student_ids": [c, a, b]})
     assert problem(refused) == (409, "course-full")
     assert refused.json["courses"] == [
-        {"id": course, "waitlist_open": True, "seats_free": 2, "asked": 3}
+        {"id": course, "status": "open", "waitlist_open": True, "seats_free": 2, "asked": 3}
     ]
     assert problem(client.post(path, json={"student_ids": [a, b, c, d, e], "waitlist": True})) == (
         409,

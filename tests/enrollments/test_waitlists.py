@@ -33,14 +33,14 @@ def test_joining_the_waitlist(client, make, ask, students, waitlist_of):
     without = ask(students[1], [course])
     assert problem(without) == (409, "course-full")
     assert without.json["courses"] == [
-        {"id": course, "waitlist_open": True, "seats_free": 0, "asked": 1}
+        {"id": course, "status": "open", "waitlist_open": True, "seats_free": 0, "asked": 1}
     ]
     assert ask(students[2], [course], waitlist=True).status_code == 201
     assert waitlist_of(course) == [students[1], students[2]]
     full = ask(students[3], [other, course], waitlist=True)
     assert problem(full) == (409, "waitlist-full")
     assert full.json["courses"] == [
-        {"id": course, "waitlist_open": False, "seats_free": 0, "asked": 1}
+        {"id": course, "status": "open", "waitlist_open": False, "seats_free": 0, "asked": 1}
     ]
     assert client.get(f"/students/{students[3]}/courses").json == []
     assert client.get(f"/courses/{course}").json["waitlisted"] == 2

@@ -1,0 +1,88 @@
+"""The requests and responses of the registrar's acts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from marshmallow import ValidationError, fields, post_load, validates_schema
+
+from course_management.courses.refusals import STATUSES
+from course_management.enrollments.schemas import Explained
+from course_management.registrar.requests import MoveRequest
+from course_management.web.fields import Answer, Flag, Id, Ids, Total
+
+
+def _ids(description: str, example: list[int]) -> fields.List[int]:
+    return fields.List(Id(), metadata={"description": description, "example": example})
+
+
+def _limit(description: str, example: int) -> Total:
+    return Total(allow_none=True, metadata={"description": description, "example": example})
+
+
+class Move(Explained):
+    """The students to move, and the course that gets them. Loads a MoveRequest."""
+
+    to = Id(
+        required=True,
+        metadata={"description": "The id of the course that gets the students.", "example": 8},
+    )
+    student_ids = Ids(1, 1000, load_default=None, metadata={"example": [1, 2]})
+    all = Flag(
+        load_default=False,
+        metadata={"description": "Move everybody, instead of `student_ids`.", "example": False},
+    )
+    extend = Flag(
+        load_default=False,
+        metadata={
+            "description": "Enlarge the capacities of the other course by what is missing.",
+            "example": False,
+        },
+    )
+
+    @validates_schema
+    def _names_students(self, data: dict[str, Any], **_: Any) -> None:
+        if data["all"] == (data["student_ids"] is not None):
+            raise ValidationError('Send either `student_ids` or `"all": true`.')
+
+    @post_load
+    def _as_request(self, data: dict[str, Any], **_: Any) -> MoveRequest:
+        return MoveRequest(data["to"], data["student_ids"], data["extend"], data["reason"])
+
+
+class Reinstate(Explained):
+    """The students whose drop was a mistake."""
+
+    student_ids = Ids(1, 1000, required=True, metadata={"example": [1, 2]})
+
+
+class CancelResult(Answer):
+    """The students who are out of a cancelled course."""
+
+    course_id = Id(metadata={"example": 7})
+    status = fields.String(metadata={"enum": list(STATUSES), "example": "cancelled"})
+    removed = _ids("The students who had a seat, the longest first.", [1])
+    waitlisted = _ids("The students who waited, in their order.", [2])
+
+
+class MoveResult(Answer):
+    """The students who were moved. Each of them is in one list."""
+
+    course_id = Id(metadata={"example": 7})
+    to = Id(metadata={"example": 8})
+    added = _ids("The students with a new seat in the other course.", [1])
+    kept = _ids("The students who were in the other course already, and stay as they were.", [])
+    waitlisted = _ids("The students with a new position on the waitlist of the other course.", [2])
+    capacity = _limit("The capacity of the other course now.", 30)
+    waitlist_capacity = _limit("Its waitlist_capacity now.", 10)
+
+
+class ReinstateResult(Answer):
+    """The students of the request. Each of them is in one list."""
+
+    course_id = Id(metadata={"example": 7})
+    added = _ids("The students who have a seat again.", [1])
+    kept = _ids("The students who are in the course anyway.", [])
+    waitlisted = _ids("The students who wait again.", [2])
+    capacity = _limit("The capacity of the course now.", 31)
+    waitlist_capacity = _limit("Its waitlist_capacity now.", 10)

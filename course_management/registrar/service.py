@@ -1,0 +1,186 @@
+"""The registrar's acts. Each takes its locks in the order of enrollments/locks.py."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from course_management.core.errors import Conflict, Invalid
+from course_management.core.problem_fields import ID
+from course_management.courses import queries as courses
+from course_management.courses import service as course_service
+from course_management.courses.models import CourseNotFound
+from course_management.courses.refusals import CANCELLED
+from course_management.db.transaction import Repeat
+from course_management.enrollments.ledger import SeatLedger, table
+from course_management.enrollments.locks import CourseStates, lock, lock_students, require_all
+from course_management.enrollments.models import ENROLLED, WAITLISTED, EnrollmentNotFound
+from course_management.enrollments.service import empty_cancelled
+from course_management.history.models import EnrollmentEvent, Why
+from course_management.history.queries import last_changes
+from course_management.registrar.moving import Arrival, Placement, place
+from course_management.registrar.requests import Arrivals, CancelResult, MoveRequest
+
+
+class CourseBusy(Conflict):
+    """New students enrolled in the course each time that its students had just been read."""
+
+    code = "course-busy"
+    title = "Students enroll in this course too fast to move all of them."
+    remedy = (
+        "Close the course first: PATCH /courses/{course} with the status closed. Then send the "
+        "request again."
+    )
+
+
+class NothingToReinstate(Conflict):
+    """Some students did not lose their seat or position in this course by a drop. Their last change
+    was another one, or there was none. `student_ids` lists all of them.
+    """
+
+    code = "nothing-to-reinstate"
+    title = "Some of the students have no drop to undo."
+    remedy = (
+        "Read what happened with GET /courses/{course}/history, and enroll these students with "
+        "POST /courses/{course}/students."
+    )
+    always = {
+        "student_ids": {
+            "type": "array",
+            "items": ID,
+            "description": "The students who have no drop to undo.",
+            "example": [3],
+        }
+    }
+
+
+def mark_cancelled(session: Session, course: int | str) -> None:
+    """Make a course cancelled, so that nobody enrolls any more. Its students are still in it.
+
+    Raises CourseNotFound.
+    """
+    if course_service.set_status(session, course, CANCELLED) is None:
+        courses.require_course(session, courses.get_course_id(session, course))
+
+
+def cancel(
+    session: Session, course: int | str, reason: str | None, *, marked: bool
+) -> CancelResult:
+    """Cancel a course: everybody is out, and nobody is promoted.
+
+    `marked` says that `mark_cancelled` was called before. Then the course is emptied only if it is
+    still cancelled. Raises CourseNotFound.
+    """
+    found = course_service.lock_course(session, course)
+    if not marked and found.status != CANCELLED:
+        course_service.update_course(session, found, {"status": CANCELLED})
+    removed, waitlisted = empty_cancelled(session, found, reason)
+    return CancelResult(found.id, found.status, removed, waitlisted)
+
+
+def move(session: Session, course: int | str, request: MoveRequest) -> Arrivals:
+    """Move students to another course, all of them or none, in their order: seats by their time,
+    then waitlist positions by their ticket.
+
+    Raises CourseNotFound, StudentNotFound, EnrollmentNotFound with every student who is not in the
+    course, CourseBusy, or the errors of `moving.place`.
+    """
+    course_id = courses.get_course_id(session, course)
+    if course_id == request.to:
+        raise Invalid([{"pointer": "/to", "detail": "Must be another course."}])
+    student_ids = request.student_ids
+    if student_ids is None:
+        student_ids = _students_of(session, course_id)
+    found = lock(session, student_ids, sorted([course_id, request.to]))
+    _require(session, found, course_id, student_ids, in_body=request.student_ids is not None)
+    if request.to not in found.courses:
+        raise CourseNotFound("The course to move to does not exist.", missing=[request.to])
+    if request.student_ids is None and not set(_students_of(session, course_id)) <= {*student_ids}:
+        raise Repeat(CourseBusy())
+    ledger = SeatLedger(session, found, request.reason)
+    rows = ledger.remove(student_ids, [course_id], Why.MOVED)
+    if request.student_ids is not None:
+        detail = "Some of the students do not take the course."
+        require_all(student_ids, {row.student_id for row in rows}, EnrollmentNotFound, detail)
+    arrivals = [
+        Arrival(row.student_id, row.state, row.enrolled_at)
+        for row in sorted(rows, key=lambda row: (row.state != ENROLLED, _order(row)))
+    ]
+    placed = place(found.courses[request.to], arrivals, found.states, extend=request.extend)
+    return _arrive(ledger, course_id, request.to, placed, Why.MOVED)
+
+
+def reinstate(
+    session: Session, course: int | str, student_ids: Sequence[int], reason: str | None
+) -> Arrivals:
+    """Give students back what a mistaken drop took, all of them or none: the seat with its time, or
+    the position with its ticket. The capacities grow if they have to.
+
+    Raises CourseNotFound, StudentNotFound, NothingToReinstate or CourseCancelled.
+    """
+    course_id = courses.get_course_id(session, course)
+    found = lock(session, student_ids, [course_id])
+    _require(session, found, course_id, student_ids)
+    out = [i for i in student_ids if (i, course_id) not in found.states]
+    last = last_changes(session, course_id, out)
+    undone = (Why.DROPPED, Why.REMOVED)
+    faults = [i for i in out if i not in last or last[i].to_state or last[i].why not in undone]
+    if faults:
+        raise NothingToReinstate(student_ids=faults)
+    arrivals = [_before_drop(last[i]) for i in out]
+    arrivals.sort(key=lambda one: (one.state != ENROLLED, one.ticket is None, one.ticket or 0))
+    kept = [Arrival(i, WAITLISTED) for i in student_ids if i not in last]
+    seats = found.courses[course_id]
+    placed = place(seats, [*arrivals, *kept], found.states, extend=True, closed=True)
+    ledger = SeatLedger(session, found, reason)
+    return _arrive(ledger, course_id, course_id, placed, Why.REINSTATED)
+
+
+def _arrive(ledger: SeatLedger, course_id: int, to: int, placed: Placement, why: Why) -> Arrivals:
+    """Write what `place` decided."""
+    if placed.from_waitlist:
+        ledger.delete(placed.from_waitlist, [to])
+    for student_id, since in placed.seats.items():
+        before = WAITLISTED if student_id in placed.from_waitlist else None
+        moment = since or ledger.moment
+        ledger.insert((student_id, to), why, enrolled_at=moment, from_state=before)
+    for student_id, ticket in placed.positions.items():
+        ledger.insert((student_id, to), why, ticket=ticket)
+    ledger.write()
+    limits = ledger.courses[to].limits
+    seated, waiting = list(placed.seats), list(placed.positions)
+    return Arrivals(course_id, to, seated, placed.kept, waiting, *limits)
+
+
+def _require(
+    session: Session,
+    found: CourseStates,
+    course_id: int,
+    student_ids: Sequence[int],
+    *,
+    in_body: bool = True,
+) -> None:
+    if course_id not in found.courses:
+        raise CourseNotFound
+    if in_body and found.student_count != len(student_ids):
+        lock_students(session, student_ids, in_body=True)
+
+
+def _students_of(session: Session, course_id: int) -> list[int]:
+    taken = sa.select(table.c.student_id).where(table.c.course_id == course_id)
+    return list(session.scalars(taken.order_by(table.c.student_id)))
+
+
+def _order(row: sa.Row[tuple[object, ...]]) -> tuple[float, int]:
+    since: datetime | None = row.enrolled_at
+    return (since.timestamp() if since else row.ticket), row.student_id
+
+
+def _before_drop(event: sa.Row[tuple[EnrollmentEvent]]) -> Arrival:
+    since = (event.data or {}).get("enrolled_at")
+    moment = datetime.fromisoformat(since) if since else None
+    ticket = None if event.from_state == ENROLLED else event.ticket
+    return Arrival(event.student_id, event.from_state, moment, ticket)

@@ -1,0 +1,85 @@
+"""The routes of the registrar's acts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Blueprint, Response
+from sqlalchemy.orm import Session
+
+from course_management.courses.models import CourseNotFound
+from course_management.courses.refusals import (
+    CourseCancelled,
+    CourseClosed,
+    CourseFull,
+    WaitlistFull,
+)
+from course_management.enrollments.models import EnrollmentNotFound
+from course_management.enrollments.schemas import Explained
+from course_management.registrar import schemas, service
+from course_management.registrar.requests import MoveRequest
+from course_management.students.models import StudentNotFound
+from course_management.web.endpoint import writing
+from course_management.web.rendering import json_response
+
+bp = Blueprint("registrar", __name__)
+
+
+def _mark_cancelled(session: Session, course: int | str, request: dict[str, Any]) -> None:
+    service.mark_cancelled(session, course)
+
+
+@bp.post("/courses/<course:course>/cancel", endpoint="cancelCourse")
+@writing(
+    scope="registrar",
+    body=Explained(),
+    answer=schemas.CancelResult,
+    errors=(CourseNotFound,),
+    plans=True,
+    begin=_mark_cancelled,
+)
+def cancel(
+    session: Session,
+    course: int | str,
+    request: dict[str, Any],
+    begun: bool,
+) -> Response:
+    """Cancel a course: everybody is out, and nobody is promoted."""
+    result = service.cancel(session, course, request["reason"], marked=begun)
+    return json_response(schemas.CancelResult, result)
+
+
+@bp.post("/courses/<course:course>/move", endpoint="moveStudents")
+@writing(
+    scope="registrar",
+    body=schemas.Move(),
+    answer=schemas.MoveResult,
+    errors=(
+        CourseNotFound,
+        StudentNotFound,
+        EnrollmentNotFound,
+        CourseCancelled,
+        CourseClosed,
+        CourseFull,
+        WaitlistFull,
+        service.CourseBusy,
+    ),
+    plans=True,
+)
+def move(session: Session, course: int | str, request: MoveRequest) -> Response:
+    """Move students from one course to another: all of them or none."""
+    return json_response(schemas.MoveResult, service.move(session, course, request))
+
+
+@bp.post("/courses/<course:course>/reinstate", endpoint="reinstateStudents")
+@writing(
+    scope="registrar",
+    body=schemas.Reinstate(),
+    answer=schemas.ReinstateResult,
+    errors=(CourseNotFound, StudentNotFound, CourseCancelled, service.NothingToReinstate),
+    plans=True,
+)
+def reinstate(session: Session, course: int | str, request: dict[str, Any]) -> Response:
+    """Undo mistaken drops: give students back their seats and waitlist positions."""
+    result = service.reinstate(session, course, request["student_ids"], request["reason"])
+    return json_response(schemas.ReinstateResult, result)
