@@ -8,13 +8,12 @@ from datetime import datetime
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from course_management.core.errors import Conflict, Invalid
+from course_management.core.errors import Conflict, Invalid, Repeat
 from course_management.core.problem_fields import ID
 from course_management.courses import queries as courses
 from course_management.courses import service as course_service
 from course_management.courses.models import CourseNotFound
 from course_management.courses.refusals import CANCELLED
-from course_management.db.transaction import Repeat
 from course_management.enrollments.ledger import SeatLedger, table
 from course_management.enrollments.locks import CourseStates, lock, lock_students, require_all
 from course_management.enrollments.models import ENROLLED, WAITLISTED, EnrollmentNotFound
