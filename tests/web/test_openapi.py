@@ -17,7 +17,7 @@ from course_management.web.problems import catalogue
 
 ROOT = Path(__file__).parent.parent.parent
 OPERATION_ID = re.compile(
-    "^(get|list|create|update|patch|replace|delete|enroll|drop|change|check)([A-Z][a-z]+)+$"
+    "^(get|list|create|update|patch|replace|delete|enroll|drop|change|check|cancel|move|reinstate)([A-Z][a-z]+)+$"
 )
 ANY_OPERATION = {
     "429": "too-many-requests",
