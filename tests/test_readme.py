@@ -39,8 +39,8 @@ def tour(document: str) -> list[tuple[str, list[str]]]:
 
 
 def matches(shown: str, line: str, document: str) -> bool:
-    """Whether a line is the one shown. `…` stands for any text, except in the long
-    tour, which shows everything but the times.
+    """Whether a line is the one shown. `…` stands for any text, except in the long tour: it shows
+    everything but the times.
     """
     if document != TOUR:
         return re.fullmatch(".+?".join(map(re.escape, shown.split("…"))), line) is not None
