@@ -196,10 +196,10 @@ class PlanOutdated(Error):
     """
 
     code = "plan-outdated"
-    title = "The outcome is not the planned one any more."
+    title = "The write would have another outcome than the rehearsal."
     remedy = (
-        "Look at `outcome`. If it will do, rehearse again with ?dry_run=true and send the new "
-        "Plan; or send the request without plan."
+        "Read `outcome`. If you agree with it, rehearse again with ?dry_run=true and send the new "
+        "Plan, or send the request without `plan`."
     )
     always = OUTCOME
 

@@ -95,7 +95,7 @@ class CourseClosed(EnrollmentRefused):
 
 
 class CourseCancelled(EnrollmentRefused):
-    """A course is cancelled: it takes nobody, and its students are out."""
+    """A course is cancelled: it has no students and takes none."""
 
     code = "course-cancelled"
     title = "The course is cancelled."
@@ -115,7 +115,7 @@ class CourseFull(EnrollmentRefused):
     title = "There are not enough free seats."
     remedy = (
         'Choose another course, or send the request again with "waitlist": true to join the '
-        "waitlist of courses whose waitlist_open is true."
+        'waitlist of courses whose waitlist_open is true. To move students, send "extend": true.'
     )
 
 

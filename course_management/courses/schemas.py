@@ -90,8 +90,8 @@ class CourseIn(StrictSchema):
 
 
 class CourseInChange(ChangeSchema, CourseIn):
-    """A change of a course. It has no effect on students, except that more seats go to those who
-    wait. The history shows the `reason`.
+    """A change of a course. More seats go to the students who wait, and the history shows the
+    `reason` with each of these promotions.
     """
 
     reason = Reason()

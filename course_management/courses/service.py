@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session, aliased
 
 from course_management.core import text
 from course_management.core.errors import Taken
+from course_management.core.outcome import OUTCOME
 from course_management.courses.gate import close_gate
 from course_management.courses.models import Course, CourseChanges, CourseNotFound
 from course_management.courses.refusals import CANCELLED, OPEN
@@ -110,8 +111,7 @@ def set_status(session: Session, course: int | str, status: str) -> Course | Non
     )
     found = session.scalars(changed).one_or_none()
     if found is not None:
-        record(session, EventType.COURSE_CHANGED, course_id=found.id)
-        note(session, Event.COURSE_CHANGED, course_id=found.id)
+        _record_change(session, found)
     return found
 
 
@@ -123,6 +123,12 @@ def update_course(session: Session, course: Course, changes: CourseChanges) -> C
         setattr(course, name, value)
     if session.is_modified(course):
         session.flush()
-        record(session, EventType.COURSE_CHANGED, course_id=course.id)
-        note(session, Event.COURSE_CHANGED, course_id=course.id)
+        _record_change(session, course)
     return course
+
+
+def _record_change(session: Session, course: Course) -> None:
+    record(session, EventType.COURSE_CHANGED, course_id=course.id)
+    note(session, Event.COURSE_CHANGED, course_id=course.id)
+    if outcome := session.info.get(OUTCOME):
+        outcome.add((), [course])

@@ -42,6 +42,12 @@ class Explained(StrictSchema):
     reason = Reason(load_default=None)
 
 
+class ReasonOnly(Explained):
+    """The body of a request that needs none."""
+
+    optional = True
+
+
 class Waiting(Explained):
     """Whether to accept a waitlist position if no seat is free."""
 

@@ -200,7 +200,7 @@ def get_enrollment(connection: Connection, student_id: int, course_id: int) -> R
 @writing(
     scope="enrollments:write",
     allow_self=True,
-    body=schemas.Explained(),
+    body=schemas.ReasonOnly(),
     status=(204,),
     errors=(*NEITHER, EnrollmentNotFound, Stale),
     etag=True,

@@ -5,10 +5,10 @@ only values in memory.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from course_management.courses.refusals import CLOSED, OPEN
+from course_management.courses.refusals import CLOSED, OPEN, Refusal
 from course_management.enrollments.allocation import Allocation, Pair, Seats, refusal, refuse
 from course_management.enrollments.models import ENROLLED
 
@@ -69,18 +69,18 @@ def place(
     if seats or positions:
         _require_status(course, [*seats, *positions], closed=closed)
     course.waitlisted -= len(found.from_waitlist)
-    if course.capacity is not None and course.free is not None and len(seats) > course.free:
-        _require_extension(course, seats, extend=extend, waitlist=False)
-        course.capacity += len(seats) - course.free
+    if not extend:
+        _require_room(course, seats, positions)
+    if course.capacity is not None and course.free is not None:
+        course.capacity += max(0, len(seats) - course.free)
     course.take(len(seats))
     found.seats = {one.student_id: one.enrolled_at for one in seats}
-    for i, one in enumerate(positions):
+    for one in positions:
         if course.has_seat:
             course.take()
             found.seats[one.student_id] = None
             continue
         if not course.waitlist_has_room and course.waitlist_capacity is not None:
-            _require_extension(course, positions[i:], extend=extend, waitlist=True)
             course.waitlist_capacity += 1
         if one.ticket is None:
             found.positions[one.student_id] = course.join_waitlist()
@@ -93,16 +93,25 @@ def place(
 def _require_status(course: Seats, arrivals: Sequence[Arrival], *, closed: bool) -> None:
     takes = course.status == OPEN or (closed and course.status == CLOSED)
     if not takes:
-        _refuse(course, arrivals, waitlist=True)
+        raise refusal([_refused(course, arrivals, waitlist=True)])
 
 
-def _require_extension(
-    course: Seats, arrivals: Sequence[Arrival], *, extend: bool, waitlist: bool
-) -> None:
-    if not extend:
-        _refuse(course, arrivals, waitlist=waitlist)
+def _require_room(course: Seats, seats: Sequence[Arrival], positions: Sequence[Arrival]) -> None:
+    """Raise CourseFull or WaitlistFull, with both reasons if both are true."""
+    if course.free is None:
+        return
+    lack = []
+    if len(seats) > course.free:
+        lack.append(_refused(course, seats, waitlist=False))
+    behind = positions[max(0, course.free - len(seats)) :]
+    room = course.waitlist_capacity
+    if room is not None and course.waitlisted + len(behind) > room:
+        lack.append(_refused(course, [*seats, *positions], waitlist=True))
+    if lack:
+        reasons = [reason for one in lack for reason in one.reasons]
+        raise refusal([replace(lack[0], reasons=reasons)])
 
 
-def _refuse(course: Seats, arrivals: Sequence[Arrival], *, waitlist: bool) -> None:
+def _refused(course: Seats, arrivals: Sequence[Arrival], *, waitlist: bool) -> Refusal:
     pairs = [(one.student_id, course.id) for one in arrivals]
-    raise refusal([refuse(course, pairs, Allocation(), waitlist=waitlist)])
+    return refuse(course, pairs, Allocation(), waitlist=waitlist)

@@ -35,7 +35,7 @@ class Move(Explained):
     extend = Flag(
         load_default=False,
         metadata={
-            "description": "Enlarge the capacities of the other course by what is missing.",
+            "description": "Raise the capacities of the other course if they are too small.",
             "example": False,
         },
     )
@@ -57,11 +57,11 @@ class Reinstate(Explained):
 
 
 class CancelResult(Answer):
-    """The students who are out of a cancelled course."""
+    """The students whom the cancellation took out."""
 
     course_id = Id(metadata={"example": 7})
     status = fields.String(metadata={"enum": list(STATUSES), "example": "cancelled"})
-    removed = _ids("The students who had a seat, the longest first.", [1])
+    removed = _ids("The students who had a seat, the oldest seat first.", [1])
     waitlisted = _ids("The students who waited, in their order.", [2])
 
 
@@ -82,7 +82,7 @@ class ReinstateResult(Answer):
 
     course_id = Id(metadata={"example": 7})
     added = _ids("The students who have a seat again.", [1])
-    kept = _ids("The students who are in the course anyway.", [])
+    kept = _ids("The students who were in the course already.", [])
     waitlisted = _ids("The students who wait again.", [2])
     capacity = _limit("The capacity of the course now.", 31)
     waitlist_capacity = _limit("Its waitlist_capacity now.", 10)

@@ -25,7 +25,7 @@ from course_management.registrar.requests import Arrivals, CancelResult, MoveReq
 
 
 class CourseBusy(Conflict):
-    """New students enrolled in the course each time that its students had just been read."""
+    """Students enrolled faster than the service could read and lock all students of the course."""
 
     code = "course-busy"
     title = "Students enroll in this course too fast to move all of them."

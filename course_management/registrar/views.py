@@ -15,7 +15,7 @@ from course_management.courses.refusals import (
     WaitlistFull,
 )
 from course_management.enrollments.models import EnrollmentNotFound
-from course_management.enrollments.schemas import Explained
+from course_management.enrollments.schemas import ReasonOnly
 from course_management.registrar import schemas, service
 from course_management.registrar.requests import MoveRequest
 from course_management.students.models import StudentNotFound
@@ -32,7 +32,7 @@ def _mark_cancelled(session: Session, course: int | str, request: dict[str, Any]
 @bp.post("/courses/<course:course>/cancel", endpoint="cancelCourse")
 @writing(
     scope="registrar",
-    body=Explained(),
+    body=ReasonOnly(),
     answer=schemas.CancelResult,
     errors=(CourseNotFound,),
     plans=True,
@@ -44,7 +44,7 @@ def cancel(
     request: dict[str, Any],
     begun: bool,
 ) -> Response:
-    """Cancel a course: everybody is out, and nobody is promoted."""
+    """Cancel a course: all students leave it, and nobody is promoted."""
     result = service.cancel(session, course, request["reason"], marked=begun)
     return json_response(schemas.CancelResult, result)
 

@@ -18,9 +18,10 @@ from sqlalchemy.engine import Connection
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from course_management.core.errors import Error, PlanOutdated, Taken
+from course_management.core.errors import Error, PlanOutdated, Stale, Taken
 from course_management.db import integrity, transaction
-from course_management.web import access, etags, idempotency, parsing, plans, rehearsal
+from course_management.web import access, idempotency, parsing, plans, rehearsal
+from course_management.web.fields import StrictSchema
 from course_management.web.raw_path import as_course
 from course_management.web.request_context import current
 
@@ -56,7 +57,7 @@ class Endpoint:
     scope: str | None = None
     allow_self: bool = False
     query: Schema | None = None
-    body: Schema | None = None
+    body: StrictSchema | None = None
     answer: type[Schema] | None = None
     is_list: bool = False
     counts: bool = False
@@ -73,6 +74,17 @@ class Endpoint:
     def compares_tags(self, method: str) -> bool:
         """Whether a request with this method may have If-Match."""
         return self.etag and (method != "POST" or self.conditional)
+
+    def require_tags(self, method: str) -> None:
+        """Raise Stale if a request with this method may not have If-Match.
+
+        The client relies on the precondition, so the service must not ignore it.
+        """
+        if not self.compares_tags(method):
+            raise Stale(
+                "This resource has no ETag to compare with If-Match: send the request without "
+                "If-Match."
+            )
 
 
 def reading(**declared: Any) -> Callable[[View], View]:
@@ -97,8 +109,8 @@ def _endpoint(endpoint: Endpoint) -> Callable[[View], View]:
     def decorate(view: View) -> View:
         @wraps(view)
         def run(**given: Any) -> Response:
-            if endpoint.writes and not endpoint.compares_tags(current().method):
-                etags.refuse_if_match()
+            if endpoint.writes and "HTTP_IF_MATCH" in (request := current()).environ:
+                endpoint.require_tags(request.method)
             query = parsing.query(endpoint.query)
             if endpoint.writes:
                 rehearse, plan = query["dry_run"], query.get("plan")

@@ -47,17 +47,6 @@ def has_preconditions() -> bool:
     return "HTTP_IF_MATCH" in environ or "HTTP_IF_NONE_MATCH" in environ
 
 
-def refuse_if_match() -> None:
-    """Raise Stale if the request has If-Match. Call this for routes without an ETag.
-
-    The client relies on the precondition, so the service must not ignore it.
-    """
-    if "HTTP_IF_MATCH" in current().environ:
-        raise Stale(
-            "This resource has no ETag to compare with If-Match: send the request without If-Match."
-        )
-
-
 def unchanged(tag: str) -> bool:
     """Whether If-None-Match names this `tag`, which means that the client has the current response
     (RFC 9110, section 13.1.2; weak comparison).

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from flask import current_app
 from marshmallow import Schema, ValidationError, fields, validate
@@ -18,7 +18,12 @@ from course_management.db.keyset import MAX_LIMIT
 
 
 class StrictSchema(Schema):
-    """A base class for schemas of requests. An unknown field is a fault."""
+    """A base class for schemas of requests. An unknown field is a fault.
+
+    A request whose schema is `optional` may have no body, which is an empty object.
+    """
+
+    optional: ClassVar[bool] = False
 
     class Meta:
         unknown = RAISE

@@ -211,7 +211,7 @@ def _operation(rule: Rule, method: str, endpoint: Endpoint, about: str) -> dict[
     if endpoint.body:
         types = ["application/json"] + ["application/merge-patch+json"] * (method == "PATCH")
         operation["requestBody"] = {
-            "required": method != "DELETE",
+            "required": not endpoint.body.optional,
             "content": {t: {"schema": endpoint.body} for t in types},
         }
     return operation

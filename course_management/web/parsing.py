@@ -21,6 +21,7 @@ from werkzeug.exceptions import (
 from werkzeug.http import parse_list_header
 
 from course_management.core.errors import Invalid, Malformed
+from course_management.web.fields import StrictSchema
 from course_management.web.request_context import BODY_KEY, current
 
 MAX_BODY_BYTES = 2**20
@@ -32,13 +33,13 @@ MAX_JSON_DELIMITERS = {b"[": 10_000, b"{": 10_000, b":": 60_000}
 _PATCH_TYPES = ("application/json", "application/merge-patch+json")
 
 
-def body(schema: Schema) -> dict[str, Any]:
-    """The request's JSON body, validated by `schema`. A DELETE without a body has an empty object.
+def body(schema: StrictSchema) -> dict[str, Any]:
+    """The request's JSON body, validated by `schema`.
 
     Raises UnsupportedMediaType, RequestEntityTooLarge, Malformed, and Invalid with every fault.
     """
     request = current()
-    if request.method == "DELETE" and not _has_body(request):
+    if schema.optional and not _has_body(request):
         return cast(dict[str, Any], schema.load({}))
     types = _PATCH_TYPES if request.method == "PATCH" else _PATCH_TYPES[:1]
     if request.environ.get("CONTENT_TYPE") not in types and request.mimetype not in types:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from functools import cache, lru_cache
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -41,7 +40,7 @@ def render(schema: type[Schema], thing: Any) -> dict[str, Any]:
 
     A field with `sometimes` in its metadata is left out if it is None.
     """
-    if isinstance(thing, Mapping):
+    if isinstance(thing, dict):
         return {name: thing[name] for name, _ in _names(schema) if name in thing}
     return {
         name: value
@@ -58,7 +57,7 @@ def json_response(
     `thing` is a mapping, a row or a model. `location` is the address of a new resource, without
     the API prefix.
     """
-    tag = thing.get("etag") if isinstance(thing, Mapping) else getattr(thing, "etag", None)
+    tag = thing.get("etag") if isinstance(thing, dict) else getattr(thing, "etag", None)
     if tag is not None and current().method in ("GET", "HEAD") and etags.unchanged(tag):
         return Response(status=304, headers={"ETag": f'"{tag}"'})
     answer = json_document(render(schema, thing), status)

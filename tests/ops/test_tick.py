@@ -1,4 +1,4 @@
-"""`flask --app wsgi tick`. tests/registrar/test_cancel.py tests what it does to cancelled courses."""
+"""`flask --app wsgi tick`; for cancelled courses see tests/registrar/test_cancel.py."""
 
 from __future__ import annotations
 

@@ -47,6 +47,12 @@ def test_everybody_is_out_and_nobody_is_promoted(
     ] * 2
 
 
+def test_a_cancellation_needs_no_body(client, four, course_with, state):
+    course = course_with(2, 5, four)
+    assert client.post(f"/courses/{course}/cancel").status_code == 200
+    assert state(course) == (set(), [])
+
+
 def test_a_repeated_cancellation_changes_nothing(client, act, four, course_with):
     course = course_with(2, 5, four)
     act(course, "cancel")

@@ -89,6 +89,17 @@ def test_a_refused_plan_claims_no_key(client, acts):
     assert again.headers["Idempotent-Replayed"] == "true"
 
 
+def test_a_plan_of_an_edit_has_the_status(client, acts):
+    _, path, _ = acts["capacity"]
+    plans = {
+        status: send(client, ("PATCH", path, {"status": status}), "?dry_run=true").headers["Plan"]
+        for status in ("open", "closed")
+    }
+    assert plans["open"] != plans["closed"]
+    refused = send(client, ("PATCH", path, {"status": "closed"}), f"?plan={plans['open']}")
+    assert refused.json["outcome"]["courses"][0]["status"] == "closed"
+
+
 def test_plans_that_are_none(client, acts, make):
     for plan in ("", "X", "0" * 65):
         assert problem(send(client, acts["drop"], f"?plan={plan}")) == (422, "invalid")
