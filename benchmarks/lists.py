@@ -46,6 +46,7 @@ COURSES = Whole(
     (
         {},
         *({"level": "junior"}, {"external_id": "none"}),
+        *({"status": "open"}, {"status": "closed"}),
         *({"open": True}, {"open": False}, {"level": "junior", "open": True}),
         {"q": "logic"},
     ),

@@ -104,6 +104,7 @@ USED = {
         "flask:Flask.request_context": "self environ",
         "flask:Flask.preprocess_request": "self",
         "flask:Flask.process_response": "self response",
+        "flask:Flask.do_teardown_appcontext": "self exc",
         "flask:Flask.do_teardown_request": "self exc",
         "flask.sessions:SessionInterface.open_session": "self app request",
         "werkzeug.wrappers:Request.stream": ATTRIBUTE,

@@ -256,3 +256,13 @@ class Overloaded(Unavailable):
 
     code = "overloaded"
     title = "The service has too many requests to serve."
+
+
+class Repeat(Exception):
+    """The work of a transaction raises it to be repeated from the start, without its locks. After
+    several attempts `refusal` is raised instead (db/transaction.py).
+    """
+
+    def __init__(self, refusal: Error) -> None:
+        super().__init__(refusal.detail)
+        self.refusal = refusal

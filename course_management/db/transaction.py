@@ -12,7 +12,7 @@ from sqlalchemy.engine import Connection, RootTransaction
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
-from course_management.core.errors import CommitUncertain, Error
+from course_management.core.errors import CommitUncertain, Repeat
 from course_management.db.commits import NotConfirmed
 from course_management.db.connections import (
     SNAPSHOT,
@@ -33,16 +33,6 @@ MAX_ATTEMPTS = 5
 RETRY_WINDOW_SECONDS = 4.0
 # SQLSTATE: serialization_failure, deadlock_detected.
 _RETRY = frozenset({"40001", "40P01"})
-
-
-class Repeat(Exception):
-    """Raised by the work of a transaction to be repeated from the start, which releases its locks.
-    After MAX_ATTEMPTS the `refusal` is raised instead.
-    """
-
-    def __init__(self, refusal: Error) -> None:
-        super().__init__(refusal.detail)
-        self.refusal = refusal
 
 
 class _Session(Session):

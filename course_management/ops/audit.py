@@ -38,15 +38,21 @@ class Finding:
     examples: list[str]
 
 
+# A reinstated student has their old ticket, although later ones were promoted meanwhile.
+_REINSTATED = (
+    "EXISTS (SELECT 1 FROM enrollment_events v WHERE v.student_id = s.student_id AND v.course_id = "
+    "s.course_id AND v.why = 'reinstated')"
+)
 _COURSES = (
-    "SELECT c.id, c.capacity, c.seats_taken, c.waitlist_capacity, c.waitlisted, c.next_ticket, "
+    "SELECT c.id, c.status, c.capacity, c.seats_taken, c.waitlist_capacity, c.waitlisted, "
+    "c.next_ticket, "
     "coalesce(e.seats, 0) AS seats, coalesce(e.waiting, 0) AS waiting, e.promoted, e.first, e.last "
     "FROM courses c LEFT JOIN (SELECT course_id, sum(CASE WHEN state = 'enrolled' THEN 1 ELSE 0 "
     "END) AS seats, "
     "sum(CASE WHEN state = 'waitlisted' THEN 1 ELSE 0 END) AS waiting, "
     "max(CASE WHEN state = 'enrolled' THEN ticket END) AS promoted, "
-    "min(CASE WHEN state = 'waitlisted' THEN ticket END) AS first, max(ticket) AS last "
-    "FROM student_courses GROUP BY course_id) e ON e.course_id = c.id"
+    f"min(CASE WHEN state = 'waitlisted' AND NOT {_REINSTATED} THEN ticket END) AS first, "
+    "max(ticket) AS last FROM student_courses s GROUP BY course_id) e ON e.course_id = c.id"
 )
 _EVENTS = (
     "SELECT student_id, course_id, from_state, to_state, "
@@ -71,7 +77,7 @@ INVARIANTS = (
     (
         "no free seat while students wait",
         f"SELECT id AS course, seats AS enrolled, capacity, waiting FROM ({_COURSES}) k "
-        "WHERE waiting > 0 AND seats < coalesce(capacity, seats + 1)",
+        "WHERE waiting > 0 AND seats < coalesce(capacity, seats + 1) AND status <> 'cancelled'",
     ),
     (
         "waitlisted = waitlisted rows <= waitlist_capacity",

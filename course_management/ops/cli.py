@@ -1,5 +1,5 @@
 """The commands for operators: `flask --app wsgi check`, `audit`, `load-demo`, `forget-keys`,
-`api-keys`.
+`tick`, `api-keys`.
 
 `init_app` registers them. Each one opens its own transaction.
 """
@@ -26,7 +26,7 @@ from course_management.core.principal import ADMIN, SCOPES, Principal, granted
 from course_management.core.text import TooManyMarks, clean, has_control
 from course_management.db import integrity
 from course_management.db.transaction import transaction
-from course_management.ops import demo, health
+from course_management.ops import demo, health, tick
 from course_management.ops.audit import audit as find_violations
 from course_management.ops.audit import record
 from course_management.telemetry.logs import log
@@ -181,6 +181,13 @@ def forget_keys() -> None:
     click.echo(f"Keys removed: {count}.")
 
 
+@command("tick")
+def do_tick() -> None:
+    """Finish what an interrupted request or an older release left. Run it every minute."""
+    emptied, cleared = tick.empty_cancelled_courses(), tick.clear_reasons()
+    click.echo(f"Courses emptied: {emptied}. Reasons cleared: {cleared}.")
+
+
 class Lifetime(click.ParamType[timedelta]):
     """A number of minutes, hours or days: 30m, 12h, 90d."""
 
@@ -271,5 +278,5 @@ api_keys = click.Group(
 
 def init_app(app: Flask) -> None:
     """Register the commands with `app`."""
-    for one in (check, audit, load_demo, forget_keys, api_keys):
+    for one in (check, audit, load_demo, forget_keys, do_tick, api_keys):
         app.cli.add_command(one)

@@ -8,13 +8,12 @@ from datetime import datetime
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from course_management.core.errors import Conflict, Invalid
+from course_management.core.errors import Conflict, Invalid, Repeat
 from course_management.core.problem_fields import ID
 from course_management.courses import queries as courses
 from course_management.courses import service as course_service
 from course_management.courses.models import CourseNotFound
 from course_management.courses.refusals import CANCELLED
-from course_management.db.transaction import Repeat
 from course_management.enrollments.ledger import SeatLedger, table
 from course_management.enrollments.locks import CourseStates, lock, lock_students, require_all
 from course_management.enrollments.models import ENROLLED, WAITLISTED, EnrollmentNotFound
@@ -130,6 +129,7 @@ def reinstate(
     faults = [i for i in out if i not in last or last[i].to_state or last[i].why not in undone]
     if faults:
         raise NothingToReinstate(student_ids=faults)
+    ledger = SeatLedger(session, found, reason)
     arrivals = [_before_drop(last[i]) for i in out]
     arrivals.sort(key=lambda one: (one.state != ENROLLED, one.ticket is None, one.ticket or 0))
     kept = [Arrival(i, WAITLISTED) for i in student_ids if i not in last]

@@ -101,6 +101,7 @@ _HEADERS: dict[str, dict[str, Any]] = {
     },
     "Location": {"description": "The address of the new resource; absent from a rehearsal."},
     "Dry-Run": {"description": "`true`: the request was a rehearsal (`dry_run`)."},
+    "Plan": {"description": "The digest of the outcome, for `plan`; only of a rehearsal."},
     "Link": {"description": 'The next page: `<address>; rel="next"`; absent on the last page.'},
     "Total-Count": {
         "description": "The number of items in the whole list; only for `Prefer: count=exact`."
@@ -257,6 +258,8 @@ def _headers(method: str, endpoint: Endpoint, status: int) -> list[str]:
         names += ["Total-Count", "Preference-Applied"]
     if endpoint.writes:
         names += ["Idempotent-Replayed", "Dry-Run"]
+    if endpoint.plans:
+        names.append("Plan")
     return names
 
 

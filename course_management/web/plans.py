@@ -28,8 +28,9 @@ class PlanQuery(WriteQuery):
         1,
         64,
         load_default=None,
-        also=[validate.Regexp("[0-9a-f]+$", error="Must be the Plan of a rehearsal.")],
+        also=[validate.Regexp("^[0-9a-f]+$", error="Must be the Plan of a rehearsal.")],
         metadata={
+            "pattern": "^[0-9a-f]+$",
             "description": "The `Plan` of a rehearsal: write only if the outcome is the same.",
             "example": "5df6e0e2761359d30a8275058e299fcc",
         },

@@ -43,6 +43,7 @@ def test_systemd_accepts_the_units(units):
         "course-management.socket",
         "course-management-audit.timer",
         "course-management-forget-keys.timer",
+        "course-management-tick.timer",
     ]
     done = systemd_analyze("verify", *(units / name for name in names))
     assert (done.returncode, done.stdout + done.stderr) == (0, "")

@@ -269,7 +269,7 @@ def test_only_courses_whose_waitlist_is_full_too_are_named_where_a_waitlist_is_a
 def test_the_error_carries_the_numbers_of_every_course_and_one_sentence():
     with pytest.raises(CourseFull) as caught:
         allocate([seats(1, capacity=0), seats(2, capacity=1, taken=1)], [(ADA, 1), (ADA, 2)])
-    numbers = {"waitlist_open": True, "seats_free": 0, "asked": 1}
+    numbers = {"status": "open", "waitlist_open": True, "seats_free": 0, "asked": 1}
     assert caught.value.fields == {"courses": [{"id": 1, **numbers}, {"id": 2, **numbers}]}
     assert caught.value.detail.startswith(NO_SEAT)
 

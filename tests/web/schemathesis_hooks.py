@@ -24,6 +24,8 @@ BEYOND_SCHEMAS = {
     # Generated clients have no good type for "one of two lists", and a schema cannot compare two.
     r"Name a course in `add` or in `drop`\.",
     r"Name each course only once\.",
+    r"Send either `student_ids` or `\"all\": true`\.",
+    r"Must be another course\.",
     # Schemas do not know that a parameter can be given twice.
     r"Send this parameter only once\.",
 }

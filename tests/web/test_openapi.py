@@ -17,7 +17,7 @@ from course_management.web.problems import catalogue
 
 ROOT = Path(__file__).parent.parent.parent
 OPERATION_ID = re.compile(
-    "^(get|list|create|update|patch|replace|delete|enroll|drop|change|check)([A-Z][a-z]+)+$"
+    "^(get|list|create|update|patch|replace|delete|enroll|drop|change|check|cancel|move|reinstate)([A-Z][a-z]+)+$"
 )
 ANY_OPERATION = {
     "429": "too-many-requests",
@@ -85,7 +85,7 @@ def answers(document: dict[str, Any]) -> dict[str, dict[str, Any]]:
 
 def test_operation_ids_are_unique_and_name_a_verb_and_a_noun(document):
     ids = [operation["operationId"] for _, _, operation in operations(document)]
-    assert len(ids) == len(set(ids)) == 28
+    assert len(ids) == len(set(ids)) == 31
     assert [name for name in ids if not OPERATION_ID.match(name)] == []
     assert {
         "getCourse",
@@ -142,7 +142,12 @@ def test_a_refusal_of_several_codes_is_a_union_of_their_schemas(document):
     union = resolve(document, refused)["content"]["application/problem+json"]["schema"]["oneOf"]
     assert union == [
         {"$ref": f"#/components/schemas/{name}"}
-        for name in ("CourseFullProblem", "WaitlistFullProblem")
+        for name in (
+            "CourseFullProblem",
+            "WaitlistFullProblem",
+            "CourseClosedProblem",
+            "CourseCancelledProblem",
+        )
     ]
 
 

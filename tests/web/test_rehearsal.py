@@ -36,6 +36,9 @@ def world(make, client):
     ids = {name: make.student()["id"] for name in ("seated", "waiting", "other")}
     ids |= {"full": make.course(capacity=1, waitlist_capacity=5)["id"], "open": make.course()["id"]}
     ids["empty"] = make.course(name="Empty")["id"]
+    ids["gone"] = make.student()["id"]
+    client.post(f"/students/{ids['gone']}/enroll", json={"course_ids": [ids["open"]]})
+    client.delete(f"/students/{ids['gone']}/courses/{ids['open']}")
     for student in (ids["seated"], ids["waiting"]):
         body = {"course_ids": [ids["full"]], "waitlist": True}
         client.post(f"/students/{student}/enroll", json=body)
@@ -92,6 +95,18 @@ WRITES = {
         ("POST", "/courses/{full}/drop", {"student_ids": ["seated"]}),
         ("POST", "/courses/{full}/drop", {"student_ids": ["other"]}),
     ),
+    "cancelCourse": (
+        ("POST", "/courses/{full}/cancel", {"reason": "Too few"}),
+        ("POST", "/courses/999999/cancel", None),
+    ),
+    "moveStudents": (
+        ("POST", "/courses/{full}/move", {"to": "open", "all": True}),
+        ("POST", "/courses/{open}/move", {"to": "full", "student_ids": ["seated"]}),
+    ),
+    "reinstateStudents": (
+        ("POST", "/courses/{open}/reinstate", {"student_ids": ["gone"]}),
+        ("POST", "/courses/{full}/reinstate", {"student_ids": ["other"]}),
+    ),
 }
 REQUESTS = [
     pytest.param(request, id=f"{name}-{'refused' if i else 'done'}")
@@ -110,7 +125,7 @@ def send(client, request, world, query="", **headers):
         return world.get(value, value)
 
     body = body and {
-        k: ids(v) if k.endswith(("_id", "_ids", "drop")) else v for k, v in body.items()
+        k: ids(v) if k.endswith(("_id", "_ids", "drop", "to")) else v for k, v in body.items()
     }
     return client.open(path.format(**world) + query, method=method, json=body, headers=headers)
 
@@ -122,7 +137,7 @@ def shown(response):
     return (
         response.status_code,
         {name: value for name, value in body.items() if name not in changing},
-        set(response.headers.keys()) - {"Dry-Run", "Location", "ETag"},
+        set(response.headers.keys()) - {"Dry-Run", "Plan", "Location", "ETag"},
     )
 
 
