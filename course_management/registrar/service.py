@@ -133,7 +133,6 @@ def reinstate(
     arrivals = [_before_drop(last[i]) for i in out]
     arrivals.sort(key=lambda one: (one.state != ENROLLED, one.ticket is None, one.ticket or 0))
     kept = [Arrival(i, WAITLISTED) for i in student_ids if i not in last]
-    ledger = SeatLedger(session, found, reason)
     seats = found.courses[course_id]
     placed = place(seats, [*arrivals, *kept], found.states, extend=True, closed=True)
     return _arrive(ledger, course_id, course_id, placed, Why.REINSTATED)
