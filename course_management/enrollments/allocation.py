@@ -143,7 +143,7 @@ def allocate(
     if refused:
         raise refusal(
             [
-                refuse(courses[i], pairs, allocation, waitlist=_may_wait(waitlist, i))
+                _refusal(courses[i], pairs, allocation, waitlist=_may_wait(waitlist, i))
                 for i, pairs in refused.items()
             ]
         )
@@ -163,7 +163,9 @@ def _may_wait(waitlist: bool | Container[int], course_id: int) -> bool:
     return waitlist if isinstance(waitlist, bool) else course_id in waitlist
 
 
-def refuse(course: Seats, pairs: list[Pair], allocation: Allocation, *, waitlist: bool) -> Refusal:
+def _refusal(
+    course: Seats, pairs: list[Pair], allocation: Allocation, *, waitlist: bool
+) -> Refusal:
     """The refusal of these pairs of a course. Its numbers are those before this request: seats and
     positions that `allocation` has given to other pairs count as free.
     """

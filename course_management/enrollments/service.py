@@ -70,7 +70,9 @@ def replace_courses(session: Session, student_id: int, request: EnrollmentReques
     others = _other_courses(session, student_id, request.course_ids)
     wanted = [*request.course_ids, *others]
     found = lock(session, [student_id], wanted, request.capped_course_ids, students_locked=True)
-    result = _change(session, student_id, request, others, found)
+    # The student may be out of a course that was cancelled while this request waited for it.
+    held = [course_id for course_id in others if (student_id, course_id) in found.states]
+    result = _change(session, student_id, request, held, found)
     whole = CourseSet(student_id, [*result.added, *result.kept], result.waitlisted or ())
     return replace(result, etag=whole.etag)
 

@@ -5,11 +5,20 @@ only values in memory.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 
-from course_management.courses.refusals import CLOSED, OPEN, Refusal
-from course_management.enrollments.allocation import Allocation, Pair, Seats, refusal, refuse
+from course_management.courses.refusals import (
+    CANCELLED,
+    CLOSED,
+    OPEN,
+    CourseCancelled,
+    CourseClosed,
+    CourseFull,
+    Refusal,
+    WaitlistFull,
+)
+from course_management.enrollments.allocation import Pair, Seats, refusal
 from course_management.enrollments.models import ENROLLED
 
 
@@ -53,7 +62,7 @@ def place(
     gets a seat if one is free. With `extend`, the capacities grow by what is missing. With
     `closed`, a closed course takes the students too.
 
-    Raises CourseCancelled, CourseClosed, CourseFull or WaitlistFull.
+    Raises CourseCancelled, CourseClosed, CourseFull or WaitlistFull with every reason.
     """
     found = Placement()
     seats: list[Arrival] = []
@@ -66,22 +75,24 @@ def place(
             found.kept.append(one.student_id)
         if state not in (None, ENROLLED) and one.state == ENROLLED:
             found.from_waitlist.append(one.student_id)
-    if seats or positions:
-        _require_status(course, [*seats, *positions], closed=closed)
-    course.waitlisted -= len(found.from_waitlist)
-    if not extend:
-        _require_room(course, seats, positions)
-    if course.capacity is not None and course.free is not None:
-        course.capacity += max(0, len(seats) - course.free)
-    course.take(len(seats))
     found.seats = {one.student_id: one.enrolled_at for one in seats}
-    for one in positions:
-        if course.has_seat:
-            course.take()
-            found.seats[one.student_id] = None
-            continue
-        if not course.waitlist_has_room and course.waitlist_capacity is not None:
-            course.waitlist_capacity += 1
+    free = course.free
+    if free is not None:
+        free -= len(seats)
+    waiting = [] if free is None else positions[max(free, 0) :]
+    found.seats |= {one.student_id: None for one in positions[: len(positions) - len(waiting)]}
+    room = course.waitlist_capacity
+    if room is not None:
+        room -= course.waitlisted - len(found.from_waitlist) + len(waiting)
+    _require(course, [*seats, *positions], free, room, extend=extend, closed=closed)
+
+    if course.capacity is not None and free is not None:
+        course.capacity += max(-free, 0)
+    course.take(len(found.seats))
+    course.waitlisted -= len(found.from_waitlist)
+    if course.waitlist_capacity is not None and room is not None:
+        course.waitlist_capacity += max(-room, 0)
+    for one in waiting:
         if one.ticket is None:
             found.positions[one.student_id] = course.join_waitlist()
         else:
@@ -90,28 +101,38 @@ def place(
     return found
 
 
-def _require_status(course: Seats, arrivals: Sequence[Arrival], *, closed: bool) -> None:
-    takes = course.status == OPEN or (closed and course.status == CLOSED)
-    if not takes:
-        raise refusal([_refused(course, arrivals, waitlist=True)])
-
-
-def _require_room(course: Seats, seats: Sequence[Arrival], positions: Sequence[Arrival]) -> None:
-    """Raise CourseFull or WaitlistFull, with both reasons if both are true."""
-    if course.free is None:
+def _require(
+    course: Seats,
+    arrivals: Sequence[Arrival],
+    free: int | None,
+    room: int | None,
+    *,
+    extend: bool,
+    closed: bool,
+) -> None:
+    """Raise the errors of `place`. `free` and `room` are the seats and waitlist positions that
+    would be free afterwards: below 0 if they do not suffice, None if they are unlimited.
+    """
+    if not arrivals:
         return
-    lack = []
-    if len(seats) > course.free:
-        lack.append(_refused(course, seats, waitlist=False))
-    behind = positions[max(0, course.free - len(seats)) :]
-    room = course.waitlist_capacity
-    if room is not None and course.waitlisted + len(behind) > room:
-        lack.append(_refused(course, [*seats, *positions], waitlist=True))
-    if lack:
-        reasons = [reason for one in lack for reason in one.reasons]
-        raise refusal([replace(lack[0], reasons=reasons)])
+    course_id, reasons = course.id, []
+    if course.status == CANCELLED:
+        reasons.append((CourseCancelled.code, f"Course {course_id} is cancelled."))
+    elif course.status == CLOSED and not closed:
+        reasons.append((CourseClosed.code, f"Course {course_id} is closed."))
+    if free is not None and free < 0 and not extend:
+        reasons.append((CourseFull.code, f"Course {course_id} lacks {_count(-free, 'seat')}."))
+    if room is not None and room < 0 and not extend:
+        detail = f"Course {course_id} lacks {_count(-room, 'waitlist position')}."
+        reasons.append((WaitlistFull.code, detail))
+    if reasons:
+        waitlist_open = course.status == OPEN and course.waitlist_has_room
+        pair = (arrivals[0].student_id, course_id)
+        asked = len(arrivals)
+        raise refusal(
+            [Refusal(pair, course.status, waitlist_open, course.free or 0, asked, reasons)]
+        )
 
 
-def _refused(course: Seats, arrivals: Sequence[Arrival], *, waitlist: bool) -> Refusal:
-    pairs = [(one.student_id, course.id) for one in arrivals]
-    return refuse(course, pairs, Allocation(), waitlist=waitlist)
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"

@@ -21,7 +21,7 @@ import pytest
 import sqlalchemy as sa
 
 from course_management.db.transaction import transaction
-from course_management.history.models import EnrollmentEvent
+from course_management.history.models import EnrollmentEvent, EventType
 from course_management.students.models import Student
 from devtools.gunicorn import crowd
 from tests.databases import audit
@@ -38,10 +38,11 @@ def students(app):
 
 
 def events(app):
-    """The events by the request that caused them: (student, course, from, to)."""
+    """The moves by the request that caused them: (student, course, from, to)."""
     found = {}
+    moves = sa.select(EnrollmentEvent).where(EnrollmentEvent.type == EventType.ENROLLMENT_CHANGED)
     with app.app_context(), transaction(writing=False) as session:
-        for event in session.scalars(sa.select(EnrollmentEvent).order_by(EnrollmentEvent.id)):
+        for event in session.scalars(moves.order_by(EnrollmentEvent.id)):
             found.setdefault(event.request_id, []).append(
                 (event.student_id, event.course_id, event.from_state, event.to_state)
             )
@@ -102,11 +103,13 @@ def test_a_registration_rush(app, client, make, gunicorn, students):
 
 
 def random_request(rng, students, courses):
-    """One random request: an enrollment, a drop, a swap, a new capacity or a deletion, with a few
-    courses in any order.
+    """One random request: an enrollment, a drop, a swap, a new capacity, a deletion or an act of
+    the registrar, with a few courses in any order.
     """
     student, some = rng.choice(students), rng.sample(courses, rng.randint(1, 3))
     waitlist = rng.random() < 0.6
+    if rng.random() < 0.25:
+        return random_act(rng, students, student, *rng.sample(courses, 3))
     kind = rng.random()
     if kind < 0.35:
         return ("POST", f"/students/{student}/enroll", {"course_ids": some, "waitlist": waitlist})
@@ -131,6 +134,24 @@ def random_request(rng, students, courses):
     return ("DELETE", f"/students/{student}", None)
 
 
+def random_act(rng, students, student, course, *others):
+    """One random act of the registrar, or a swap of one student."""
+    path, some = f"/courses/{course}", {"student_ids": rng.sample(students, rng.randint(1, 3))}
+    kind = rng.random()
+    if kind < 0.10:
+        return ("POST", f"{path}/cancel", {"reason": "No teacher"})
+    if kind < 0.35:
+        return ("PATCH", path, {"status": rng.choice(["open", "open", "closed"])})
+    if kind < 0.60:
+        who = {"all": True} if rng.random() < 0.4 else some
+        return ("POST", f"{path}/move", {"to": others[0], "extend": rng.random() < 0.7, **who})
+    if kind < 0.80:
+        return ("POST", f"{path}/reinstate", some)
+    add = [{"course_id": course, "waitlist": rng.random() < 0.6}]
+    drop = rng.sample(others, rng.randint(0, 2))
+    return ("POST", f"/students/{student}/changes", {"add": add, "drop": drop})
+
+
 def test_random_simultaneous_requests(app, client, make, gunicorn, students):
     rng = random.Random(20260901)
     courses = [
@@ -149,28 +170,38 @@ def test_random_simultaneous_requests(app, client, make, gunicorn, students):
     assert {200, 201, 204, 409} <= statuses
     audit(app)
 
+    for course in courses:
+        if client.get(f"/courses/{course}").json["status"] == "cancelled":
+            assert client.get(f"/courses/{course}/students").json == []
+
     record = events(app)
-    for (method, path, *_), answer, i in zip(requests, answers, range(len(requests)), strict=True):
+    for request, answer, i in zip(requests, answers, range(len(requests)), strict=True):
         made = record.get(f"brawl-{i}", [])
         if answer.status >= 400:
-            assert made == [], (method, path, answer)
-            continue
-        if method == "PATCH" or method == "DELETE":
-            continue  # these responses have no ids; the audit has checked their changes
-        body = answer.json
-        mine = (
-            (lambda i, b=body: (b["student_id"], i))
-            if "student_id" in body
-            else (lambda i, b=body: (i, b["course_id"]))
-        )
-        told = {
-            kind: {mine(i) for i in body.get(kind, [])}
-            for kind in ("added", "removed", "waitlisted")
-        }
-        assert told["added"] == {
-            (s, c) for s, c, before, after in made if before is None and after == "enrolled"
-        }
-        assert told["removed"] == {(s, c) for s, c, _, after in made if after is None}
-        assert told["waitlisted"] >= {
-            (s, c) for s, c, before, after in made if before is None and after == "waitlisted"
-        }
+            assert made == [], (request, answer)
+        elif request[0] not in ("PATCH", "DELETE"):  # their responses have no ids
+            compare(answer.json, made)
+
+
+def compare(told, made):
+    """Assert that a response tells of the events that its request made."""
+    source, course = told.get("course_id"), told.get("to", told.get("course_id"))
+
+    def pairs(kind):
+        ids = told.get(kind) or []
+        return {(told["student_id"], i) if "student_id" in told else (i, course) for i in ids}
+
+    gone = {(s, c) for s, c, _, after in made if after is None}
+    seated = {(s, c) for s, c, before, after in made if after == "enrolled" and before is None}
+    waiting = {(s, c) for s, c, _, after in made if after == "waitlisted"}
+    if "to" in told:  # a move: a seat may replace a position in the other course
+        seated = {(s, c) for s, c, _, after in made if after == "enrolled" and c == course}
+        moved = {s for kind in ("added", "kept", "waitlisted") for s in told[kind]}
+        assert gone == {(s, source) for s in moved}
+        assert (pairs("added"), pairs("waitlisted")) == (seated, waiting)
+    elif "removed" in told and "status" in told:  # a cancellation
+        assert gone == pairs("removed") | pairs("waitlisted")
+        assert not seated | waiting
+    else:
+        assert (pairs("added"), pairs("removed")) == (seated, gone)
+        assert pairs("waitlisted") >= waiting

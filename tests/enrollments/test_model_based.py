@@ -1,8 +1,11 @@
-"""Compares a plain model of the rules with the service, step by step, on both databases."""
+"""Compares a plain model of the rules (rules.py) with the service, step by step, on both
+databases.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from copy import deepcopy
+from itertools import count
 
 import pytest
 from hypothesis import settings
@@ -16,54 +19,13 @@ from hypothesis.stateful import (
 )
 
 from tests.conftest import Make, empty
+from tests.enrollments.rules import Course, Refused, ask_all
 
 STUDENTS, COURSES = 5, 3
 students = st.integers(0, STUDENTS - 1)
 courses = st.integers(0, COURSES - 1)
 limits = st.sampled_from([None, 0, 1, 2, 3])
-
-
-@dataclass
-class Course:
-    """A short model of the rules: a set of students with seats, and a list of waiting students."""
-
-    capacity: int | None
-    waitlist_capacity: int | None
-    seats: set[int] = field(default_factory=set)
-    waitlist: list[int] = field(default_factory=list)
-
-    def verdict(self, student, waitlist):
-        if student in self.seats:
-            return "kept"
-        if student not in self.waitlist and (
-            self.capacity is None or len(self.seats) < self.capacity
-        ):
-            return "added"
-        if not waitlist:
-            return "course-full"
-        if student in self.waitlist:
-            return "waitlisted"
-        return (
-            "joined"
-            if self.waitlist_capacity is None or len(self.waitlist) < self.waitlist_capacity
-            else "waitlist-full"
-        )
-
-    def put(self, student, verdict):
-        if verdict == "added":
-            self.seats.add(student)
-        elif verdict == "joined":
-            self.waitlist.append(student)
-
-    def leave(self, student):
-        self.seats.discard(student)
-        if student in self.waitlist:
-            self.waitlist.remove(student)
-        self.promote()
-
-    def promote(self):
-        while self.waitlist and (self.capacity is None or len(self.seats) < self.capacity):
-            self.seats.add(self.waitlist.pop(0))
+some_students = st.lists(students, min_size=1, unique=True)
 
 
 class Enrollments(RuleBasedStateMachine):
@@ -74,45 +36,56 @@ class Enrollments(RuleBasedStateMachine):
     @initialize(shapes=st.lists(st.tuples(limits, limits), min_size=COURSES, max_size=COURSES))
     def begin(self, shapes):
         empty(self.app)
-        self.client = self.app.test_client()
+        self.client, self.times = self.app.test_client(), count()
         make = Make(self.client)
         self.ids = [make.student()["id"] for _ in range(STUDENTS)]
-        self.courses = [Course(*shape) for shape in shapes]
-        made = [
-            make.course(capacity=c.capacity, waitlist_capacity=c.waitlist_capacity)
-            for c in self.courses
+        self.courses = [
+            Course(make.course(capacity=seats, waitlist_capacity=places)["id"], seats, places)
+            for seats, places in shapes
         ]
-        self.course_ids = [course["id"] for course in made]
 
-    def refusal(self, verdicts, answer):
-        """Whether a verdict is a refusal. Then the response must name every such course."""
-        for code in ("course-full", "waitlist-full"):
-            refused = [
-                self.course_ids[c] for (_, c), verdict in verdicts.items() if verdict == code
-            ]
-            if refused:
-                assert (answer.status_code, answer.json["type"]) == (409, f"/problems/{code}")
-                assert [course["id"] for course in answer.json["courses"]] == list(
-                    dict.fromkeys(refused)
-                )
-                return True
-        return False
+    def send(self, method, path, body=None):
+        return self.client.open(path, method=method, json=body)
 
-    def apply(self, verdicts, answer, of, *, waitlist, fresh_is=201):
-        for (s, c), verdict in verdicts.items():
-            self.courses[c].put(s, verdict)
-        ids = (self.ids, self.course_ids)[of]
-        told = {
-            kind: [ids[pair[of]] for pair, v in verdicts.items() if v == kind]
-            for kind in ("added", "kept")
+    def agree(self, refused, answer):
+        """The response must be this refusal."""
+        status = 404 if refused.code.endswith("not-found") else 409
+        assert (answer.status_code, answer.json["type"]) == (status, f"/problems/{refused.code}")
+        assert {name: answer.json[name] for name in refused.members} == refused.members
+        if refused.codes:
+            assert [fault["code"] for fault in answer.json["errors"]] == refused.codes
+
+    def judge(self, decide, answer):
+        """What the model decides; None if it refuses, as the response then does too."""
+        try:
+            return decide()
+        except Refused as refused:
+            self.agree(refused, answer)
+            return None
+
+    def compare(self, got, answer, of, *, waitlist):
+        """Compare what the model gave with the ids of courses (or of students) that the response
+        lists. Returns whether something is new.
+        """
+        pairs = [(course.id, s, v) for course, result in got for s, v in result.items()]
+        ids = {
+            kind: [(c, s)[of] for c, s, verdict in pairs if verdict in verdicts]
+            for kind, verdicts in {
+                "added": ("added",),
+                "kept": ("kept",),
+                "waitlisted": ("joined", "waitlisted"),
+            }.items()
         }
-        assert {kind: answer.json[kind] for kind in told} == told
-        if waitlist:
-            assert answer.json["waitlisted"] == [
-                ids[p[of]] for p, v in verdicts.items() if v in ("joined", "waitlisted")
-            ]
-        fresh = {"added", "joined"} & set(verdicts.values())
-        assert answer.status_code == (fresh_is if fresh else 200)
+        if not waitlist:
+            assert ids.pop("waitlisted") == []
+        assert {kind: answer.json[kind] for kind in ids} == ids
+        return any(verdict in ("added", "joined") for *_, verdict in pairs)
+
+    def wanted(self, s, cs, waitlist):
+        return [(self.courses[c], [self.ids[s]], waitlist) for c in cs]
+
+    def body(self, cs, waitlist):
+        return {"course_ids": [self.courses[c].id for c in cs], "waitlist": waitlist}
 
     @rule(
         s=students,
@@ -120,126 +93,176 @@ class Enrollments(RuleBasedStateMachine):
         waitlist=st.booleans(),
     )
     def enroll(self, s, cs, waitlist):
-        verdicts = {(s, c): self.courses[c].verdict(s, waitlist) for c in cs}
-        body = {"course_ids": [self.course_ids[c] for c in cs], "waitlist": waitlist}
-        answer = self.client.post(f"/students/{self.ids[s]}/enroll", json=body)
-        if not self.refusal(verdicts, answer):
-            self.apply(verdicts, answer, 1, waitlist=waitlist)
+        answer = self.send("POST", f"/students/{self.ids[s]}/enroll", self.body(cs, waitlist))
+        now, wanted = next(self.times), self.wanted(s, cs, waitlist)
+        got = self.judge(lambda: ask_all(wanted, now), answer)
+        if got is not None:
+            new = self.compare(got, answer, 0, waitlist=waitlist)
+            assert answer.status_code == (201 if new else 200)
 
     @rule(s=students, cs=st.lists(courses, max_size=COURSES, unique=True), waitlist=st.booleans())
     def replace(self, s, cs, waitlist):
-        verdicts = {(s, c): self.courses[c].verdict(s, waitlist) for c in cs}
-        body = {"course_ids": [self.course_ids[c] for c in cs], "waitlist": waitlist}
-        answer = self.client.put(f"/students/{self.ids[s]}/enroll", json=body)
-        if not self.refusal(verdicts, answer):
-            gone = [
-                c
-                for c in range(COURSES)
-                if c not in cs and s in {*self.courses[c].seats, *self.courses[c].waitlist}
-            ]
-            for c in gone:
-                self.courses[c].leave(s)
-            assert answer.json["removed"] == [self.course_ids[c] for c in gone]
-            self.apply(verdicts, answer, 1, waitlist=waitlist, fresh_is=200)
+        answer = self.send("PUT", f"/students/{self.ids[s]}/enroll", self.body(cs, waitlist))
+        now, wanted = next(self.times), self.wanted(s, cs, waitlist)
+        got = self.judge(lambda: ask_all(wanted, now), answer)
+        if got is not None:
+            others = [course for c, course in enumerate(self.courses) if c not in cs]
+            gone = [course for course in others if self.ids[s] in course.students]
+            for course in gone:
+                course.leave([self.ids[s]], now, by_drop=True)
+            assert answer.json["removed"] == [course.id for course in gone]
+            self.compare(got, answer, 0, waitlist=waitlist)
+            assert answer.status_code == 200
 
-    @rule(c=courses, ss=st.lists(students, min_size=1, unique=True), waitlist=st.booleans())
+    @rule(
+        s=students,
+        add=st.dictionaries(courses, st.booleans()),
+        drop=st.lists(courses, unique=True),
+    )
+    def change(self, s, add, drop):
+        drop = [c for c in drop if c not in add]
+        body = {
+            "add": [{"course_id": self.courses[c].id, "waitlist": w} for c, w in add.items()],
+            "drop": [self.courses[c].id for c in drop],
+        }
+        answer = self.send("POST", f"/students/{self.ids[s]}/changes", body)
+        if not add and not drop:
+            assert answer.status_code == 422
+            return
+        now, student = next(self.times), self.ids[s]
+
+        def decide():
+            missing = [self.courses[c].id for c in drop if student not in self.courses[c].students]
+            ask_all_or_fail = [(self.courses[c], [student], w) for c, w in add.items()]
+            if missing:
+                ask_all([(deepcopy(course), *rest) for course, *rest in ask_all_or_fail], now)
+                raise Refused("enrollment-not-found", missing=missing)
+            return ask_all(ask_all_or_fail, now)
+
+        got = self.judge(decide, answer)
+        if got is not None:
+            for c in drop:
+                self.courses[c].leave([student], now, by_drop=True)
+            assert (answer.status_code, answer.json["removed"]) == (200, body["drop"])
+            self.compare(got, answer, 0, waitlist=any(add.values()))
+
+    @rule(c=courses, ss=some_students, waitlist=st.booleans())
     def enroll_many(self, c, ss, waitlist):
-        trial = Course(
-            self.courses[c].capacity,
-            self.courses[c].waitlist_capacity,
-            set(self.courses[c].seats),
-            list(self.courses[c].waitlist),
-        )
-        verdicts = {}
-        for s in ss:
-            verdicts[(s, c)] = trial.verdict(s, waitlist)
-            trial.put(s, verdicts[(s, c)])
-        body = {"student_ids": [self.ids[s] for s in ss], "waitlist": waitlist}
-        answer = self.client.post(f"/courses/{self.course_ids[c]}/students", json=body)
-        if not self.refusal(verdicts, answer):
-            self.apply(verdicts, answer, 0, waitlist=waitlist)
+        course, who = self.courses[c], [self.ids[s] for s in ss]
+        body = {"student_ids": who, "waitlist": waitlist}
+        answer = self.send("POST", f"/courses/{course.id}/students", body)
+        now = next(self.times)
+        got = self.judge(lambda: ask_all([(course, who, waitlist)], now), answer)
+        if got is not None:
+            new = self.compare(got, answer, 1, waitlist=waitlist)
+            assert answer.status_code == (201 if new else 200)
 
     @rule(s=students, c=courses)
     def drop(self, s, c):
-        there = s in self.courses[c].seats or s in self.courses[c].waitlist
-        answer = self.client.delete(f"/students/{self.ids[s]}/courses/{self.course_ids[c]}")
-        assert answer.status_code == (204 if there else 404)
-        self.courses[c].leave(s)
+        there = self.ids[s] in self.courses[c].students
+        path = f"/students/{self.ids[s]}/courses/{self.courses[c].id}"
+        assert self.send("DELETE", path).status_code == (204 if there else 404)
+        self.courses[c].leave([self.ids[s]], next(self.times), by_drop=True)
 
-    @rule(c=courses, ss=st.lists(students, min_size=1, unique=True))
+    @rule(c=courses, ss=some_students)
     def drop_many(self, c, ss):
-        there = {*self.courses[c].seats, *self.courses[c].waitlist}
-        answer = self.client.post(
-            f"/courses/{self.course_ids[c]}/drop", json={"student_ids": [self.ids[s] for s in ss]}
-        )
-        if set(ss) <= there:
-            assert answer.status_code == 200
-            before, course = set(ss), self.courses[c]
-            course.seats -= before
-            course.waitlist = [s for s in course.waitlist if s not in before]
-            course.promote()
+        course, who = self.courses[c], [self.ids[s] for s in ss]
+        answer = self.send("POST", f"/courses/{course.id}/drop", {"student_ids": who})
+        missing = [student for student in who if student not in course.students]
+        if missing:
+            self.agree(Refused("enrollment-not-found", missing=missing), answer)
         else:
-            assert answer.json["missing"] == [self.ids[s] for s in ss if s not in there]
+            assert answer.json == {"course_id": course.id, "removed": who}
+            course.leave(who, next(self.times), by_drop=True)
 
     @rule(
         c=courses,
-        capacity=limits,
-        waitlist_capacity=limits,
-        which=st.sampled_from(["capacity", "waitlist_capacity", "both"]),
+        wanted=st.fixed_dictionaries(
+            {},
+            optional={
+                "capacity": limits,
+                "waitlist_capacity": limits,
+                "status": st.sampled_from(["open", "closed"]),
+            },
+        ),
     )
-    def resize(self, c, capacity, waitlist_capacity, which):
+    def edit(self, c, wanted):
+        """Also opens and closes the course, alone or with other capacities."""
         course = self.courses[c]
-        wanted_capacity = course.capacity if which == "waitlist_capacity" else capacity
-        wanted_waitlist_capacity = (
-            course.waitlist_capacity if which == "capacity" else waitlist_capacity
-        )
-        body = {"capacity": wanted_capacity} | (
-            {} if which == "capacity" else {"waitlist_capacity": wanted_waitlist_capacity}
-        )
-        answer = self.client.patch(f"/courses/{self.course_ids[c]}", json=body)
-        if wanted_capacity is not None and len(course.seats) > wanted_capacity:
-            assert answer.json["type"] == "/problems/capacity-below-enrolled"
+        before = {name: getattr(course, name) for name in ("capacity", "waitlist_capacity")}
+        after = before | {"status": course.status} | wanted
+        answer = self.send("PATCH", f"/courses/{course.id}", wanted)
+        now = next(self.times)
+        done = self.judge(lambda: (course.resize(**after, now=now), 1), answer)
+        assert (answer.status_code == 200) == bool(done)
+
+    @rule(c=courses, status=st.sampled_from(["open", "open", "closed"]))
+    def open_or_close(self, c, status):
+        answer = self.send("PATCH", f"/courses/{self.courses[c].id}", {"status": status})
+        assert (answer.status_code, answer.json["status"]) == (200, status)
+        self.courses[c].status = status
+
+    @rule(c=courses)
+    def cancel(self, c):
+        answer = self.send("POST", f"/courses/{self.courses[c].id}/cancel", {})
+        assert (answer.status_code, answer.json) == (200, self.courses[c].cancel())
+
+    @rule(c=courses, to=courses, ss=st.none() | some_students, extend=st.booleans())
+    def move(self, c, to, ss, extend):
+        course, other = self.courses[c], self.courses[to]
+        who = None if ss is None else [self.ids[s] for s in ss]
+        body = {"to": other.id, "extend": extend}
+        body |= {"all": True} if who is None else {"student_ids": who}
+        answer = self.send("POST", f"/courses/{course.id}/move", body)
+        if c == to:
+            assert answer.status_code == 422
             return
-        room = (
-            len(course.waitlist)
-            if wanted_capacity is None
-            else min(len(course.waitlist), wanted_capacity - len(course.seats))
-        )
-        if (
-            wanted_waitlist_capacity is not None
-            and len(course.waitlist) - room > wanted_waitlist_capacity
-        ):
-            assert answer.json["type"] == "/problems/waitlist-capacity-below-waitlisted"
-            return
-        assert answer.status_code == 200, answer.text
-        course.capacity, course.waitlist_capacity = wanted_capacity, wanted_waitlist_capacity
-        course.promote()
+        now = next(self.times)
+        moved = self.judge(lambda: course.move(other, who, now, extend=extend), answer)
+        if moved is not None:
+            assert (answer.status_code, answer.json) == (200, moved)
+
+    @rule(c=courses, ss=some_students)
+    def reinstate(self, c, ss):
+        course, who = self.courses[c], [self.ids[s] for s in ss]
+        answer = self.send("POST", f"/courses/{course.id}/reinstate", {"student_ids": who})
+        now = next(self.times)
+        back = self.judge(lambda: course.reinstate(who, now), answer)
+        if back is not None:
+            assert (answer.status_code, answer.json) == (200, back)
+
+    @rule(c=courses)
+    def reinstate_all_who_dropped(self, c):
+        """Random students rarely have a drop to undo."""
+        lost = [s for s, student in enumerate(self.ids) if student in self.courses[c].lost]
+        if lost:
+            self.reinstate(c, lost[::-1])
 
     @rule(s=students)
     def student_leaves_and_another_comes(self, s):
-        assert self.client.delete(f"/students/{self.ids[s]}").status_code == 204
+        assert self.send("DELETE", f"/students/{self.ids[s]}").status_code == 204
+        now = next(self.times)
         for course in self.courses:
-            course.leave(s)
-        self.ids[s] = self.client.post("/students", json={"name": "Another"}).json["id"]
+            course.leave([self.ids[s]], now, by_drop=False)
+        self.ids[s] = self.send("POST", "/students", {"name": "Another"}).json["id"]
 
     @invariant()
     def they_agree(self):
-        for course, course_id in zip(self.courses, self.course_ids, strict=True):
-            shown = self.client.get(f"/courses/{course_id}").json
+        for course in self.courses:
+            shown = self.client.get(f"/courses/{course.id}").json
             seats_taken = None if course.capacity is None else len(course.seats)
             assert (shown["capacity"], shown["seats_taken"]) == (course.capacity, seats_taken)
-            assert (shown["waitlist_capacity"], shown["waitlisted"]) == (
+            assert (shown["waitlist_capacity"], shown["waitlisted"], shown["status"]) == (
                 course.waitlist_capacity,
                 len(course.waitlist),
+                course.status,
             )
-            roster = self.client.get(f"/courses/{course_id}/students").json
-            assert {s["id"] for s in roster if s["state"] == "enrolled"} == {
-                self.ids[s] for s in course.seats
-            }
+            roster = self.client.get(f"/courses/{course.id}/students").json
+            seated = [s for s in roster if s["state"] == "enrolled"]
+            seated.sort(key=lambda s: (s["enrolled_at"], s["id"]))
+            assert [s["id"] for s in seated] == course.by_time()
             positions = {s["position"]: s["id"] for s in roster if s["state"] == "waitlisted"}
-            assert positions == {
-                position: self.ids[s] for position, s in enumerate(course.waitlist, 1)
-            }
+            assert positions == dict(enumerate(course.by_ticket(), 1))
 
     def teardown(self):
         if hasattr(self, "client"):

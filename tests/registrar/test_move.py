@@ -72,7 +72,7 @@ def test_capacities_hold_or_grow_by_what_is_missing(client, act, ids, course_wit
     if not extend:
         assert problem(response) == (409, "course-full")
         (course,) = response.json["courses"]
-        assert (course["id"], course["seats_free"], course["asked"]) == (other, 1, 3)
+        assert (course["id"], course["seats_free"], course["asked"]) == (other, 1, 5)
         assert [(one["code"], one["pointer"]) for one in response.json["errors"]] == [
             ("course-full", "/to"),
             ("waitlist-full", "/to"),
