@@ -104,6 +104,24 @@ def others(side: Side) -> Iterator[Case]:
     def left() -> Asked:
         return "POST", f"/courses/{side.emptied}/drop", {"student_ids": members(MANY)}
 
+    def swapped() -> Asked:
+        items = [{"course_id": fresh.course(3)}]
+        return (
+            "POST",
+            f"/students/{members(1)[0]}/changes",
+            {"add": items, "drop": [side.emptied]},
+        )
+
+    def moved() -> Asked:
+        students = members(MANY)
+        body = {"to": new_course(), "student_ids": students}
+        return "POST", f"/courses/{side.emptied}/move", body
+
+    def reinstated() -> Asked:
+        method, path, body = left()
+        side.ask(method, path, body)
+        return "POST", f"/courses/{side.emptied}/reinstate", body
+
     for method in ("PUT", "PATCH"):
         yield Case(
             f"{method} /students/{{s}}",
@@ -154,3 +172,12 @@ def others(side: Side) -> Iterator[Case]:
     )
     yield Case(f"POST /courses/{{c}}/students of {MANY}", lambda _: many(), 201)
     yield Case(f"POST /courses/{{c}}/drop of {MANY}", lambda _: left())
+    yield Case(
+        "GET /students/{s}/enroll", lambda s: ("GET", f"/students/{s.student()}/enroll", None)
+    )
+    yield Case("POST /students/{s}/changes", lambda _: swapped())
+    yield Case(
+        "POST /courses/{c}/cancel", lambda _: ("POST", f"/courses/{new_course()}/cancel", {})
+    )
+    yield Case(f"POST /courses/{{c}}/move of {MANY}", lambda _: moved())
+    yield Case(f"POST /courses/{{c}}/reinstate of {MANY}", lambda _: reinstated())
