@@ -205,7 +205,9 @@ def test_workers_killed_while_courses_are_cancelled(served, record_property):
             course = fire.courses[i % len(fire.courses)]
             fire.wait_for(2 * CLIENTS)
             headers = {"Idempotency-Key": f"cancel-{i}", "X-Request-ID": f"cancel-{i}"}
-            killer = threading.Timer(rng.uniform(0, 0.06), kill, [rng.choice([*server.workers()])])
+            killer = threading.Timer(
+                rng.uniform(0, 0.06), os.kill, [rng.choice([*server.workers()]), signal.SIGKILL]
+            )
             killer.start()
             answer = None
             while answer is None:
@@ -249,7 +251,7 @@ def test_a_worker_killed_between_the_transactions(postgres_app, tmp_path, finish
             asking.start()
             eventually(lambda: waiting_for_locks(app), 1)
             (worker,) = server.workers()
-            kill(worker)
+            os.kill(worker, signal.SIGKILL)
             asking.join()
         assert lost == [None]
         wait_until(lambda: server.workers() - {worker})
@@ -280,10 +282,6 @@ def attempt(fire, course, headers):
         return fire.act(course, "cancel", headers, reason="No teacher")[0]
     except (OSError, http.client.HTTPException):
         return None
-
-
-def kill(pid):
-    os.kill(pid, signal.SIGKILL)
 
 
 def told(answer):
