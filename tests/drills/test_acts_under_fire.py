@@ -138,7 +138,7 @@ class Fire:
 
 @pytest.mark.parametrize("served", ["3x22"], indirect=True)
 def test_a_popular_course_is_cancelled_in_two_seconds(served, record_property):
-    """Fails without the gate: enrollments without a pause overtake the cancellation."""
+    """The clients keep enrolling in the course until it is closed to them."""
     app, server = served
     empty(app)
     fire, slowest = Fire(app, server, most=1), 0.0
