@@ -157,12 +157,14 @@ class Enrollments(RuleBasedStateMachine):
             new = self.compare(got, answer, 1, waitlist=waitlist)
             assert answer.status_code == (201 if new else 200)
 
-    @rule(s=students, c=courses)
-    def drop(self, s, c):
+    @rule(s=students, c=courses, by_mistake=st.booleans())
+    def drop(self, s, c, by_mistake):
         there = self.ids[s] in self.courses[c].students
         path = f"/students/{self.ids[s]}/courses/{self.courses[c].id}"
         assert self.send("DELETE", path).status_code == (204 if there else 404)
         self.courses[c].leave([self.ids[s]], next(self.times), by_drop=True)
+        if by_mistake and there:
+            self.reinstate(c, [s])
 
     @rule(c=courses, ss=some_students)
     def drop_many(self, c, ss):
