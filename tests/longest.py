@@ -10,7 +10,6 @@ HERE = Path(__file__).parent
 
 # The order matters little. A file that is missing here costs time, and nothing else.
 LONGEST = (
-    "drills/test_acts_under_fire.py",
     "drills/test_stuck.py",
     "drills/test_changes.py",
     "web/test_contract.py",

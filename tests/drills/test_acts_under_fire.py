@@ -143,7 +143,7 @@ def test_a_popular_course_is_cancelled_in_two_seconds(served, record_property):
     empty(app)
     fire, slowest = Fire(app, server, most=1), 0.0
     with fire.burning():
-        for course in fire.courses * size(2, 10):
+        for course in fire.courses * size(1, 10):
             fire.wait_for(2 * CLIENTS)
             answer, seconds = fire.act(course, "cancel", reason="No teacher")
             assert (answer.status, answer.json["status"]) == (200, "cancelled"), answer.body
@@ -164,7 +164,7 @@ def test_all_acts_while_students_enroll(served, record_property):
     empty(app)
     fire, rng, moved = Fire(app, server), random.Random(1), 0
     with fire.burning():
-        for course in fire.courses * size(2, 10):
+        for course in fire.courses * size(1, 10):
             other = rng.choice([one for one in fire.courses if one != course])
             fire.set_status(course, "closed")
             answer, _ = fire.act(course, "move", to=other, all=True, extend=True)
@@ -199,7 +199,7 @@ def test_workers_killed_while_courses_are_cancelled(served, record_property):
     """
     app, server = served
     empty(app)
-    fire, rng, attempts, cancels = Fire(app, server, most=1), random.Random(2), 0, size(8, 40)
+    fire, rng, attempts, cancels = Fire(app, server, most=1), random.Random(2), 0, size(6, 40)
     with fire.burning():
         for i in range(cancels):
             course = fire.courses[i % len(fire.courses)]
