@@ -28,6 +28,12 @@ def select_gates(ids: str) -> sa.Select[Any]:
     return sa.select(sa.func.pg_advisory_xact_lock_shared(-course))
 
 
+def select_gate(course: str) -> sa.Select[Any]:
+    """As `select_gates`, for the one id in the parameter `course`."""
+    number = sa.cast(sa.bindparam(course), sa.BigInteger)
+    return sa.select(sa.func.pg_advisory_xact_lock_shared(-number))
+
+
 # Lower case, because it reads as an SQL function: close_gate(course.id).
 class close_gate(sa.sql.expression.FunctionElement[int]):  # noqa: N801
     """Close the gate of a course until the transaction ends, wait for the transactions that passed

@@ -75,7 +75,7 @@ def test_of_simultaneous_requests_one_gets_a_unique_value(client, together, path
 
 
 def test_simultaneous_puts_do_not_mix(client, make, together):
-    """Fails on PostgreSQL without the lock of `_lock_students`: one request gets 500, because it
+    """Fails on PostgreSQL without the lock of `lock_students`: one request gets 500, because it
     inserts a row twice.
     """
     student = make.student()["id"]
@@ -106,7 +106,7 @@ def test_a_course_deleted_while_students_enroll(client, make, together):
 
 
 def test_a_student_deleted_while_they_enroll(client, make, together):
-    """Fails on PostgreSQL without the lock of `_lock_students`: a request gets 500 from a foreign
+    """Fails on PostgreSQL without the lock of `lock_students`: a request gets 500 from a foreign
     key.
     """
     courses = [make.course()["id"] for _ in range(3)]

@@ -2,11 +2,11 @@
 No course is oversold, and every response is true.
 
 The tests fail without these parts of the service:
-- the lock of `_LOCK_COURSES` (PostgreSQL): both tests get 500s, because only the constraints still
+- the lock of `lock_courses` (PostgreSQL): both tests get 500s, because only the constraints still
   refuse a seat above the capacity;
 - the lock of `_SHARE_COURSES` (PostgreSQL): the audit finds wrong counts in a course that got a
   capacity;
-- the lock of `_lock_students` (PostgreSQL): `test_random_simultaneous_requests` gets 500s, because
+- the lock of `lock_students` (PostgreSQL): `test_random_simultaneous_requests` gets 500s, because
   a student is deleted while they enroll;
 - `BEGIN IMMEDIATE` instead of BEGIN (SQLite): both tests get 503s, because the database is locked;
 - `promote` in `remove`: both tests get 500s from the constraint that forbids a free seat while
