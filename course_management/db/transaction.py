@@ -43,10 +43,11 @@ class _Session(Session):
     def __init__(self, connection: Connection) -> None:
         # The response reads its objects after the commit. It flushes only when it is told to.
         super().__init__(connection, expire_on_commit=False, autoflush=False)
-        self._begun = connection
+        self._begun: Any = connection
 
     def connection(self, *_: Any, **__: Any) -> Connection:
-        return self._begun
+        begun: Connection = self._begun
+        return begun
 
     def close(self) -> None:
         """If no object was loaded, there is nothing to release: leave the session to the next
@@ -56,14 +57,18 @@ class _Session(Session):
             super().close()
         elif not self._begun.invalidated:
             self._begun.info[_UNUSED] = self
+            # The info outlives the connection of a thread that ends. With a reference back, that
+            # connection would never return to the pool.
+            self.bind = self._begun = None
 
 
 def _session_on(connection: Connection) -> _Session:
     """A session without objects: the one that the last transaction left, or a new one."""
     session: _Session | None = connection.info.pop(_UNUSED, None)
-    if session is None or session.connection() is not connection:
+    if session is None:
         return _Session(connection)
     session.info.clear()
+    session.bind = session._begun = connection
     return session
 
 

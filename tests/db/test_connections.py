@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 import psycopg2
 import pytest
 import sqlalchemy as sa
@@ -82,3 +84,18 @@ def test_without_batching_psycopg2_has_its_own_connections(new_database, make_ap
     with app.app_context(), use_connection() as connection:
         dbapi = connection.connection.dbapi_connection
         assert type(dbapi) is (batching.Connection if batches else psycopg2.extensions.connection)
+
+
+def test_a_thread_that_ends_gives_its_connection_back(own):
+    """Fails if anything keeps the connection alive: the pool is then empty after four threads."""
+
+    def enroll():
+        with own.app_context(), transaction(writing=True) as session:
+            session.connection().execute(sa.text("SELECT 1"))
+
+    for _ in range(6):
+        thread = threading.Thread(target=enroll)
+        thread.start()
+        thread.join()
+    with own.app_context():
+        assert db.engine.pool.checkedout() == 0
