@@ -135,10 +135,14 @@ def drop(session: Session, student_id: int, course_id: int, reason: str | None =
     ledger.write()
 
 
-def delete_student(session: Session, student: Student) -> None:
-    """Delete a student, whom the caller has locked, and end their enrollments."""
+def delete_student(session: Session, student: Student, reason: str | None = None) -> None:
+    """Delete a student, whom the caller has locked, and end their enrollments.
+
+    The history keeps `reason` for the students who are promoted, and for nobody else.
+    """
     course_ids = _other_courses(session, student.id, [])
-    ledger = SeatLedger(session, lock(session, [student.id], course_ids, students_locked=True))
+    found = lock(session, [student.id], course_ids, students_locked=True)
+    ledger = SeatLedger(session, found, reason)
     ledger.remove([student.id], course_ids, Why.STUDENT_DELETED)
     ledger.write()
     session.delete(student)

@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from course_management.core.errors import ExternalIdTaken, Stale
 from course_management.enrollments import service as enrollments
+from course_management.enrollments.schemas import ReasonOnly
 from course_management.students import queries, service
 from course_management.students.models import StudentChanges, StudentEmailTaken, StudentNotFound
 from course_management.students.schemas import StudentIn, StudentInChange, StudentOut, StudentQuery
@@ -76,10 +77,16 @@ def update_student(session: Session, student_id: int, request: StudentChanges) -
 
 
 @bp.delete("/students/<id:student_id>", endpoint="deleteStudent")
-@writing(scope="students:write", status=(204,), errors=(StudentNotFound, Stale), etag=True)
-def delete_student(session: Session, student_id: int) -> Response:
-    """Delete a student and end their enrollments."""
+@writing(
+    scope="students:write",
+    body=ReasonOnly(),
+    status=(204,),
+    errors=(StudentNotFound, Stale),
+    etag=True,
+)
+def delete_student(session: Session, student_id: int, request: dict[str, Any]) -> Response:
+    """Delete a student and end their enrollments. Freed seats go to waiting students."""
     student = service.lock_student(session, student_id)
     etags.require(student)
-    enrollments.delete_student(session, student)
+    enrollments.delete_student(session, student, request["reason"])
     return no_content()

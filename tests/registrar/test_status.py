@@ -121,3 +121,15 @@ def test_an_enrollment_that_waited_for_nothing_sees_a_closed_course(client, make
         for _ in range(2):
             path = f"/students/{make.student()['id']}/enroll"
             assert client.post(path, json={"course_ids": [course]}).status_code == expected
+
+
+def test_the_reason_of_a_deleted_student_stays_with_the_promoted_one(client, make, course_with):
+    first, second = (make.student()["id"] for _ in range(2))
+    course = course_with(1, 5, [first, second])
+    deleted = client.delete(f"/students/{first}", json={"reason": "Left the school"})
+    assert deleted.status_code == 204
+    events = client.get(f"/courses/{course}/history").json[:2]
+    assert [(one["student_id"], one["why"], one["reason"]) for one in events] == [
+        (second, "promoted", "Left the school"),
+        (first, "student-deleted", None),
+    ]
