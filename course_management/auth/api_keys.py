@@ -22,8 +22,8 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from course_management.core.errors import Conflict, NotFound
 from course_management.core.principal import SCOPES, Principal, granted
+from course_management.db import sqlite
 from course_management.db.base import KeyText, Model, UTCDateTime, now
-from course_management.db.engine import SQLITE_LOCK_TIMEOUT_SECONDS
 from course_management.telemetry.events import Event
 from course_management.telemetry.logs import note
 
@@ -153,14 +153,12 @@ def record_use(connection: Connection, key_id: str) -> None:
     """
     on_sqlite = connection.dialect.name == "sqlite"
     if on_sqlite:
-        connection.exec_driver_sql("PRAGMA busy_timeout = 50")
+        sqlite.set_lock_timeout(connection, 0.05)
     try:
         connection.execute(_USED, {"key_id": key_id, "moment": now()})
     finally:
         if on_sqlite:
-            connection.exec_driver_sql(
-                f"PRAGMA busy_timeout = {SQLITE_LOCK_TIMEOUT_SECONDS * 1000:.0f}"
-            )
+            sqlite.set_lock_timeout(connection, sqlite.LOCK_TIMEOUT_SECONDS)
 
 
 def _get(session: Session, key_id: str) -> ApiKey:

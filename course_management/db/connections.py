@@ -19,6 +19,7 @@ from flask import Flask, current_app
 from sqlalchemy.engine import Connection, Engine, RootTransaction
 from sqlalchemy.exc import DBAPIError
 
+from course_management.db import sqlite
 from course_management.db.batching import Connection as BatchingConnection
 from course_management.db.pool_connections import PoolConnections
 from course_management.db.thread_connection import ThreadConnections
@@ -49,8 +50,8 @@ def init_app(app: Flask, engine: Engine, *, batching: bool) -> None:
     app.extensions[_EXTENSION] = (ThreadConnections if batching else PoolConnections)(engine)
 
 
-# Lower case, because it reads as a function: with use_connection() as connection.
-class use_connection:  # noqa: N801
+# with use_connection() as connection
+class use_connection:  # noqa: N801 - reads as a function
     """A connection for the block, which must end the transactions that it begins.
 
     After a database error, the connection is rolled back on the server, even if SQLAlchemy thinks
@@ -80,8 +81,10 @@ def begin(connection: Connection, mode: str = WRITING) -> RootTransaction:
     """
     if connection.dialect.name == "sqlite":
         begun = connection.begin()
-        # A writer takes the lock at once: a transaction that began as a reader cannot wait for it.
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if mode == WRITING else "BEGIN")
+        if mode == WRITING:
+            sqlite.begin_immediate(connection)
+        else:
+            connection.exec_driver_sql("BEGIN")
         return begun
     dbapi: Any = connection.connection.dbapi_connection
     if not isinstance(dbapi, BatchingConnection):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
-import time
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +9,7 @@ from flask import Flask
 from sqlalchemy import event
 from sqlalchemy.engine import URL
 
-from course_management.db import commits, connections, prepared_statements, watchdog
+from course_management.db import commits, connections, prepared_statements, sqlite, watchdog
 from course_management.db.base import db, migrate
 from course_management.db.batching import Connection as BatchingConnection
 
@@ -20,10 +18,6 @@ LOCK_TIMEOUT_MS = 5000
 
 # Milliseconds that a statement of a request may take on PostgreSQL, including its waits.
 STATEMENT_TIMEOUT_MS = 8000
-
-# Seconds that a writer waits for SQLite's write lock. The lock is not fair: some writers wait much
-# longer than others.
-SQLITE_LOCK_TIMEOUT_SECONDS = 20.0
 
 # How the kernel detects a server that is gone and did not close its connections (seconds;
 # tcp_user_timeout in milliseconds).
@@ -57,7 +51,7 @@ def engine_options(url: URL, pool_size: int, *, batching: bool) -> dict[str, Any
         if batching:
             options["connect_args"]["connection_factory"] = BatchingConnection
     else:
-        options["connect_args"] = {"timeout": SQLITE_LOCK_TIMEOUT_SECONDS}
+        options["connect_args"] = {"timeout": sqlite.LOCK_TIMEOUT_SECONDS}
     return options
 
 
@@ -88,27 +82,7 @@ def _on_connect(dbapi: Any, record: Any) -> None:
             " SET random_page_cost = 1.1; SET client_min_messages = warning"
         )
     else:
-        use_wal(cursor)
+        sqlite.use_wal(cursor)
         cursor.execute("PRAGMA foreign_keys=ON")
         cursor.execute("PRAGMA synchronous=FULL")
     cursor.close()
-
-
-def use_wal(cursor: sqlite3.Cursor) -> None:
-    """Set SQLite's journal mode to WAL.
-
-    If several processes do this on a new file at the same time, SQLite refuses some of them
-    immediately (SQLITE_BUSY) and ignores the timeout of the connection, because waiting would be a
-    deadlock. So this function tries again for SQLITE_LOCK_TIMEOUT_SECONDS. Then it raises
-    sqlite3.OperationalError.
-    """
-    deadline = time.monotonic() + SQLITE_LOCK_TIMEOUT_SECONDS
-    while True:
-        try:
-            cursor.execute("PRAGMA journal_mode=WAL")
-            return
-        except sqlite3.OperationalError as error:
-            # The lower byte of an extended code is the code itself (SQLITE_BUSY_RECOVERY).
-            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
-                raise
-        time.sleep(0.01)

@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from flask_migrate import upgrade
 from sqlalchemy.exc import IntegrityError
 
-from course_management.db import connections, engine, transaction
+from course_management.db import connections, engine, sqlite, transaction
 from course_management.db.base import db, now
 from course_management.db.prepared_statements import Insert, defer
 from course_management.enrollments.models import StudentCourse
@@ -128,7 +128,7 @@ def deadlocks(app):
 
 
 def test_a_locked_sqlite_file_is_a_503_after_a_wait(new_database, make_app, monkeypatch):
-    monkeypatch.setattr(engine, "SQLITE_LOCK_TIMEOUT_SECONDS", 1.0)
+    monkeypatch.setattr(sqlite, "LOCK_TIMEOUT_SECONDS", 1.0)
     app = make_app(new_database("sqlite"))
     with app.app_context():
         upgrade()
