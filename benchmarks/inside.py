@@ -112,7 +112,7 @@ class Service:
             dialect: Any = db.engine.dialect
         dialect.do_execute = _recorded(dialect.do_execute)
         if batching.Connection.defer.__module__ != __name__:
-            # Record the statement, then defer it as before.
+            # Record the statement, then defer it as before. mypy wants methods left alone.
             batching.Connection.defer = _recorded(batching.Connection.defer)  # type: ignore[method-assign]
 
 

@@ -29,9 +29,6 @@ class Outcome:
     moves: list[tuple[int, int, str | None, str | None, str]] = field(default_factory=list)
     courses: dict[int, CourseAfterwards] = field(default_factory=dict)
 
-    def __bool__(self) -> bool:
-        return True
-
     def add(self, events: Iterable[Mapping[str, Any]], courses: Iterable[CourseAfterwards]) -> None:
         """Add the changes of enrollments, and the courses in which they happened."""
         names = ("student_id", "course_id", "from_state", "to_state", "why")

@@ -34,8 +34,8 @@ def select_gate(course: str) -> sa.Select[Any]:
     return sa.select(sa.func.pg_advisory_xact_lock_shared(-number))
 
 
-# Lower case, because it reads as an SQL function: close_gate(course.id).
-class close_gate(sa.sql.expression.FunctionElement[int]):  # noqa: N801
+# An SQL function: close_gate(course.id).
+class close_gate(sa.sql.expression.FunctionElement[int]):  # noqa: N801 - reads as a function
     """Close the gate of a course until the transaction ends, wait for the transactions that passed
     it, and return the id of the course.
     """

@@ -170,8 +170,12 @@ class CourseChanges(TypedDict, total=False):
     status: str
 
 
-# `id` is the name of the column.
-def tag(id: int, version: int, seats_taken: int | None, waitlisted: int) -> str:  # noqa: A002
+def tag(
+    id: int,  # noqa: A002 - the name of the column
+    version: int,
+    seats_taken: int | None,
+    waitlisted: int,
+) -> str:
     """The entity tag of a course (`ETag`): its id and version and, if it has a capacity, the counts
     of seats taken and of students who wait.
     """

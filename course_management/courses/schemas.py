@@ -43,6 +43,9 @@ def addressable(name: str) -> None:
         )
 
 
+NOT_SETTABLE = f"Must be {OPEN} or {CLOSED}."
+
+
 def settable(status: str) -> None:
     """Raise ValidationError for a status that a request cannot set."""
     if status == CANCELLED:
@@ -50,7 +53,7 @@ def settable(status: str) -> None:
             "Cancel the course with POST /courses/{course}/cancel: that takes its students out."
         )
     if status not in (OPEN, CLOSED):
-        raise ValidationError(f"Must be {OPEN} or {CLOSED}.")
+        raise ValidationError(NOT_SETTABLE)
 
 
 class CourseIn(StrictSchema):
@@ -80,6 +83,7 @@ class CourseIn(StrictSchema):
     )
     status = fields.String(
         validate=settable,
+        error_messages=dict.fromkeys(("null", "invalid"), NOT_SETTABLE),
         metadata={
             "description": "`open` (the default), or `closed`: nobody new gets a seat or a "
             "waitlist position. Cancel a course with POST /courses/{course}/cancel.",

@@ -96,8 +96,9 @@ class Ids(sa.TypeDecorator[list[int]]):
         return ids if dialect.name == "postgresql" else json.dumps(ids)
 
 
-# Lower case, because it reads as an SQL function.
-class database_clock(sa.sql.expression.FunctionElement[datetime]):  # noqa: N801
+class database_clock(  # noqa: N801 - reads as an SQL function
+    sa.sql.expression.FunctionElement[datetime]
+):
     """The time of the database's clock, which all hosts share."""
 
     inherit_cache = True
@@ -115,8 +116,8 @@ def _strftime(element: database_clock, compiler: Any, **kw: Any) -> str:
     return "strftime('%Y-%m-%d %H:%M:%f000', 'now')"
 
 
-# Lower case, because it reads as an operator: among(column, "ids").
-class among(sa.sql.expression.FunctionElement[bool]):  # noqa: N801
+# An operator: among(column, "ids").
+class among(sa.sql.expression.FunctionElement[bool]):  # noqa: N801 - reads as an operator
     """An SQL condition: the value of a column is among the ids of a parameter.
 
     It does the same as SQLAlchemy's expanding IN, and costs half as much to compile.

@@ -159,6 +159,15 @@ def refusal(refusals: Sequence[Refusal]) -> EnrollmentRefused:
     return next(error for error in errors if error.code in codes)(refusals)
 
 
+def status_reasons(course: Seats) -> list[tuple[str, str]]:
+    """Why the status of a course refuses new students: a code and a detail, or nothing."""
+    if course.status == CANCELLED:
+        return [(CourseCancelled.code, f"Course {course.id} is cancelled.")]
+    if course.status == CLOSED:
+        return [(CourseClosed.code, f"Course {course.id} is closed.")]
+    return []
+
+
 def _may_wait(waitlist: bool | Container[int], course_id: int) -> bool:
     return waitlist if isinstance(waitlist, bool) else course_id in waitlist
 
@@ -182,11 +191,7 @@ def _refusal(
     waitlist_has_room = course.waitlist_capacity is None or positions > 0
     seats_lack = course.free is not None and asked > free
     waitlist_lacks = course.waitlist_capacity is not None and asked > free + positions
-    reasons = []
-    if course.status == CANCELLED:
-        reasons.append((CourseCancelled.code, f"Course {course.id} is cancelled."))
-    elif course.status == CLOSED:
-        reasons.append((CourseClosed.code, f"Course {course.id} is closed."))
+    reasons = status_reasons(course)
     if course.status == OPEN or (seats_lack and (waitlist_lacks or not waitlist)):
         reasons.append(
             (WaitlistFull.code, _no_position(course, free, positions, asked))
@@ -200,7 +205,7 @@ def _refusal(
 def _no_seat(course: Seats, free: int, asked: int) -> str:
     if not free:
         return f"Every seat in course {course.id} is taken."
-    return f"Course {course.id} has {_count(free, 'free seat')}, and {asked} were asked for."
+    return f"Course {course.id} has {counted(free, 'free seat')}, and {asked} were asked for."
 
 
 def _no_position(course: Seats, free: int, positions: int, asked: int) -> str:
@@ -210,11 +215,12 @@ def _no_position(course: Seats, free: int, positions: int, asked: int) -> str:
     room = (
         "no waitlist"
         if course.waitlist_capacity == 0
-        else _count(positions, "free waitlist position")
+        else counted(positions, "free waitlist position")
     )
-    seats = _count(free, "free seat")
+    seats = counted(free, "free seat")
     return f"Course {course.id} has {seats} and {room}, and {asked} were asked for."
 
 
-def _count(number: int, noun: str) -> str:
+def counted(number: int, noun: str) -> str:
+    """A number and its noun, such as "2 seats"."""
     return f"{number} {noun}{'' if number == 1 else 's'}"

@@ -35,7 +35,6 @@ _courses = cast(sa.Table, Course.__table__)
 # A literal, not a parameter: only then does PostgreSQL use the partial index of waitlists.
 IS_WAITLISTED = table.c.state == sa.literal_column(f"'{WAITLISTED}'")
 MAX_IDS_PER_EVENT = 100  # ids of one event in the log; the history has all
-_UNCOUNTED = ((), ())  # of a course without a capacity
 _REMOVED = ("student_id", "course_id", "state", "ticket", "enrolled_at")
 _MORE = [f"more_{name}" for name in COUNTS]
 _UNEDITED = {"updated_at": _courses.c.updated_at}  # an enrollment is not an edit of the course
@@ -188,9 +187,9 @@ class SeatLedger:
         # Differences, not sums: if a lock were missing, the constraint on the counts would still
         # refuse a seat above the capacity.
         changes = {
-            course.id: [new - old for new, old in zip(course.counts, before, strict=True)]
-            for course in self.courses.values()
-            if (before := self._before.get(course.id, _UNCOUNTED)[0]) and course.counts != before
+            i: [new - old for new, old in zip(self.courses[i].counts, counts, strict=True)]
+            for i, (counts, _) in self._before.items()
+            if self.courses[i].counts != counts
         }
         grown = [i for i, (_, limits) in self._before.items() if self.courses[i].limits != limits]
         for course_id in grown:

@@ -1,4 +1,4 @@
-"""Refuse requests for full courses early: on rows that are read without a lock, before a
+"""Refuse requests for full or closed courses early: on rows that are read without a lock, before a
 transaction begins. On a registration day most requests are refused, and each refusal then costs one
 statement.
 """
@@ -6,39 +6,30 @@ statement.
 from __future__ import annotations
 
 from collections.abc import Container, Sequence
+from typing import TypeVar
 
 from sqlalchemy.engine import Connection
 
 from course_management.courses import queries as courses
 from course_management.enrollments.allocation import allocate
-from course_management.enrollments.locks import CourseStates, read_unlocked
+from course_management.enrollments.locks import read_unlocked
 from course_management.enrollments.requests import ChangeRequest, EnrollmentRequest, RosterRequest
+
+StudentRequest = TypeVar("StudentRequest", EnrollmentRequest, ChangeRequest)
 
 
 def precheck_enrollment(
-    connection: Connection, student_id: int, request: EnrollmentRequest
-) -> EnrollmentRequest:
+    connection: Connection, student_id: int, request: StudentRequest
+) -> StudentRequest:
     """Refuse the request without taking a lock if it cannot succeed. Returns the request with its
-    `capped_course_ids`.
+    `capped_course_ids`. Courses that a ChangeRequest drops are others, and make no difference.
 
     Raises the errors of `allocation.allocate`, but only if all courses and the student exist. The
     service decides all other requests under the locks.
     """
-    found = read_unlocked(connection, [student_id], request.course_ids)
-    capped = _refuse_without_room(found, [student_id], request.course_ids, request.waitlist)
-    request.capped_course_ids = capped
-    return request
-
-
-def precheck_changes(
-    connection: Connection, student_id: int, request: ChangeRequest
-) -> ChangeRequest:
-    """As `precheck_enrollment`, for the courses to add. Those that the request drops are others, so
-    their seats make no difference.
-    """
-    found = read_unlocked(connection, [student_id], request.course_ids)
-    capped = _refuse_without_room(found, [student_id], request.course_ids, request.waitlist)
-    request.capped_course_ids = capped
+    request.capped_course_ids = _refuse_early(
+        connection, [student_id], request.course_ids, request.waitlist
+    )
     return request
 
 
@@ -49,18 +40,16 @@ def precheck_roster(
     id of the course.
 
     Raises CourseNotFound for an unknown name. Raises the errors of `allocation.allocate`, but only
-    if all students exist. The service decides all other requests
-    under the locks.
+    if all students exist. The service decides all other requests under the locks.
     """
-    course_id = courses.get_course_id(connection, course)
-    found = read_unlocked(connection, request.student_ids, [course_id])
-    capped = _refuse_without_room(found, request.student_ids, [course_id], request.waitlist)
-    request.course_id, request.is_capped = course_id, bool(capped)
+    request.course_id = courses.get_course_id(connection, course)
+    capped = _refuse_early(connection, request.student_ids, [request.course_id], request.waitlist)
+    request.is_capped = bool(capped)
     return request
 
 
-def _refuse_without_room(
-    found: CourseStates,
+def _refuse_early(
+    connection: Connection,
     student_ids: Sequence[int],
     course_ids: Sequence[int],
     waitlist: bool | Container[int],
@@ -70,9 +59,8 @@ def _refuse_without_room(
     Raises the errors of `allocation.allocate`, but only if all courses and students exist: the
     errors about missing ids come first.
     """
-    capped = [course.id for course in found.courses.values() if course.capacity is not None]
-    complete = len(found.courses) == len(course_ids) and found.student_count == len(student_ids)
-    if complete:
+    found = read_unlocked(connection, student_ids, course_ids)
+    if len(found.courses) == len(course_ids) and found.student_count == len(student_ids):
         pairs = [(s, c) for s in student_ids for c in course_ids]
         allocate(found.courses, found.states, pairs, waitlist=waitlist)
-    return capped
+    return [course.id for course in found.courses.values() if course.capacity is not None]

@@ -125,7 +125,7 @@ def get_course_set(connection: Connection, student_id: int) -> Response:
 @writing(
     scope="enrollments:write",
     allow_self=True,
-    precheck=prechecks.precheck_changes,
+    precheck=prechecks.precheck_enrollment,
     body=schemas.Changes(),
     answer=schemas.StudentResult,
     errors=(*REFUSALS, EnrollmentNotFound, Stale),

@@ -31,6 +31,7 @@ _EventFrom = Answer.from_dict(
 )
 
 
+# mypy does not know a class that is made when the program runs.
 class EventOut(_EventFrom):  # type: ignore[misc,valid-type]
     """An event of a history: the states before and after a change (null: no enrollment), and the
     reason.

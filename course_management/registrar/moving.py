@@ -8,17 +8,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from course_management.courses.refusals import (
-    CANCELLED,
-    CLOSED,
-    OPEN,
-    CourseCancelled,
-    CourseClosed,
-    CourseFull,
-    Refusal,
-    WaitlistFull,
+from course_management.courses.refusals import CLOSED, OPEN, CourseFull, Refusal, WaitlistFull
+from course_management.enrollments.allocation import (
+    Pair,
+    Seats,
+    counted,
+    refusal,
+    status_reasons,
 )
-from course_management.enrollments.allocation import Pair, Seats, refusal
 from course_management.enrollments.models import ENROLLED
 
 
@@ -115,15 +112,12 @@ def _require(
     """
     if not arrivals:
         return
-    course_id, reasons = course.id, []
-    if course.status == CANCELLED:
-        reasons.append((CourseCancelled.code, f"Course {course_id} is cancelled."))
-    elif course.status == CLOSED and not closed:
-        reasons.append((CourseClosed.code, f"Course {course_id} is closed."))
+    course_id = course.id
+    reasons = [] if closed and course.status == CLOSED else status_reasons(course)
     if free is not None and free < 0 and not extend:
-        reasons.append((CourseFull.code, f"Course {course_id} lacks {_count(-free, 'seat')}."))
+        reasons.append((CourseFull.code, f"Course {course_id} lacks {counted(-free, 'seat')}."))
     if room is not None and room < 0 and not extend:
-        detail = f"Course {course_id} lacks {_count(-room, 'waitlist position')}."
+        detail = f"Course {course_id} lacks {counted(-room, 'waitlist position')}."
         reasons.append((WaitlistFull.code, detail))
     if reasons:
         waitlist_open = course.status == OPEN and course.waitlist_has_room
@@ -132,7 +126,3 @@ def _require(
         raise refusal(
             [Refusal(pair, course.status, waitlist_open, course.free or 0, asked, reasons)]
         )
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"

@@ -132,18 +132,18 @@ def reinstate(
     ledger = SeatLedger(session, found, reason)
     arrivals = [_before_drop(last[i]) for i in out]
     arrivals.sort(key=lambda one: (one.state != ENROLLED, one.ticket is None, one.ticket or 0))
-    kept = [Arrival(i, WAITLISTED) for i in student_ids if i not in last]
-    seats = found.courses[course_id]
-    placed = place(seats, [*arrivals, *kept], found.states, extend=True, closed=True)
+    placed = place(found.courses[course_id], arrivals, {}, extend=True, closed=True)
+    placed.kept = [i for i in student_ids if i not in last]
     return _arrive(ledger, course_id, course_id, placed, Why.REINSTATED)
 
 
 def _arrive(ledger: SeatLedger, course_id: int, to: int, placed: Placement, why: Why) -> Arrivals:
     """Write what `place` decided."""
-    if placed.from_waitlist:
+    waited = set(placed.from_waitlist)
+    if waited:
         ledger.delete(placed.from_waitlist, [to])
     for student_id, since in placed.seats.items():
-        before = WAITLISTED if student_id in placed.from_waitlist else None
+        before = WAITLISTED if student_id in waited else None
         moment = since or ledger.moment
         ledger.insert((student_id, to), why, enrolled_at=moment, from_state=before)
     for student_id, ticket in placed.positions.items():

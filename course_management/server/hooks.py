@@ -157,6 +157,7 @@ def post_fork(server: Arbiter, worker: Worker) -> None:
     the worker into this queue, and the worker would ignore it.
     """
     worker.cm_early_signals = server.SIG_QUEUE
+    # prometheus_client has no annotations here
     values.ValueClass = values.MultiProcessValue(  # type: ignore[no-untyped-call]
         process_identifier=lambda: worker.cm_slot
     )
@@ -181,6 +182,7 @@ def post_worker_init(worker: Worker) -> None:
 def child_exit(server: Arbiter, worker: Worker) -> None:
     """Forget the open connections and the requests in flight of a worker that has ended."""
     worker_slots.connection_counts[worker.cm_slot] = 0
+    # prometheus_client has no annotations here
     multiprocess.mark_process_dead(worker.cm_slot)  # type: ignore[no-untyped-call]
 
 

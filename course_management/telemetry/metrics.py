@@ -131,5 +131,6 @@ def count_event(event: Event, count: int) -> None:
 def exposition(*more: Collector) -> bytes:
     """All metrics, and those of the collectors in `more`, in Prometheus' text format 0.0.4."""
     shared = values.ValueClass is not values.MutexValue
+    # prometheus_client has no annotations here
     own = MultiProcessCollector(None) if shared else metrics().registry  # type: ignore[no-untyped-call]
     return b"".join(generate_latest(one) for one in (own, *more))

@@ -141,16 +141,17 @@ def _write(
     view: View, endpoint: Endpoint, given: dict[str, Any], plan: str | None, *, rehearse: bool
 ) -> Response:
     key = idempotency.key_of_request()
+    # A rehearsal neither reads nor claims it.
+    fingerprint = idempotency.fingerprint() if key and not rehearse else ""
     once = rehearse or plan is not None
     if once and endpoint.plans:
         view = plans.planned(view, plan, rehearse=rehearse)
     if endpoint.begin:
-        stored = None if once else _begin(endpoint.begin, given, key)
+        stored = None if once else _begin(endpoint.begin, given, key, fingerprint)
         if stored is not None:
             return stored
         given = {**given, "begun": not once}
     if key and not rehearse:  # only the transaction can tell whether this request is a repetition
-        fingerprint = idempotency.fingerprint()
         return transaction.write(
             lambda session, _: _write_once(session, view, endpoint, given, key, fingerprint)
         )
@@ -168,14 +169,16 @@ def _write(
     )
 
 
-def _begin(begin: Callable[..., Any], given: dict[str, Any], key: str | None) -> Response | None:
+def _begin(
+    begin: Callable[..., Any], given: dict[str, Any], key: str | None, fingerprint: str
+) -> Response | None:
     """Claim the key and call `begin`, in one transaction. If the key is claimed already, only
     return the stored response, or None if that is missing.
     """
 
     def work(session: Session, _: None) -> Response | None:
-        if key and not idempotency.claim(session, key, idempotency.fingerprint()):
-            return idempotency.stored(session, key, idempotency.fingerprint())
+        if key and not idempotency.claim(session, key, fingerprint):
+            return idempotency.stored(session, key, fingerprint)
         begin(session, **given)
         return None
 

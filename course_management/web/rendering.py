@@ -36,7 +36,7 @@ def _names(schema: type[Schema]) -> tuple[tuple[str, bool], ...]:
 
 
 def render(schema: type[Schema], thing: Any) -> dict[str, Any]:
-    """The fields that `schema` declares, read from `thing` (a mapping, a row, a model or a result).
+    """The fields that `schema` declares, read from `thing` (a dict, a row, a model or a result).
 
     A field with `sometimes` in its metadata is left out if it is None.
     """
@@ -54,8 +54,8 @@ def json_response(
 ) -> Response:
     """One resource as JSON, with its ETag if it has one; 304 if the client has this version.
 
-    `thing` is a mapping, a row or a model. `location` is the address of a new resource, without
-    the API prefix.
+    `thing` is a dict, a row, a model or a result. `location` is the address of a new resource,
+    without the API prefix.
     """
     tag = thing.get("etag") if isinstance(thing, dict) else getattr(thing, "etag", None)
     if tag is not None and current().method in ("GET", "HEAD") and etags.unchanged(tag):
@@ -125,4 +125,5 @@ def init_app(app: Flask) -> None:
         del response.headers["Content-Type"]
         return response
 
+    # Flask calls it as an attribute of the app
     app.make_default_options_response = options  # type: ignore[method-assign]

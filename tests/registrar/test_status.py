@@ -78,6 +78,8 @@ def test_a_course_can_begin_closed_but_not_cancelled(client):
     for status, detail in (
         ("cancelled", "Cancel the course with POST /courses/{course}/cancel"),
         ("full", "Must be open or closed."),
+        (None, "Must be open or closed."),
+        (1, "Must be open or closed."),
     ):
         for method, path in (("POST", "/courses"), ("PATCH", f"/courses/{made.json['id']}")):
             refused = client.open(path, method=method, json={**body, "status": status})
