@@ -6,6 +6,7 @@ from flask import Flask, redirect
 
 from course_management.auth.key_cache import KeyCache
 from course_management.auth.oidc import TokenVerifier
+from course_management.catalog.views import bp as catalog_bp
 from course_management.config import BASE_THREADS, ROOT, Config
 from course_management.core.api import API_PREFIX
 from course_management.core.principal import ADMIN
@@ -62,7 +63,7 @@ def create_app(config: Config | None = None) -> Flask:
     if not config.auth:
         hosts.init_app(app)
 
-    features = (students_bp, courses_bp, enrollments_bp, registrar_bp)
+    features = (students_bp, catalog_bp, courses_bp, enrollments_bp, registrar_bp)
     for blueprint in (*features, health.bp, openapi.bp, problems.bp):
         app.register_blueprint(blueprint, url_prefix=API_PREFIX)
         app.register_blueprint(blueprint, name=f"{blueprint.name}_at_root")

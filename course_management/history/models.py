@@ -24,6 +24,9 @@ class EventType(StrEnum):
     COURSE_CREATED = "course.created"
     COURSE_CHANGED = "course.changed"
     COURSE_DELETED = "course.deleted"
+    CATALOG_CREATED = "catalog.created"
+    CATALOG_CHANGED = "catalog.changed"
+    CATALOG_DELETED = "catalog.deleted"
     ENROLLMENT_CHANGED = "enrollment.changed"
 
 

@@ -78,8 +78,25 @@ def as_course(segment: str) -> int | str:
     return NO_ID if text.has_control(name) else cleaned
 
 
+class CodeConverter(BaseConverter):
+    """A path segment that names a term or a catalog entry, unchanged; `as_code` decodes it later."""
+
+
+def as_code(segment: str) -> str:
+    """The code in a segment. Returns "", which is no code, for a segment that cannot name one."""
+    try:
+        code = text.clean(unquote(segment, errors="strict"))
+    except (UnicodeDecodeError, text.TooLong, text.TooManyMarks):
+        return ""
+    return "" if text.has_control(code) else code
+
+
 def init_app(app: Flask) -> None:
-    """Make `app` route on undecoded paths, with the converters `id` and `course`."""
+    """Make `app` route on undecoded paths, with the converters `id`, `course`, `code`."""
     app.wsgi_app = RawPath(app.wsgi_app)  # type: ignore[method-assign]  # the way Flask documents
     app.url_map.merge_slashes = False  # "a//b" is not "a/b"
-    app.url_map.converters |= {"id": IdConverter, "course": CourseConverter}
+    app.url_map.converters |= {
+        "id": IdConverter,
+        "course": CourseConverter,
+        "code": CodeConverter,
+    }
