@@ -31,6 +31,9 @@ class Event(StrEnum):
     COURSE_CREATED = "course created"
     COURSE_CHANGED = "course changed"
     COURSE_DELETED = "course deleted"
+    TERM_CREATED = "term created"
+    TERM_CHANGED = "term changed"
+    TERM_DELETED = "term deleted"
     STUDENT_ENROLLED = (
         "student enrolled",
         "enrollments_total",
