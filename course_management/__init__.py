@@ -18,6 +18,7 @@ from course_management.registrar.views import bp as registrar_bp
 from course_management.students import queries as students
 from course_management.students.views import bp as students_bp
 from course_management.telemetry import logs, metrics
+from course_management.terms.views import bp as terms_bp
 from course_management.web import (
     access,
     cors,
@@ -63,7 +64,7 @@ def create_app(config: Config | None = None) -> Flask:
     if not config.auth:
         hosts.init_app(app)
 
-    features = (students_bp, catalog_bp, courses_bp, enrollments_bp, registrar_bp)
+    features = (students_bp, terms_bp, catalog_bp, courses_bp, enrollments_bp, registrar_bp)
     for blueprint in (*features, health.bp, openapi.bp, problems.bp):
         app.register_blueprint(blueprint, url_prefix=API_PREFIX)
         app.register_blueprint(blueprint, name=f"{blueprint.name}_at_root")

@@ -178,6 +178,22 @@ def client(app: Flask) -> FlaskClient:
 
 
 @pytest.fixture
+def term(client: FlaskClient) -> Any:
+    """A whole term."""
+    body = {"code": "2026-FA", "name": "Fall 2026", "time_zone": "America/Chicago"}
+    dates = {"starts_on": "2026-08-24", "ends_on": "2026-12-18"}
+    return client.post("/terms", json=body | dates).json
+
+
+@pytest.fixture
+def part(client: FlaskClient, term: dict[str, Any]) -> Any:
+    """The first half of the term."""
+    body = {"code": "2026-FA-1", "name": "First half", "parent": term["code"]}
+    dates = {"starts_on": "2026-08-24", "ends_on": "2026-10-16"}
+    return client.post("/terms", json=body | dates).json
+
+
+@pytest.fixture
 def statements(app: Flask) -> Callable[..., Any]:
     """Records the statements sent to the database inside `with statements() as sent`: those of
     `app`, or of the given app.

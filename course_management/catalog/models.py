@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column, validates
 
 from course_management.core import text
-from course_management.core.errors import Conflict, NotFound, Taken
+from course_management.core.errors import NotFound, Taken
 from course_management.db.base import Credits, KeyText, Model, Versioned
 
 EXCLUDES, SAME_AS = RELATIONS = ("excludes", "same_as")
@@ -40,17 +40,6 @@ class CatalogCodeTaken(Taken):
     pointer = "/code"
     title = "Another catalog entry has this code."
     remedy = "Read that entry with GET /catalog/{code}, or choose another code."
-
-
-class CatalogEntryHasCourses(Conflict):
-    """A catalog entry cannot be deleted while courses name it."""
-
-    code = "catalog-entry-has-courses"
-    title = "Courses name this catalog entry."
-    remedy = (
-        "List the courses with GET /courses?catalog_code=…, and delete them or change their "
-        "catalog_code first."
-    )
 
 
 class CatalogEntry(Versioned, Model):

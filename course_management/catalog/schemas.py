@@ -8,8 +8,8 @@ from marshmallow import ValidationError, fields, validate, validates_schema
 
 from course_management.catalog.models import RELATIONS
 from course_management.core import text
-from course_management.web.changes import ChangeSchema
 from course_management.web.catalog_fields import Code, Expression
+from course_management.web.changes import ChangeSchema
 from course_management.web.fields import (
     Answer,
     Credits,
@@ -106,8 +106,8 @@ class CatalogOut(Answer):
     id = Id(metadata={"example": 1})
     code = fields.String(metadata=_CODE)
     title = fields.String(metadata=_TITLE)
-    credits_min = fields.Number(metadata=_LEAST)
-    credits_max = fields.Number(metadata=_MOST)
+    credits_min = Credits(metadata=_LEAST)
+    credits_max = Credits(metadata=_MOST)
     prerequisites = fields.Dict(allow_none=True, metadata=_PREREQUISITES)
     excludes = fields.List(fields.String(), metadata=_CODES["excludes"])
     same_as = fields.List(fields.String(), metadata=_CODES["same_as"])

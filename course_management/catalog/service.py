@@ -62,8 +62,9 @@ def lock_entry(session: Session, code: str) -> CatalogEntry:
 
 
 def update_entry(session: Session, entry: CatalogEntry, changes: CatalogChanges) -> CatalogEntry:
-    """Set the fields of `changes`. Raises CatalogCodeTaken (by the table's constraints), and Invalid
-    for credits out of order.
+    """Set the fields of `changes`.
+
+    Raises CatalogCodeTaken (by the table's constraints), and Invalid for credits out of order.
     """
     for name, value in changes.items():
         setattr(entry, name, value)
@@ -78,10 +79,7 @@ def update_entry(session: Session, entry: CatalogEntry, changes: CatalogChanges)
 
 
 def delete_entry(session: Session, entry: CatalogEntry) -> None:
-    """Delete an entry, which the caller has locked.
-
-    Raises CatalogEntryHasCourses (by the constraint of the courses).
-    """
+    """Delete an entry, which the caller has locked and to which no course refers."""
     session.delete(entry)
     session.flush()
     _record(session, EventType.CATALOG_DELETED, Event.CATALOG_ENTRY_DELETED, entry)

@@ -1,4 +1,4 @@
-"""The routes of the catalog. An address names an entry by its percent-encoded code, ignoring case."""
+"""The routes of the catalog. An address names an entry by its percent-encoded code."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ from course_management.catalog.models import (
     CatalogChanges,
     CatalogCodeTaken,
     CatalogEntry,
-    CatalogEntryHasCourses,
     CatalogEntryNotFound,
 )
 from course_management.catalog.schemas import (
@@ -25,6 +24,8 @@ from course_management.catalog.schemas import (
     CatalogWritten,
 )
 from course_management.core.errors import Stale
+from course_management.courses.models import CatalogEntryHasCourses
+from course_management.courses.of_terms import require_no_courses
 from course_management.web import etags
 from course_management.web.changes import without_id
 from course_management.web.endpoint import reading, writing
@@ -55,15 +56,15 @@ def list_entries(connection: Connection, query: dict[str, Any]) -> Response:
     return list_response(queries.list_entries(connection, **query))
 
 
-@bp.get("/catalog/<code:code>", endpoint="getCatalogEntry")
+@bp.get("/catalog/<code>", endpoint="getCatalogEntry")
 @reading(scope="courses:read", answer=CatalogOut, errors=(CatalogEntryNotFound,), etag=True)
 def get_entry(connection: Connection, code: str) -> Response:
     """Read a catalog entry."""
     return json_response(CatalogOut, queries.show_entry(connection, code))
 
 
-@bp.put("/catalog/<code:code>", endpoint="updateCatalogEntry")
-@bp.patch("/catalog/<code:code>", endpoint="patchCatalogEntry")
+@bp.put("/catalog/<code>", endpoint="updateCatalogEntry")
+@bp.patch("/catalog/<code>", endpoint="patchCatalogEntry")
 @writing(
     scope="courses:write",
     body=CatalogInChange(),
@@ -80,7 +81,7 @@ def update_entry(session: Session, code: str, request: dict[str, Any]) -> Respon
     return _written(session, service.update_entry(session, entry, changes))
 
 
-@bp.delete("/catalog/<code:code>", endpoint="deleteCatalogEntry")
+@bp.delete("/catalog/<code>", endpoint="deleteCatalogEntry")
 @writing(
     scope="courses:write",
     status=(204,),
@@ -91,6 +92,7 @@ def delete_entry(session: Session, code: str) -> Response:
     """Delete a catalog entry that no course names."""
     entry = service.lock_entry(session, code)
     etags.require(entry)
+    require_no_courses(session, catalog_code=entry.code)
     service.delete_entry(session, entry)
     return no_content()
 

@@ -7,10 +7,10 @@ from typing import Any, TypedDict
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column, validates
 
+from course_management.catalog.models import CatalogEntryNotFound
 from course_management.core import text
 from course_management.core.errors import Conflict, ExternalIdTaken, NotFound, Taken
 from course_management.core.problem_fields import COUNT, MISSING
-from course_management.catalog.models import CatalogEntryNotFound
 from course_management.courses.refusals import OPEN, CourseFull, WaitlistFull
 from course_management.db.base import KeyText, Model, Versioned
 from course_management.terms.models import TermNotFound
@@ -87,6 +87,17 @@ class TermHasCourses(Conflict):
     title = "Courses belong to this term."
     remedy = (
         "List the courses with GET /courses?term=…, and delete them or change their term first."
+    )
+
+
+class CatalogEntryHasCourses(Conflict):
+    """A catalog entry cannot be deleted while courses name it."""
+
+    code = "catalog-entry-has-courses"
+    title = "Courses name this catalog entry."
+    remedy = (
+        "List the courses with GET /courses?catalog_code=…, and delete them or change their "
+        "catalog_code first."
     )
 
 

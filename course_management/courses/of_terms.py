@@ -11,7 +11,12 @@ from sqlalchemy.orm import Session
 from course_management.catalog.models import CatalogEntry, CatalogEntryNotFound
 from course_management.core import text
 from course_management.core.errors import Invalid, NotFound
-from course_management.courses.models import DETAILS, Course
+from course_management.courses.models import (
+    DETAILS,
+    CatalogEntryHasCourses,
+    Course,
+    TermHasCourses,
+)
 from course_management.terms.models import Term, TermNotFound
 
 FIELDS = ("term", "catalog_code", *DETAILS)
@@ -37,6 +42,17 @@ def set_term_fields(session: Session, course: Course, changes: Mapping[str, Any]
         name: value for name, value in details.items() if value not in (None, [])
     } or None
     _check(course)
+
+
+def require_no_courses(session: Session, **reference: str) -> None:
+    """Refuse to delete a term (`term`) or a catalog entry (`catalog_code`), which the caller has
+    locked, while a course refers to its code.
+
+    Raises TermHasCourses or CatalogEntryHasCourses.
+    """
+    ((name, code),) = reference.items()
+    if session.scalar(sa.select(Course.id).where(getattr(Course, name) == code).limit(1)):
+        raise TermHasCourses if name == "term" else CatalogEntryHasCourses
 
 
 def _canonical(session: Session, name: str, code: str | None) -> str | None:

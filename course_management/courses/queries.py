@@ -54,13 +54,13 @@ PARTITION_COLUMNS: dict[str, sa.ColumnElement[Any]] = {
 }
 
 
-def add_term_fields(items: list[dict[str, Any]], rows: Sequence[sa.Row[Any]]) -> None:
+def add_term_fields(items: list[dict[str, Any]], rows: Sequence[Any]) -> None:
     """Add the fields of a course of a term to the items of a page. The rows end with TERM_COLUMNS
     and the sort column.
     """
     if any(map(itemgetter(-4), rows)):
         for item, row in zip(items, rows, strict=False):
-            item.update(term_fields(*row[-4:-1]))
+            item.update(term_fields(row[-4], row[-3], row[-2]))
 
 
 def term_fields(
@@ -118,7 +118,7 @@ def show_course(reader: Reader, course: int | str) -> dict[str, Any]:
     `course` is the id or the name of the course. Raises CourseNotFound.
     """
     row = _row(reader, _SHOW, course)
-    found = dict(zip(COLUMNS, row, strict=False)) | term_fields(*row[-3:])
+    found = dict(zip(COLUMNS, row, strict=False)) | term_fields(row[-3], row[-2], row[-1])
     state = (found[name] for name in ("id", "version", "seats_taken", "waitlisted"))
     return found | {"etag": tag(*state)}
 

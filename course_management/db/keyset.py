@@ -9,7 +9,7 @@ import re
 import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from itertools import repeat
 from typing import Any
 
@@ -177,6 +177,8 @@ class Listing:
             sound = _encode(check, after, after_id) == cursor
             if kind is datetime:
                 after = datetime.fromisoformat(after).astimezone(UTC)
+            if kind is date:
+                after = date.fromisoformat(after)
             sound = (
                 sound
                 and check == identity

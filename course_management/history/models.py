@@ -27,6 +27,9 @@ class EventType(StrEnum):
     CATALOG_CREATED = "catalog.created"
     CATALOG_CHANGED = "catalog.changed"
     CATALOG_DELETED = "catalog.deleted"
+    TERM_CREATED = "term.created"
+    TERM_CHANGED = "term.changed"
+    TERM_DELETED = "term.deleted"
     ENROLLMENT_CHANGED = "enrollment.changed"
 
 
@@ -46,7 +49,7 @@ class Why(StrEnum):
 
 
 class EnrollmentEvent(Model):
-    """An event: a change of an enrollment (`enrollment.changed`), of a student or of a course.
+    """An event: a change of an enrollment (`enrollment.changed`), of a student, a course or a term.
 
     An event is written in the transaction of the change, as its last row, and remains when the
     student or the course is deleted. It contains no personal data, except that a `reason` may
@@ -54,7 +57,7 @@ class EnrollmentEvent(Model):
     Nothing else in an event ever changes.
 
     `data` depends on the type: for an enrollment that lost its seat, `enrolled_at`; for a deleted
-    student or course, `external_id`, and for a course its `name`.
+    student or course, `external_id`, and for a course its `name`; for a term, its `code`.
     """
 
     __tablename__ = "enrollment_events"

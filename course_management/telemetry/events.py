@@ -34,6 +34,9 @@ class Event(StrEnum):
     CATALOG_ENTRY_CREATED = "catalog entry created"
     CATALOG_ENTRY_CHANGED = "catalog entry changed"
     CATALOG_ENTRY_DELETED = "catalog entry deleted"
+    TERM_CREATED = "term created"
+    TERM_CHANGED = "term changed"
+    TERM_DELETED = "term deleted"
     STUDENT_ENROLLED = (
         "student enrolled",
         "enrollments_total",

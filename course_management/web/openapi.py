@@ -54,6 +54,10 @@ _PARAMETERS: dict[str, dict[str, Any]] = {
         "schema": {"type": "string", "minLength": 1},
         "description": "The course's id, such as `7`, or its percent-encoded name, ignoring case.",
     },
+    "code": {
+        "schema": {"type": "string", "minLength": 1},
+        "description": "The code, percent-encoded, ignoring case.",
+    },
     "course_id": {"schema": _ID, "description": "The course's id, such as `7`."},
     "student_id": {"schema": _ID, "description": "The student's id, such as `1`."},
 }

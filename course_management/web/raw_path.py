@@ -78,12 +78,10 @@ def as_course(segment: str) -> int | str:
     return NO_ID if text.has_control(name) else cleaned
 
 
-class CodeConverter(BaseConverter):
-    """A path segment that names a term or a catalog entry, unchanged; `as_code` decodes it later."""
-
-
 def as_code(segment: str) -> str:
-    """The code in a segment. Returns "", which is no code, for a segment that cannot name one."""
+    """The code in a path segment. Returns an empty text, which no row has as its code, for a
+    segment that cannot be one.
+    """
     try:
         code = text.clean(unquote(segment, errors="strict"))
     except (UnicodeDecodeError, text.TooLong, text.TooManyMarks):
@@ -92,11 +90,7 @@ def as_code(segment: str) -> str:
 
 
 def init_app(app: Flask) -> None:
-    """Make `app` route on undecoded paths, with the converters `id`, `course`, `code`."""
+    """Make `app` route on undecoded paths, with the converters `id` and `course`."""
     app.wsgi_app = RawPath(app.wsgi_app)  # type: ignore[method-assign]  # the way Flask documents
     app.url_map.merge_slashes = False  # "a//b" is not "a/b"
-    app.url_map.converters |= {
-        "id": IdConverter,
-        "course": CourseConverter,
-        "code": CodeConverter,
-    }
+    app.url_map.converters |= {"id": IdConverter, "course": CourseConverter}
