@@ -6,7 +6,8 @@ opens.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
 
 from course_management.rules.case import ADD, CHANGE, Case, Rule
 from course_management.rules.facts import Finding, Window
@@ -25,9 +26,7 @@ def judge(case: Case) -> Iterator[Finding]:
             continue
         if case.lifted(CODE, course):
             continue
-        opens_at = min(
-            (w.opens_at for w in mine if moment < w.opens_at < w.closes_at), default=None
-        )
+        opens_at = _next_opening(mine, moment)
         term = course.term.whole_code
         yield case.finding(
             CODE,
@@ -44,6 +43,15 @@ def judge(case: Case) -> Iterator[Finding]:
 
 def _is_for(window: Window, case: Case) -> bool:
     return window.group is None or window.group in case.student.groups
+
+
+def _next_opening(windows: Iterable[Window], moment: datetime) -> datetime | None:
+    """When one of these windows opens next, in UTC; None if none does.
+
+    Local times of one zone would be compared without their offsets.
+    """
+    utc = ((w.opens_at.astimezone(UTC), w.closes_at.astimezone(UTC)) for w in windows)
+    return min((opens for opens, closes in utc if moment < opens < closes), default=None)
 
 
 RULE = Rule(CODE, frozenset({ADD, CHANGE}), judge)
