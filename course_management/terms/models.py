@@ -122,7 +122,7 @@ class Term(Versioned, Model):
 
     @property
     def etag(self) -> str:
-        return tag(self.id, self.version)
+        return tag(self.id, self.version, self.whole and self.whole.version)
 
     @property
     def parent(self) -> str | None:
@@ -179,6 +179,13 @@ class Window(TypedDict):
     closes_at: datetime
 
 
-def tag(id: int, version: int) -> str:  # noqa: A002 - the columns' names
-    """The entity tag of a term and of its windows (`ETag`): the id and the version of the term."""
-    return f"{id}-{version}"
+def tag(
+    id: int,  # noqa: A002 - the name of the column
+    version: int,
+    whole_version: int | None = None,
+) -> str:
+    """The entity tag of a term and of its windows (`ETag`): the id and the version of the term.
+
+    For a part, the version of its whole term follows, because a part shows the code of that term.
+    """
+    return f"{id}-{version}" if whole_version is None else f"{id}-{version}.{whole_version}"

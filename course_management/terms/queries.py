@@ -45,7 +45,7 @@ LISTING = Listing("terms", COLUMNS, _source, SORTS, FILTERS, frozenset({"parent"
 _BY_KEY = _table.c.code_key == sa.bindparam("code_key")
 _SHOW = Statement(
     "show_term",
-    sa.select(*(column.label(name) for name, column in COLUMNS.items()))
+    sa.select(*(column.label(name) for name, column in COLUMNS.items()), _whole.c.version)
     .select_from(_source)
     .where(_BY_KEY),
 )
@@ -77,8 +77,9 @@ def show_term(reader: Reader, code: str) -> dict[str, Any]:
     rows = send(connection_of(reader), (_SHOW, {"code_key": text.key(code)}))
     if not rows:
         raise TermNotFound
-    term = dict(zip(COLUMNS, rows[0], strict=True))
-    return term | {"etag": tag(term["id"], term["version"])}
+    *values, whole_version = rows[0]
+    term = dict(zip(COLUMNS, values, strict=True))
+    return term | {"etag": tag(term["id"], term["version"], whole_version)}
 
 
 def list_terms(reader: Reader, **query: Any) -> Page:

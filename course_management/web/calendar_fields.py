@@ -12,10 +12,10 @@ from marshmallow import ValidationError, fields
 from course_management.core.zones import zone_names
 from course_management.web.fields import Text
 
-YEARS = range(1900, 2200)
-_DATE = "(19|20|21)[0-9]{2}-[0-9]{2}-[0-9]{2}"
-_TIME = r"[0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,6})?)?"
-_OFFSET = "(Z|[+-][0-9]{2}:[0-9]{2})"
+_DATE = "(19|20|21)[0-9]{2}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])"
+_HOUR = "([01][0-9]|2[0-3])"
+_TIME = rf"{_HOUR}:[0-5][0-9](:[0-5][0-9](\.[0-9]{{1,6}})?)?"
+_OFFSET = f"(Z|[+-]{_HOUR}:[0-5][0-9])"
 
 
 class Date(fields.Date):

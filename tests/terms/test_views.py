@@ -82,6 +82,20 @@ def test_a_part_has_the_dates_and_deadlines_of_its_own(client, make):
     assert client.get("/terms/F1").json == part
 
 
+def test_the_tag_of_a_part_changes_with_the_code_that_it_shows(client, make):
+    make.term(code="F")
+    part = make.term(code="F1", parent="F")
+    read = client.get("/terms/F1")
+    tag = {"If-None-Match": read.headers["ETag"]}
+    assert client.get("/terms/F1", headers=tag).status_code == 304
+    client.patch("/terms/F", json={"code": "G"})
+    assert client.get("/terms/F1", headers=tag).json == {**part, "parent": "G"}
+    current = {"If-Match": read.headers["ETag"]}  # nobody has edited the part
+    changed = client.patch("/terms/F1", json={"name": "New"}, headers=current)
+    assert changed.status_code == 200
+    assert client.get("/terms/F1").headers["ETag"] == changed.headers["ETag"]
+
+
 @pytest.mark.parametrize(
     ("code", "address"),
     [
