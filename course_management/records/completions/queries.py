@@ -1,0 +1,27 @@
+"""Reads of completions."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from course_management.records.completions.models import Completion, CompletionNotFound
+from course_management.records.rows import Rows
+
+
+def _present(item: dict[str, Any]) -> dict[str, Any]:
+    """The completion with its credits and its score as numbers."""
+    score = item["score"]
+    item.update(credits=item["credits"] / 100, score=None if score is None else score / 100)
+    return item
+
+
+COMPLETIONS = Rows(
+    "completions",
+    Completion,
+    CompletionNotFound,
+    (
+        *("id", "student_id", "catalog_code", "test", "kind", "grade", "score", "credits"),
+        *("term", "external_id", "created_at", "updated_at", "version"),
+    ),
+    _present,
+)
