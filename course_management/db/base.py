@@ -74,6 +74,22 @@ class UTCDateTime(sa.TypeDecorator[datetime]):
         return process
 
 
+class Credits(sa.TypeDecorator[float]):
+    """A column of credits, stored as a whole number of hundredths, so that sums are exact.
+
+    In Python a value is the JSON number: 3, or 1.5.
+    """
+
+    impl = sa.Integer
+    cache_ok = True
+
+    def process_bind_param(self, value: float | None, dialect: Dialect) -> int | None:
+        return None if value is None else round(value * 100)
+
+    def process_result_value(self, value: int | None, dialect: Dialect) -> float | None:
+        return None if value is None else value / 100 if value % 100 else value // 100
+
+
 # PostgreSQL: bigint identity. SQLite: its own rowid, which must be declared INTEGER.
 BigId = sa.BigInteger().with_variant(sa.Integer, "sqlite")
 # Text that both databases compare by code point. The locale of the server makes no difference.

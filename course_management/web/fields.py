@@ -188,6 +188,39 @@ class Level(Text):
             raise ValidationError(f"Must be one of: {', '.join(levels)}.")
 
 
+class Group(Text):
+    """The name of a group of students: a lower-case word, or two that a colon separates."""
+
+    _WORD = "[a-z0-9][a-z0-9._-]*"
+    RULE = "Must be lower-case letters, digits and . _ - such as program:cs."
+
+    def __init__(self, **kwargs: Any) -> None:
+        name = f"{self._WORD}(:{self._WORD})?"
+        known = {"pattern": rf"^\s*{name}\s*$", "example": "program:cs"}
+        metadata = known | kwargs.pop("metadata", {})
+        rule = validate.Regexp(rf"{name}\Z", error=self.RULE)
+        super().__init__(1, 64, also=[rule], metadata=metadata, **kwargs)
+
+
+class Credits(fields.Float):
+    """A JSON number from 0 to 99.99 with at most two decimals. Whole numbers load as `int`."""
+
+    RULE = "Must be a number from 0 to 99.99."
+    DECIMALS = "Must have at most two decimals."
+
+    def __init__(self, **kwargs: Any) -> None:
+        messages: dict[str, Any] = {"required": "This field is required.", "null": self.RULE}
+        limits = validate.Range(0, 99.99, error=self.RULE)
+        super().__init__(validate=limits, error_messages=messages, **kwargs)
+
+    def _deserialize(self, value: Any, *_: Any, **__: Any) -> float:
+        if type(value) not in (int, float):
+            raise ValidationError(self.RULE)
+        if 0 <= value <= 99.99 and round(value, 2) != value:
+            raise ValidationError(self.DECIMALS)
+        return int(value) if value == int(value) else float(value)
+
+
 class Count(fields.Integer):
     """A whole JSON number from 0 to 2^31-1, or null for no limit."""
 
@@ -198,9 +231,7 @@ class Count(fields.Integer):
             validate=validate.Range(0, 2**31 - 1, error=self.RULE), allow_none=True, **kwargs
         )
 
-    def _deserialize(
-        self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
-    ) -> int:
+    def _deserialize(self, value: Any, *_: Any, **__: Any) -> int:
         number = whole(value)
         if number is None:
             raise ValidationError(self.RULE)
@@ -210,9 +241,7 @@ class Count(fields.Integer):
 class Flag(fields.Boolean):
     """A JSON `true` or `false`."""
 
-    def _deserialize(
-        self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
-    ) -> bool:
+    def _deserialize(self, value: Any, *_: Any, **__: Any) -> bool:
         if type(value) is not bool:
             raise ValidationError("Must be true or false.")
         return value
@@ -221,9 +250,7 @@ class Flag(fields.Boolean):
 class FlagParameter(fields.Boolean):
     """`true` or `false` in a query."""
 
-    def _deserialize(
-        self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
-    ) -> bool:
+    def _deserialize(self, value: Any, *_: Any, **__: Any) -> bool:
         if value not in ("true", "false"):
             raise ValidationError("Must be true or false.")
         return bool(value == "true")
@@ -241,9 +268,7 @@ class Limit(fields.Integer):
             validate=validate.Range(1, MAX_LIMIT),
         )
 
-    def _deserialize(
-        self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
-    ) -> int:
+    def _deserialize(self, value: Any, *_: Any, **__: Any) -> int:
         if not re.fullmatch("[0-9]{1,3}", value) or not 1 <= int(value) <= MAX_LIMIT:
             raise ValidationError(self.RULE)
         return int(value)

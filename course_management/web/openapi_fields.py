@@ -6,7 +6,7 @@ from typing import Any
 
 from flask import current_app
 
-from course_management.web.fields import TEXT, Count, Id, Level, Text, Total
+from course_management.web.fields import TEXT, Count, Credits, Id, Level, Text, Total
 
 
 def bounds(self: Any, field: Any, **_: Any) -> dict[str, Any]:
@@ -20,4 +20,6 @@ def bounds(self: Any, field: Any, **_: Any) -> dict[str, Any]:
         }
     if isinstance(field, (Count, Total)):
         return {"format": "int32"}
+    if isinstance(field, Credits):
+        return {"format": "double"}
     return {"format": "int64"} if isinstance(field, Id) else {}
