@@ -9,7 +9,6 @@ import select
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from dotenv import dotenv_values
 from sqlalchemy.engine import URL, make_url
@@ -19,7 +18,7 @@ from course_management.core import text
 from course_management.core.principal import SCOPES
 from course_management.core.settings import BadSetting, Given
 from course_management.rules.facts import Grades
-from course_management.rules.grades import DEFAULT_GRADES, parse_grades
+from course_management.rules.grades import DEFAULT_GRADES, GRADES_BY_DEFAULT, parse_grades
 
 ROOT = Path(__file__).resolve().parent.parent
 DEFAULT_DATABASE = f"sqlite:///{ROOT / 'instance' / 'course_management.db'}"
@@ -79,7 +78,7 @@ class Config:
     slow_request_ms: int = 1000
     slow_statement_ms: int = 500
     course_levels: tuple[str, ...] = ()
-    grades: Grades = parse_grades(DEFAULT_GRADES)
+    grades: Grades = GRADES_BY_DEFAULT
 
     @classmethod
     def from_env(cls, env: Mapping[str, str | None] | None = None) -> Config:

@@ -22,7 +22,7 @@ class Hundredths(fields.Float):
         self.high = high
         rule = f"Must be a number from 0 to {high:.2f} with at most two decimals."
         metadata = {"minimum": 0, "maximum": high, **kwargs.pop("metadata", {})}
-        messages = {"invalid": rule, "null": rule}
+        messages: dict[str, Any] = {"invalid": rule, "null": rule}
         super().__init__(metadata=metadata, error_messages=messages, **kwargs)
 
     def _deserialize(
@@ -30,7 +30,7 @@ class Hundredths(fields.Float):
     ) -> int:
         if type(value) not in (int, float) or not 0 <= value <= self.high:
             raise self.make_error("invalid")
-        hundredths = round(value * 100)
+        hundredths: int = round(value * 100)
         if abs(value * 100 - hundredths) > 1e-6:
             raise self.make_error("invalid")
         return hundredths

@@ -7,7 +7,9 @@ from course_management.rules.facts import Grades
 
 DEFAULT_GRADES = "A+,A,A-,B+,B,B-,C+,C,C-,D+,D,D-,P,CR|F,NP,NC,W,I"
 _MAX_CHARACTERS = 10
-_FORM = "must be the passing grades from best to worst, a bar, and the other grades, such as A,B,C|F"
+_FORM = (
+    "must be the passing grades from best to worst, a bar, and the other grades, such as A,B,C|F"
+)
 
 
 def parse_grades(value: str) -> Grades:
@@ -29,3 +31,6 @@ def parse_grades(value: str) -> Grades:
         if order.count(grade) > 1:
             raise ValueError(f"names {grade!r} twice.")
     return Grades(tuple(order), len(passing))
+
+
+GRADES_BY_DEFAULT = parse_grades(DEFAULT_GRADES)

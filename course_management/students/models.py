@@ -79,9 +79,7 @@ class Student(Versioned, Model):
     email_key: Mapped[str | None] = mapped_column(KeyText)
     external_id: Mapped[str | None] = mapped_column(KeyText)
     # The default is for releases that do not know the column.
-    groups: Mapped[list[str]] = mapped_column(
-        sa.JSON, default=list, server_default=sa.text("'[]'")
-    )
+    groups: Mapped[list[str]] = mapped_column(sa.JSON, default=list, server_default=sa.text("'[]'"))
 
     courses: Mapped[list[Course]] = relationship(
         "Course", secondary="student_courses", order_by="Course.id", viewonly=True

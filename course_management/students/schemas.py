@@ -45,7 +45,7 @@ class GroupNames(fields.List[str]):
             metadata={
                 "description": "The groups of the student. To set them, you also need the scope "
                 "`records:write`.",
-                "example": [],
+                "example": ["program:cs"],
             },
         )
 

@@ -25,12 +25,11 @@ from werkzeug.routing import Rule
 
 from course_management.core.api import API_PREFIX
 from course_management.core.version import __version__
-from course_management.db.base import MAX_ID
 from course_management.web import etags, openapi_problems
 from course_management.web.access import PUBLIC, REQUIRED, needs
 from course_management.web.endpoint import Endpoint
 from course_management.web.fields import StrictSchema
-from course_management.web.openapi_fields import bounds
+from course_management.web.openapi_fields import PARAMETERS, bounds
 from course_management.web.rendering import html_response, json_document
 from course_management.web.request_context import template
 
@@ -46,17 +45,6 @@ AUTHORIZE = (
     "need one."
 )
 
-_ID = {"type": "integer", "format": "int64", "minimum": 1, "maximum": MAX_ID}
-# The parameters have no examples, because /docs would fill them in, and trying DELETE would then
-# delete that course.
-_PARAMETERS: dict[str, dict[str, Any]] = {
-    "course": {
-        "schema": {"type": "string", "minLength": 1},
-        "description": "The course's id, such as `7`, or its percent-encoded name, ignoring case.",
-    },
-    "course_id": {"schema": _ID, "description": "The course's id, such as `7`."},
-    "student_id": {"schema": _ID, "description": "The student's id, such as `1`."},
-}
 _BEARER = {
     "type": "http",
     "scheme": "bearer",
@@ -185,7 +173,7 @@ def _schema_name(schema: Any) -> str:
 
 def _operation(rule: Rule, method: str, endpoint: Endpoint, about: str) -> dict[str, Any]:
     parameters = [
-        {"name": name, "in": "path", "required": True, **_PARAMETERS[name]}
+        {"name": name, "in": "path", "required": True, **PARAMETERS[name]}
         for name in sorted(rule.arguments)
     ]
     if endpoint.query:

@@ -5,14 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from course_management.records.completions.models import Completion, CompletionNotFound
-from course_management.records.rows import Rows
+from course_management.records.rows import Rows, as_number
 
 
 def _present(item: dict[str, Any]) -> dict[str, Any]:
     """The completion with its credits and its score as numbers."""
-    score = item["score"]
-    item.update(credits=item["credits"] / 100, score=None if score is None else score / 100)
-    return item
+    return item | {name: as_number(item[name]) for name in ("credits", "score")}
 
 
 COMPLETIONS = Rows(

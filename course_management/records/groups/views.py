@@ -18,16 +18,15 @@ from course_management.web.fields import Group
 from course_management.web.rendering import json_response
 
 bp = Blueprint("groups", __name__)
+_GROUP = Group()
 
 
 def _decoded(segment: str) -> str:
     """The group that a segment of the address names. Raises Invalid."""
-    group = unquote(segment)
     try:
-        Group.check(group)
+        return str(_GROUP.deserialize(unquote(segment)))
     except ValidationError:
         raise Invalid([{"parameter": "group", "detail": Group.RULE}]) from None
-    return group
 
 
 @bp.post("/groups/<group>/add", endpoint="addStudentsToGroup")

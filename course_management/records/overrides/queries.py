@@ -11,16 +11,14 @@ from course_management.records.overrides.models import (
     Override,
     OverrideNotFound,
 )
-from course_management.records.rows import Rows, is_active
+from course_management.records.rows import Rows, as_number, is_active
 
 _table = cast(sa.Table, Override.__table__)
 
 
 def _present(item: dict[str, Any]) -> dict[str, Any]:
     """The override with a limit of credits as a number of credits."""
-    if item["value"] is not None and item["rule"] in LIMITS_OF_CREDITS:
-        item["value"] /= 100
-    return item
+    return item | {"value": as_number(item["value"])} if item["rule"] in LIMITS_OF_CREDITS else item
 
 
 OVERRIDES = Rows(

@@ -27,8 +27,8 @@ _CATALOG_CODE = {
 _TERM = {"description": "The code of a term, instead of `course_id`.", "example": None}
 _VALUE = {
     "description": "The limit for this student: credits (at most 99.99) for `credits-exceeded` and "
-    "`credits-below-minimum`, a whole number for `courses-exceeded` and `repeat-limit`. Other rules "
-    "have none.",
+    "`credits-below-minimum`, a whole number for `courses-exceeded` and `repeat-limit`. Other "
+    "rules have none.",
     "example": None,
 }
 _REASON = {"description": "The reason. Students do not see it.", "example": "Placement test"}
