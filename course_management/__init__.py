@@ -14,6 +14,10 @@ from course_management.courses.views import bp as courses_bp
 from course_management.db import base, engine, statement_timing, transaction
 from course_management.enrollments.views import bp as enrollments_bp
 from course_management.ops import cli, health, metrics_view
+from course_management.records.completions.views import bp as completions_bp
+from course_management.records.groups.views import bp as groups_bp
+from course_management.records.holds.views import bp as holds_bp
+from course_management.records.overrides.views import bp as overrides_bp
 from course_management.registrar.views import bp as registrar_bp
 from course_management.students import queries as students
 from course_management.students.views import bp as students_bp
@@ -48,6 +52,7 @@ def create_app(config: Config | None = None) -> Flask:
         ),
         MAX_CONTENT_LENGTH=MAX_BODY_BYTES + 1,
         COURSE_LEVELS=config.course_levels,
+        GRADES=config.grades,
         AUTH=config.auth,
         IDENTITY=_identity(config),
     )
@@ -65,7 +70,8 @@ def create_app(config: Config | None = None) -> Flask:
         hosts.init_app(app)
 
     features = (students_bp, terms_bp, catalog_bp, courses_bp, enrollments_bp, registrar_bp)
-    for blueprint in (*features, health.bp, openapi.bp, problems.bp):
+    records = (groups_bp, completions_bp, holds_bp, overrides_bp)
+    for blueprint in (*features, *records, health.bp, openapi.bp, problems.bp):
         app.register_blueprint(blueprint, url_prefix=API_PREFIX)
         app.register_blueprint(blueprint, name=f"{blueprint.name}_at_root")
     app.add_url_rule("/", "home", access.needs(access.PUBLIC)(lambda: redirect("/docs")))

@@ -9,7 +9,6 @@ import select
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from dotenv import dotenv_values
 from sqlalchemy.engine import URL, make_url
@@ -17,37 +16,13 @@ from sqlalchemy.exc import ArgumentError
 
 from course_management.core import text
 from course_management.core.principal import SCOPES
+from course_management.core.settings import BadSetting, Given
+from course_management.rules.facts import Grades
+from course_management.rules.grades import DEFAULT_GRADES, GRADES_BY_DEFAULT, parse_grades
 
 ROOT = Path(__file__).resolve().parent.parent
 DEFAULT_DATABASE = f"sqlite:///{ROOT / 'instance' / 'course_management.db'}"
 _MAX_SOCKET_PATH_BYTES = 107  # Linux accepts no longer path of a unix socket (unix(7))
-
-
-class BadSetting(SystemExit):
-    """A setting is invalid. The process ends and prints one line that says how to fix it."""
-
-
-class Given(dict[str, str]):
-    """The settings by name. `NAME_FILE` is the path of a file that has the value of `NAME`."""
-
-    def get(self, name: str, default: Any = None) -> Any:
-        """The value of a setting, or `default` if it is not set.
-
-        Raises BadSetting if both `NAME` and `NAME_FILE` are set, or if the file cannot be read.
-        """
-        path = super().get(f"{name}_FILE")
-        if path is None:
-            return super().get(name, default)
-        if name in self:
-            raise BadSetting(f"{name} and {name}_FILE are both set: unset one of them.")
-        try:
-            return Path(path).read_text(encoding="utf-8").strip() or default
-        except (OSError, UnicodeDecodeError) as error:
-            reason = error.strerror if isinstance(error, OSError) else "it is not a text file"
-            raise BadSetting(
-                f"{name}_FILE names {path}, which cannot be read: {reason}. Name a file that "
-                "contains the value."
-            ) from None
 
 
 @dataclass(frozen=True)
@@ -103,6 +78,7 @@ class Config:
     slow_request_ms: int = 1000
     slow_statement_ms: int = 500
     course_levels: tuple[str, ...] = ()
+    grades: Grades = GRADES_BY_DEFAULT
 
     @classmethod
     def from_env(cls, env: Mapping[str, str | None] | None = None) -> Config:
@@ -144,6 +120,7 @@ class Config:
                 given, "SLOW_STATEMENT_MS", cls.slow_statement_ms, 0, 3_600_000
             ),
             course_levels=_levels(given),
+            grades=_grades(given),
         )
 
 
@@ -229,6 +206,13 @@ def _levels(given: Mapping[str, str]) -> tuple[str, ...]:
         raise BadSetting(
             f"COURSE_LEVELS contains a level that no course can have. {error}"
         ) from None
+
+
+def _grades(given: Mapping[str, str]) -> Grades:
+    try:
+        return parse_grades(given.get("GRADES", DEFAULT_GRADES))
+    except ValueError as error:
+        raise BadSetting(f"GRADES {error}") from None
 
 
 def _origins(given: Mapping[str, str]) -> tuple[str, ...]:

@@ -21,7 +21,8 @@ from string import Template
 
 from dotenv import dotenv_values
 
-from course_management.config import Config, Given
+from course_management.config import Config
+from course_management.core.settings import Given
 from deploy.render import defaults, render
 from devtools.postgres import Server, free_port
 from devtools.waiting import wait_until

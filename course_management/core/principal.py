@@ -8,10 +8,15 @@ from dataclasses import dataclass
 ADMIN = "admin"
 # Allows a principal to set the attribute by which sign-ins recognise a student.
 IDENTITIES = "identities:write"
+# Allows a principal to set the groups of students.
+RECORDS = "records:write"
 SCOPES = (
     *("courses:read", "courses:write"),
     *("students:read", "students:write"),
     *("enrollments:read", "enrollments:write"),
+    *("records:read", "records:write"),
+    *("holds:read", "holds:write"),
+    *("overrides:read", "overrides:write"),
     IDENTITIES,
     "registrar",
     ADMIN,

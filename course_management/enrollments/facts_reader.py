@@ -66,12 +66,13 @@ def _terms(found: _Found) -> dict[str, facts.Term]:
         windows[whole].append(facts.Window(group, _moment(opens_at), _moment(closes_at)))
     terms = {}
     for term_id, (code, key, whole, whole_key, starts, ends, *limits) in found["term"]:
-        add, drop, withdraw, least, most, courses = limits
+        add, drop, withdraw, *numbers = limits
         terms[code] = facts.Term(
             *(term_id, key, whole, whole_key),
             *(date.fromisoformat(starts), date.fromisoformat(ends)),
             *(_optional(add), _optional(drop), _optional(withdraw)),
-            *(least, most, courses, tuple(windows[whole])),
+            *numbers,
+            windows=tuple(windows[whole]),
         )
     return terms
 
@@ -130,14 +131,14 @@ def _students(
     held: dict[int, dict[int, facts.Held]] = defaultdict(dict)
     for student_id, (course_id, state, chosen) in found["held"]:
         if course := courses.get(course_id):
-            credits = course.credits_min if chosen is None else chosen
-            held[student_id][course_id] = facts.Held(course, state == ENROLLED, credits)
+            taken = course.credits_min if chosen is None else chosen
+            held[student_id][course_id] = facts.Held(course, state == ENROLLED, taken)
     completions, holds, overrides = defaultdict(list), defaultdict(list), defaultdict(list)
-    for student_id, (kind, entry, test, grade, score, credits, term) in found["completion"]:
+    for student_id, (kind, entry, test, grade, score, worth, term) in found["completion"]:
         key = term and text.key(term)
         same = frozenset(same_as[entry]) if entry in same_as else frozenset()
         completions[student_id].append(
-            facts.Completion(kind, entry, test, grade, score, credits, key, same)
+            facts.Completion(kind, entry, test, grade, score, worth, key, same)
         )
     for student_id, (hold_id, code, detail, contact, blocks, until) in found["hold"]:
         holds[student_id].append(

@@ -20,6 +20,7 @@ from course_management.records.overrides.models import Override
 from course_management.students.models import Student
 from course_management.terms.models import Term, TermWindow
 
+
 class json_list(  # noqa: N801 - reads as an SQL function
     sa.sql.expression.FunctionElement[str]
 ):
@@ -125,8 +126,11 @@ def _build() -> sa.CompoundSelect[Any]:
             *("held", _enrollments.c.student_id, _enrollments.c.course_id),
             *(_enrollments.c.state, _enrollments.c.credits),
         ).where(own),
-        _rows(*("course", course.c.id, course.c.status, course.c.term), course.c.catalog_code,
-              course.c.details),
+        _rows(
+            *("course", course.c.id, course.c.status, course.c.term),
+            course.c.catalog_code,
+            course.c.details,
+        ),
         term.where(of_course),
         window,
         _rows(

@@ -39,7 +39,9 @@ _REMOVED = ("student_id", "course_id", "state", "ticket", "enrolled_at")
 _MORE = [f"more_{name}" for name in COUNTS]
 _UNEDITED = {"updated_at": _courses.c.updated_at}  # an enrollment is not an edit of the course
 
-_INSERT = Insert(table)
+# Only enrollments in courses of terms have credits. Each column costs time.
+_INSERT = Insert(table, without=("credits",))
+_INSERT_WITH_CREDITS = Insert(table)
 _ADD_COUNTS = Statement(
     "count_seats",
     sa.update(_courses)

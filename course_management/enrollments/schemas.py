@@ -14,7 +14,7 @@ from course_management.enrollments.requests import (
     RosterRequest,
 )
 from course_management.history.models import STATES
-from course_management.history.schemas import Reason
+from course_management.history.schemas import Explained
 from course_management.students.schemas import StudentOut, StudentQuery
 from course_management.web.fields import (
     Answer,
@@ -34,18 +34,6 @@ _WAITLIST = {
     "example": False,
 }
 _STATE = {"example": ENROLLED}
-
-
-class Explained(StrictSchema):
-    """A request that may give a reason."""
-
-    reason = Reason(load_default=None)
-
-
-class ReasonOnly(Explained):
-    """The body of a request that needs none."""
-
-    optional = True
 
 
 class Waiting(Explained):

@@ -26,7 +26,7 @@ from course_management.enrollments.requests import (
     EnrollmentRequest,
     RosterRequest,
 )
-from course_management.history.schemas import EventOut, HistoryQuery
+from course_management.history.schemas import EventOut, HistoryQuery, ReasonOnly
 from course_management.students.models import StudentNotFound
 from course_management.web import access, etags
 from course_management.web.endpoint import reading, writing
@@ -200,7 +200,7 @@ def get_enrollment(connection: Connection, student_id: int, course_id: int) -> R
 @writing(
     scope="enrollments:write",
     allow_self=True,
-    body=schemas.ReasonOnly(),
+    body=ReasonOnly(),
     status=(204,),
     errors=(*NEITHER, EnrollmentNotFound, Stale),
     etag=True,

@@ -1,4 +1,4 @@
-"""The responses of histories."""
+"""The responses of histories, and the reason that a request gives."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 from marshmallow import fields, validate
 
 from course_management.history.models import MAX_REASON, STATES, Why
-from course_management.web.fields import Answer, Id, Moment, PageQuery, Text
+from course_management.web.fields import Answer, Id, Moment, PageQuery, StrictSchema, Text
 
 _one_state = validate.OneOf(STATES, error=f"Must be one of: {', '.join(STATES)}.")
 _STATE = {"example": STATES[0]}
@@ -19,6 +19,18 @@ class Reason(Text):
     def __init__(self, **kwargs: Any) -> None:
         metadata = {"description": "Why, for the history.", "example": "Timetable clash"}
         super().__init__(1, MAX_REASON, allow_none=True, metadata=metadata, **kwargs)
+
+
+class Explained(StrictSchema):
+    """A request that may give a reason."""
+
+    reason = Reason(load_default=None)
+
+
+class ReasonOnly(Explained):
+    """The body of a request that needs none."""
+
+    optional = True
 
 
 class HistoryQuery(PageQuery):

@@ -7,7 +7,7 @@ from typing import Any
 from marshmallow import ValidationError, fields, post_load, validates_schema
 
 from course_management.courses.refusals import STATUSES
-from course_management.enrollments.schemas import Explained
+from course_management.history.schemas import Explained
 from course_management.registrar.requests import MoveRequest
 from course_management.web.fields import Answer, Flag, Id, Ids, Total
 

@@ -15,7 +15,7 @@ from course_management.courses.refusals import (
     WaitlistFull,
 )
 from course_management.enrollments.models import EnrollmentNotFound
-from course_management.enrollments.schemas import ReasonOnly
+from course_management.history.schemas import ReasonOnly
 from course_management.registrar import schemas, service
 from course_management.registrar.requests import MoveRequest
 from course_management.students.models import StudentNotFound

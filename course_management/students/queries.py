@@ -11,13 +11,17 @@ from course_management.core import text
 from course_management.db.base import Reader, connection_of
 from course_management.db.keyset import Condition, Listing, Page
 from course_management.db.prepared_statements import Statement, send
-from course_management.students.models import Student, StudentNotFound, tag
+from course_management.students.models import Student, StudentGroup, StudentNotFound, tag
 
 _table = cast(sa.Table, Student.__table__)
+_groups = cast(sa.Table, StudentGroup.__table__)
 
 COLUMNS: dict[str, sa.ColumnElement[Any]] = {
     name: _table.c[name]
-    for name in ("id", "name", "email", "external_id", "created_at", "updated_at", "version")
+    for name in (
+        *("id", "name", "email", "external_id", "groups"),
+        *("created_at", "updated_at", "version"),
+    )
 }
 SORTS: dict[str, sa.ColumnElement[Any]] = {
     "id": _table.c.id,
@@ -32,9 +36,22 @@ FILTERS: dict[str, Condition] = {
     "q": lambda value: sa.and_(
         _table.c.name_key >= value, _table.c.name_key < value.concat("\U0010ffff")
     ),
+    "group": lambda value: sa.exists().where(
+        _groups.c.student_id == _table.c.id, _groups.c.group_name == value
+    ),
 }
 SELECTIVE_FILTERS = frozenset({"id", "email", "external_id"})
 LISTING = Listing("students", COLUMNS, _table, SORTS, FILTERS, SELECTIVE_FILTERS)
+# Sorted by id, the students of a group are one range of an index of `student_groups`.
+LISTING_OF_GROUP = Listing(
+    "students of a group",
+    COLUMNS,
+    _groups.join(_table),
+    SORTS | {"id": _groups.c.student_id},
+    FILTERS | {"group": lambda value: _groups.c.group_name == value},
+    SELECTIVE_FILTERS,
+    {"group": _groups.c.group_name},
+)
 
 
 def folded(query: dict[str, Any]) -> dict[str, Any]:
@@ -93,4 +110,5 @@ def require_student(reader: Reader, student_id: int) -> None:
 
 def list_students(reader: Reader, **query: Any) -> Page:
     """A page of the list of students. `query` has the arguments of `keyset.Listing.page`."""
-    return LISTING.page(reader, **folded(query))
+    listing = LISTING_OF_GROUP if "group" in query else LISTING
+    return listing.page(reader, **folded(query))

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from marshmallow import fields, validate
+from collections.abc import Mapping
+from typing import Any
 
+from marshmallow import ValidationError, fields, validate
+
+from course_management.students.models import MAX_GROUPS
 from course_management.web.changes import ChangeSchema
 from course_management.web.fields import (
     CONTROLS,
     Answer,
+    Group,
     Id,
     Moment,
     PageQuery,
@@ -27,6 +32,32 @@ _NUMBER = {
 }
 
 
+class GroupNames(fields.List[str]):
+    """The groups of a student, sorted. Repeated names are removed."""
+
+    RULE = f"Must be a list of at most {MAX_GROUPS} groups; [] for none."
+
+    def __init__(self) -> None:
+        super().__init__(
+            Group(),
+            validate=validate.Length(max=MAX_GROUPS),
+            error_messages={"invalid": self.RULE, "null": self.RULE},
+            metadata={
+                "description": "The groups of the student. To set them, you also need the scope "
+                "`records:write`.",
+                "example": ["program:cs"],
+            },
+        )
+
+    def _deserialize(
+        self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
+    ) -> list[Any]:
+        # The length is checked before the items, so that no response lists a million faults.
+        if type(value) is not list or len(value) > MAX_GROUPS:
+            raise ValidationError(self.RULE)
+        return sorted(set(super()._deserialize(value, attr, data, **kwargs)))
+
+
 class StudentIn(StrictSchema):
     """A student to create."""
 
@@ -39,6 +70,7 @@ class StudentIn(StrictSchema):
         metadata={"example": "ada@example.edu", "pattern": _EMAIL},
     )
     external_id = Text(1, 255, allow_none=True, metadata=_NUMBER)
+    groups = GroupNames()
 
 
 class StudentInChange(ChangeSchema, StudentIn):
@@ -52,6 +84,13 @@ class StudentOut(Answer):
     name = fields.String(metadata={"example": "Ada Lovelace"})
     email = fields.String(allow_none=True, metadata={"example": "ada@example.edu"})
     external_id = fields.String(allow_none=True, metadata=_NUMBER)
+    groups = fields.List(
+        fields.String(),
+        metadata={
+            "description": "The groups of the student, sorted.",
+            "example": ["program:cs", "standing:senior"],
+        },
+    )
     created_at = Moment()
     updated_at = Moment()
     version = Id(metadata={"description": "Counts the edits. The ETag contains it.", "example": 1})
@@ -66,5 +105,6 @@ class StudentQuery(PageQuery):
         metadata={"description": "Only the student with this e-mail address, ignoring case."},
     )
     external_id = Text(1, 255, metadata={"description": "Only the student with this external id."})
+    group = Group(metadata={"description": "Only students of this group."})
     q = Text(1, 200, metadata={"description": "The beginning of the name, ignoring case."})
     sort = Sort("id", "name", "created_at")

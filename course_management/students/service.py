@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import cast
 
 import sqlalchemy as sa
@@ -13,6 +14,7 @@ from course_management.core.errors import Taken
 from course_management.db import integrity
 from course_management.history.models import EventType
 from course_management.history.recorder import record
+from course_management.students.groups import write_groups
 from course_management.students.models import Student, StudentChanges, StudentNotFound
 from course_management.telemetry.events import Event
 from course_management.telemetry.logs import note
@@ -21,15 +23,21 @@ _table = cast(sa.Table, Student.__table__)
 
 
 def create_student(
-    session: Session, *, name: str, email: str | None = None, external_id: str | None = None
+    session: Session,
+    *,
+    name: str,
+    email: str | None = None,
+    external_id: str | None = None,
+    groups: Sequence[str] = (),
 ) -> Student:
     """Create a student.
 
     Raises StudentEmailTaken or ExternalIdTaken (by the table's constraints).
     """
-    student = Student(name=name, email=email, external_id=external_id)
+    student = Student(name=name, email=email, external_id=external_id, groups=list(groups))
     session.add(student)
     session.flush()
+    write_groups(session, student.id, (), groups)
     record(session, EventType.STUDENT_CREATED, student_id=student.id)
     note(session, Event.STUDENT_CREATED, student_id=student.id)
     return student
@@ -61,10 +69,12 @@ def update_student(session: Session, student: Student, changes: StudentChanges) 
     """Set the fields of `changes`. Raises StudentEmailTaken or ExternalIdTaken (by the table's
     constraints).
     """
+    groups = student.groups
     for name, value in changes.items():
         setattr(student, name, value)
     if session.is_modified(student):
         session.flush()
+        write_groups(session, student.id, groups, student.groups)
         record(session, EventType.STUDENT_CHANGED, student_id=student.id)
         note(session, Event.STUDENT_CHANGED, student_id=student.id)
     return student

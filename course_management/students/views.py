@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from course_management.core.errors import ExternalIdTaken, Stale
 from course_management.enrollments import service as enrollments
-from course_management.enrollments.schemas import ReasonOnly
+from course_management.history.schemas import ReasonOnly
 from course_management.students import queries, service
 from course_management.students.models import StudentChanges, StudentEmailTaken, StudentNotFound
 from course_management.students.schemas import StudentIn, StudentInChange, StudentOut, StudentQuery
@@ -37,6 +37,7 @@ TAKEN = (StudentEmailTaken, ExternalIdTaken)
 def create_student(session: Session, request: dict[str, Any]) -> Response:
     """Create a student."""
     access.refuse_new_identity(request)
+    access.refuse_new_groups(request)
     student = service.create_student(session, **request)
     return json_response(StudentOut, student, 201, location=f"/students/{student.id}")
 
@@ -73,6 +74,7 @@ def update_student(session: Session, student_id: int, request: StudentChanges) -
     changes = without_id(student.id, request)
     etags.require(student)
     access.refuse_new_identity(changes, student)
+    access.refuse_new_groups(changes, student)
     return json_response(StudentOut, service.update_student(session, student, changes))
 
 

@@ -57,6 +57,14 @@ class Event(StrEnum):
         "drops_total",
         "Seats and waitlist positions given up.",
     )
+    COMPLETION_CREATED = "completion created"
+    COMPLETION_CHANGED = "completion changed"
+    COMPLETION_DELETED = "completion deleted"
+    HOLD_CREATED = "hold created"
+    HOLD_CHANGED = "hold changed"
+    HOLD_RELEASED = "hold released"
+    OVERRIDE_CREATED = "override created"
+    OVERRIDE_REVOKED = "override revoked"
     API_KEY_CREATED = "api key created"
     API_KEY_ROTATED = "api key rotated"
     API_KEY_REVOKED = "api key revoked"

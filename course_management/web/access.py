@@ -15,7 +15,7 @@ from flask import Flask, Request, Response, current_app, g
 from werkzeug.routing import Rule
 
 from course_management.core.errors import Error, NotAuthenticated, ScopeMissing, TokenInvalid
-from course_management.core.principal import IDENTITIES, SCOPES, Principal
+from course_management.core.principal import IDENTITIES, RECORDS, SCOPES, Principal
 from course_management.telemetry.logs import actor, info
 from course_management.web.request_context import current
 
@@ -83,8 +83,21 @@ def refuse_new_identity(given: Mapping[str, Any], student: Any = None) -> None:
         or given[attribute] == getattr(student, attribute, None)
     ):
         return
-    if IDENTITIES not in current().environ[PRINCIPAL_KEY].scopes:
-        refusal = ScopeMissing(IDENTITIES)
+    _require(IDENTITIES)
+
+
+def refuse_new_groups(given: Mapping[str, Any], student: Any = None) -> None:
+    """Raise ScopeMissing if the request changes the groups of a student and the principal lacks the
+    scope `records:write`. The arguments are those of `refuse_new_identity`.
+    """
+    groups = [] if student is None else student.groups
+    if given.get("groups", groups) != groups:
+        _require(RECORDS)
+
+
+def _require(scope: str) -> None:
+    if not may(scope):
+        refusal = ScopeMissing(scope)
         _log(refusal)
         raise refusal
 

@@ -1,4 +1,6 @@
-"""The JSON Schemas of this service's own fields (fields.py), for the OpenAPI document."""
+"""The JSON Schemas of this service's own fields (fields.py) and of the parameters of paths, for the
+OpenAPI document.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,12 @@ from course_management.web.fields import TEXT, Count, Credits, Id, Level, Text, 
 
 
 def bounds(self: Any, field: Any, **_: Any) -> dict[str, Any]:
-    """The JSON Schema of this service's own fields, in addition to that of their validators."""
+    """The JSON Schema of this service's own fields, in addition to that of their validators.
+
+    A field that only one feature uses may have a method `json_schema`, which returns it.
+    """
+    if hasattr(field, "json_schema"):
+        return dict(field.json_schema())
     if isinstance(field, Level) and current_app.config["COURSE_LEVELS"]:
         return {"enum": list(current_app.config["COURSE_LEVELS"])}
     if isinstance(field, Text):

@@ -20,6 +20,18 @@ PATH: dict[str, dict[str, Any]] = {
     },
     "course_id": {"schema": _ID, "description": "The course's id, such as `7`."},
     "student_id": {"schema": _ID, "description": "The student's id, such as `1`."},
+    "completion_id": {"schema": _ID, "description": "The completion's id, such as `5`."},
+    "hold_id": {"schema": _ID, "description": "The hold's id, such as `5`."},
+    "override_id": {"schema": _ID, "description": "The override's id, such as `5`."},
+    "group": {
+        "schema": {
+            "type": "string",
+            "minLength": 1,
+            "maxLength": 64,
+            "pattern": "^[a-z0-9][a-z0-9._-]*(:[a-z0-9][a-z0-9._-]*)?$",
+        },
+        "description": "The name of the group, such as `program:cs`.",
+    },
 }
 KEY = {
     "name": "Idempotency-Key",

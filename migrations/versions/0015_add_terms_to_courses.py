@@ -1,4 +1,4 @@
-"""Courses belong to a term and to a catalog entry, whose codes they have.
+"""Courses belong to a term and to a catalog entry, whose codes they have. An enrollment has credits.
 
 Revision: 0015, after 0014.
 """
@@ -20,9 +20,11 @@ def upgrade() -> None:
         op.execute(f"ALTER TABLE courses ADD COLUMN {column} {kind} CONSTRAINT fk_courses_{column}_{table} REFERENCES {table} (code) ON UPDATE CASCADE")
         op.create_index(f"ix_courses_{column}_id", "courses", [column, "id"])
     op.add_column("courses", sa.Column("details", sa.JSON))
+    op.add_column("student_courses", sa.Column("credits", sa.Integer))
 
 
 def downgrade() -> None:
+    op.drop_column("student_courses", "credits")
     op.drop_column("courses", "details")
     for column in REFERENCES:
         op.drop_index(f"ix_courses_{column}_id", "courses")

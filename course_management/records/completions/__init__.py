@@ -1,0 +1,1 @@
+"""Completions: courses, transfers and tests that a student has done, tried or begun."""

@@ -1,0 +1,25 @@
+"""Reads of completions."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from course_management.records.completions.models import Completion, CompletionNotFound
+from course_management.records.rows import Rows, as_number
+
+
+def _present(item: dict[str, Any]) -> dict[str, Any]:
+    """The completion with its credits and its score as numbers."""
+    return item | {name: as_number(item[name]) for name in ("credits", "score")}
+
+
+COMPLETIONS = Rows(
+    "completions",
+    Completion,
+    CompletionNotFound,
+    (
+        *("id", "student_id", "catalog_code", "test", "kind", "grade", "score", "credits"),
+        *("term", "external_id", "created_at", "updated_at", "version"),
+    ),
+    _present,
+)

@@ -1,0 +1,1 @@
+"""Holds: they block acts of a student until they are released."""

@@ -1,0 +1,1 @@
+"""Overrides: each lifts one rule for one student."""
