@@ -19,6 +19,7 @@ from course_management.records.groups.views import bp as groups_bp
 from course_management.records.holds.views import bp as holds_bp
 from course_management.records.overrides.views import bp as overrides_bp
 from course_management.registrar.views import bp as registrar_bp
+from course_management.rules.facts import Settings
 from course_management.students import queries as students
 from course_management.students.views import bp as students_bp
 from course_management.telemetry import logs, metrics
@@ -53,6 +54,7 @@ def create_app(config: Config | None = None) -> Flask:
         MAX_CONTENT_LENGTH=MAX_BODY_BYTES + 1,
         COURSE_LEVELS=config.course_levels,
         GRADES=config.grades,
+        RULES=Settings(config.grades),
         AUTH=config.auth,
         IDENTITY=_identity(config),
     )

@@ -21,7 +21,7 @@ from course_management.courses.models import (
     WaitlistCapacityBelowWaitlisted,
 )
 from course_management.courses.schemas import CourseIn, CourseInChange, CourseOut, CourseQuery
-from course_management.enrollments import service as enrollments
+from course_management.enrollments import course_changes as enrollments
 from course_management.enrollments.models import CourseHasStudents
 from course_management.terms.models import TermNotFound
 from course_management.web import etags

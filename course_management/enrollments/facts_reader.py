@@ -65,14 +65,23 @@ def _terms(found: _Found) -> dict[str, facts.Term]:
     for whole, (group, opens_at, closes_at) in found["window"]:
         windows[whole].append(facts.Window(group, _moment(opens_at), _moment(closes_at)))
     terms = {}
-    for term_id, (code, key, whole, whole_key, starts, ends, *limits) in found["term"]:
-        add, drop, withdraw, *numbers = limits
+    for term_id, (code, key, whole, whole_key, starts, ends, *rest) in found["term"]:
+        add, drop, withdraw, least, most, courses = rest
         terms[code] = facts.Term(
-            *(term_id, key, whole, whole_key),
-            *(date.fromisoformat(starts), date.fromisoformat(ends)),
-            *(_optional(add), _optional(drop), _optional(withdraw)),
-            *numbers,
+            id=term_id,
+            code=key,
+            whole=whole,
+            whole_code=whole_key,
+            starts_on=date.fromisoformat(starts),
+            ends_on=date.fromisoformat(ends),
+            add_until=_optional(add),
+            drop_until=_optional(drop),
+            withdraw_until=_optional(withdraw),
+            min_credits=least,
+            max_credits=most,
+            max_courses=courses,
             windows=tuple(windows[whole]),
+            shown=code,
         )
     return terms
 

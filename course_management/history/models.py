@@ -38,6 +38,7 @@ class EventType(StrEnum):
     HOLD_CHANGED = "hold.changed"
     OVERRIDE_CREATED = "override.created"
     OVERRIDE_CHANGED = "override.changed"
+    OVERRIDE_USED = "override.used"
 
 
 class Why(StrEnum):

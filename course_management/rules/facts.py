@@ -51,6 +51,7 @@ class Term:
     max_credits: int | None = None
     max_courses: int | None = None
     windows: tuple[Window, ...] = ()
+    shown: str = ""  # the code as the school writes it
 
     @property
     def is_part(self) -> bool:

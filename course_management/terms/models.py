@@ -122,7 +122,7 @@ class Term(Versioned, Model):
 
     @property
     def etag(self) -> str:
-        return tag(self.id, self.version, self.whole and self.whole.version)
+        return tag(self.id, self.version, None if self.whole is None else self.whole.version)
 
     @property
     def parent(self) -> str | None:
