@@ -46,12 +46,13 @@ class EnrollmentRequest(RuledRequest):
     free.
 
     The precheck sets `capped_course_ids`, the courses that have a capacity. Knowing them saves a
-    statement.
+    statement. `term` is the code of the term whose courses the request replaces.
     """
 
     course_ids: Sequence[int]
     waitlist: bool = False
     capped_course_ids: Collection[int] = ()
+    term: str | None = None
 
 
 @dataclass(slots=True)

@@ -20,6 +20,7 @@ from course_management.enrollments.requests import (
 from course_management.history.models import STATES
 from course_management.history.schemas import Explained, ReasonOnly
 from course_management.students.schemas import StudentOut, StudentQuery
+from course_management.web.catalog_fields import Code
 from course_management.web.fields import (
     Answer,
     Credits,
@@ -122,11 +123,19 @@ class CourseIds(Waiting):
 
 
 class CourseSet(CourseIds):
-    """The courses that replace all courses of the student. Loads an EnrollmentRequest."""
+    """The courses that replace courses of the student. Loads an EnrollmentRequest."""
 
     replaces = True
 
     course_ids = Ids(0, 100, required=True, metadata={"example": [2, 3]})
+    term = Code(
+        metadata={
+            "description": "The code of the term whose courses the request replaces. Without it, "
+            "the request replaces the courses without a term, and those of the whole terms of the "
+            "courses in `course_ids`.",
+            "example": "2026-FALL",
+        }
+    )
 
 
 class CourseToAdd(StrictSchema):

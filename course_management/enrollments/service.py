@@ -23,6 +23,7 @@ from course_management.enrollments.locks import (
 )
 from course_management.enrollments.models import EnrollmentNotFound
 from course_management.enrollments.queries import get_course_set
+from course_management.enrollments.replaced_courses import find_replaced
 from course_management.enrollments.requests import (
     ChangeRequest,
     CourseResult,
@@ -52,19 +53,23 @@ def enroll(session: Session, student_id: int, request: EnrollmentRequest) -> Stu
 
 
 def replace_courses(session: Session, student_id: int, request: EnrollmentRequest) -> StudentResult:
-    """Replace all courses of the student by those of the request, or change nothing. The student
-    gives up an old seat only if they get every new one.
+    """Replace courses of the student by those of the request, or change nothing: all courses
+    without a term, and those of the terms that `find_replaced` names. The student gives up an old
+    seat only if they get every new one.
 
     Raises the errors of `enroll`. `removed` lists the dropped courses.
     """
     lock_students(session, [student_id])
-    others = _other_courses(session, student_id, request.course_ids)
+    others = find_replaced(session, student_id, request)
     wanted = [*request.course_ids, *others]
     found = lock(session, [student_id], wanted, request.capped_course_ids, students_locked=True)
     # The student may be out of a course that was cancelled while this request waited for it.
     held = [course_id for course_id in others if (student_id, course_id) in found.states]
     result = _change(session, student_id, request, held, found)
-    whole = CourseSet(student_id, [*result.added, *result.kept], result.waitlisted or ())
+    if any(course.has_term for course in found.courses.values()) or request.term:
+        whole = get_course_set(session, student_id)  # the student may have courses of other terms
+    else:
+        whole = CourseSet(student_id, [*result.added, *result.kept], result.waitlisted or ())
     return replace(result, etag=whole.etag)
 
 
@@ -133,7 +138,8 @@ def delete_student(session: Session, student: Student, reason: str | None = None
 
     The history keeps `reason` for the students who are promoted, and for nobody else.
     """
-    course_ids = _other_courses(session, student.id, [])
+    taken = sa.select(table.c.course_id).where(table.c.student_id == student.id)
+    course_ids = list(session.scalars(taken.order_by(table.c.course_id)))
     found = lock(session, [student.id], course_ids, students_locked=True)
     ledger = SeatLedger(session, found, reason)
     ledger.remove([student.id], course_ids, Why.STUDENT_DELETED)
@@ -218,10 +224,3 @@ def _ids(allocation: Allocation, position: int) -> tuple[list[int], list[int], l
         [pair[position] for pair in allocation.already_enrolled],
         [pair[position] for pair in allocation.waitlisted],
     )
-
-
-def _other_courses(session: Session, student_id: int, but: Sequence[int]) -> list[int]:
-    """The ids of the courses that a locked student takes or waits for, except those of `but`."""
-    taken = sa.select(table.c.course_id).where(table.c.student_id == student_id)
-    course_ids = session.scalars(taken.order_by(table.c.course_id))
-    return [course_id for course_id in course_ids if course_id not in set(but)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -32,7 +33,7 @@ def offer(client, term):
             made = {"code": code, "title": code, "credits_min": 3} | dict(entry)
             assert client.post("/catalog", json=made).status_code == 201
             fields["catalog_code"] = code
-        body = {"name": f"Course {datetime.now()}", "level": "x", "term": term["code"]} | fields
+        body = {"name": f"Course {uuid.uuid4()}", "level": "x", "term": term["code"]} | fields
         answer = client.post("/courses", json=body)
         assert answer.status_code == 201, answer.text
         return answer.json["id"]
@@ -192,3 +193,40 @@ def test_courses_without_a_term_have_no_rules(client, make, student):
     body = {"code": "fees", "detail": "Fees are due.", "blocks": ["add"]}
     client.post(f"/students/{student}/holds", json=body)
     assert enroll(client, student, make.course()["id"]).status_code == 201
+
+
+def replace(client, student, *courses, **more):
+    return client.put(f"/students/{student}/enroll", json={"course_ids": courses} | more)
+
+
+def test_a_set_is_that_of_a_whole_term(client, term, part, offer, make, student):
+    """A request about one term leaves the others alone."""
+    spring = {"code": "2027-SP", "name": "Spring", "time_zone": "UTC"}
+    spring |= {"starts_on": "2027-01-11", "ends_on": "2027-05-07"}
+    open_window(client, client.post("/terms", json=spring).json)
+    whole, half, later = offer(), offer(term=part["code"]), offer(term="2027-SP")
+    free = make.course()["id"]
+    every = [whole, half, later, free]
+    assert enroll(client, student, *every).status_code == 201
+
+    assert replace(client, student).json["removed"] == [free]
+    assert replace(client, student, term="2027-sp").json["removed"] == [later]
+    assert enroll(client, student, later, free).status_code == 201
+    answer = replace(client, student, half)
+    assert (answer.json["removed"], answer.json["kept"]) == ([whole, free], [half])
+    left = client.get(f"/students/{student}/enroll")
+    assert (left.json["course_ids"], left.headers["ETag"]) == (
+        [half, later],
+        answer.headers["ETag"],
+    )
+    assert problem(replace(client, student, term="nope")) == (404, "term-not-found")
+    wrong = replace(client, student, whole, later, term=term["code"])
+    assert problem(wrong) == (422, "invalid")
+    assert [fault["pointer"] for fault in wrong.json["errors"]] == ["/course_ids/1"]
+
+
+def test_a_replacement_is_judged_on_the_set_afterwards(client, offer, student):
+    first, second = offer(meetings=[MORNING]), offer(meetings=[MORNING])
+    assert enroll(client, student, first).status_code == 201
+    assert replace(client, student, second).json["removed"] == [first]
+    assert broken(replace(client, student, first, second)) == [("time-conflict", first)]
