@@ -7,7 +7,7 @@ A new rule is a module and a line in RULES. The rules about seats and status (`c
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from course_management.rules import (
@@ -80,7 +80,7 @@ def judge(students: Iterable[Student], *, moment: datetime, settings: Settings) 
     moment = moment.astimezone(UTC)
     judgement = Judgement()
     for student in students:
-        case = Case(student, moment, settings)
+        case = Case(student, student.after, moment, settings)
         acts = case.acts
         if not acts:
             continue
@@ -107,7 +107,7 @@ def explain(
     that the student has already meets all rules.
     """
     held = Held(course, True, course.credits_min if chosen_credits is None else chosen_credits)
-    record = Record(student.completions, settings)
+    record = Record(student.completions, settings.grades)
     return _explain(student, held, moment.astimezone(UTC), settings, record)
 
 
@@ -116,7 +116,7 @@ def explain_each(
 ) -> Iterator[tuple[Course, tuple[Explanation, ...]]]:
     """Each course with what `explain` says about adding it alone."""
     moment = moment.astimezone(UTC)
-    record = Record(student.completions, settings)
+    record = Record(student.completions, settings.grades)
     for course in courses:
         held = Held(course, True, course.credits_min)
         yield course, _explain(student, held, moment, settings, record)
@@ -125,9 +125,8 @@ def explain_each(
 def _explain(
     student: Student, held: Held, moment: datetime, settings: Settings, record: Record
 ) -> tuple[Explanation, ...]:
-    before = student.before
-    after = {held.course.id: held, **before}
-    case = Case(replace(student, after=after), moment, settings, record)
+    after = {held.course.id: held, **student.before}
+    case = Case(student, after, moment, settings, record)
     return tuple(_explain_rule(rule, case) for rule in _ADD_RULES)
 
 

@@ -93,14 +93,13 @@ def _excess(
     overrides: Sequence[Override],
 ) -> Excess | None:
     """The excess of a limit under these overrides."""
-    after, before = (
-        in_term(held.values(), term) for held in (case.student.after, case.student.before)
-    )
+    after = in_term(case.after.values(), term)
     if overrides:
         limit = max([limit, *values(overrides, (one.course for one in after))])
-        after, before = (
-            [one for one in held if not is_free(one.course, overrides)] for held in (after, before)
-        )
+        after = [one for one in after if not is_free(one.course, overrides)]
     total = sum(map(measure, after))
-    is_worse = total > limit and total > sum(map(measure, before))
-    return Excess(term, limit, total) if is_worse else None
+    if total <= limit:
+        return None
+    before = in_term(case.before.values(), term)
+    stood = sum(measure(one) for one in before if not is_free(one.course, overrides))
+    return Excess(term, limit, total) if total > stood else None
