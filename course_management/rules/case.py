@@ -43,8 +43,8 @@ class Case:
     """
 
     __slots__ = (
-        *("_overrides", "_record", "acts", "added", "after", "before", "changed", "dropped"),
-        *("levels", "moment", "settings", "student", "used", "warnings", "withdrawals"),
+        *("_moment", "_overrides", "_record", "acts", "added", "after", "before", "changed"),
+        *("dropped", "levels", "moment", "settings", "student", "used", "warnings", "withdrawals"),
     )
 
     def __init__(
@@ -56,6 +56,7 @@ class Case:
         record: Record | None = None,
     ) -> None:
         self.student, self.moment, self.settings = student, moment, settings
+        self._moment: str | None = None
         self._record = record
         self._overrides: Mapping[str, list[Override]] | None = None
         self.before, self.after = student.before, after
@@ -137,7 +138,9 @@ class Case:
         self, rule: str, course: Course | None, detail: str, remedy: str, **facts: Any
     ) -> Finding:
         """A finding about the student. Its facts contain the moment of the request."""
-        facts = {"moment": iso(self.moment), **facts}
+        if self._moment is None:
+            self._moment = iso(self.moment)
+        facts = {"moment": self._moment, **facts}
         course_id = course.id if course is not None else None
         return Finding(rule, self.student.id, course_id, detail, remedy, facts)
 

@@ -122,11 +122,32 @@ def explain_each(
         yield course, _explain(student, held, moment, settings, record)
 
 
+def eligible(
+    student: Student, courses: Iterable[Course], *, moment: datetime, settings: Settings
+) -> Iterator[Course]:
+    """Those courses that the student may add alone: `explain` says that each rule is met. This is
+    faster, since one broken rule is enough to leave a course out.
+    """
+    moment = moment.astimezone(UTC)
+    record = Record(student.completions, settings.grades)
+    for course in courses:
+        case = _case(student, Held(course, True, course.credits_min), moment, settings, record)
+        if ADD not in case.acts or not any(True for rule in _ADD_RULES for _ in rule.judge(case)):
+            yield course
+
+
+def _case(
+    student: Student, held: Held, moment: datetime, settings: Settings, record: Record
+) -> Case:
+    """A request that adds one course. A course that the student has stays as it is."""
+    after = {held.course.id: held, **student.before}
+    return Case(student, after, moment, settings, record)
+
+
 def _explain(
     student: Student, held: Held, moment: datetime, settings: Settings, record: Record
 ) -> tuple[Explanation, ...]:
-    after = {held.course.id: held, **student.before}
-    case = Case(student, after, moment, settings, record)
+    case = _case(student, held, moment, settings, record)
     return tuple(_explain_rule(rule, case) for rule in _ADD_RULES)
 
 
