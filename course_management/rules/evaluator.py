@@ -6,7 +6,7 @@ A new rule is a module and a line in RULES. The rules about seats and status (`c
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -52,6 +52,12 @@ RULES: tuple[Rule, ...] = (
     repeat_limit.RULE,
 )
 CODES = tuple(rule.code for rule in RULES)
+# The rules by which a waitlist position is judged again: those without windows and deadlines.
+WAITLIST_RULES = tuple(
+    rule
+    for rule in RULES
+    if rule.code not in (registration_not_open.CODE, add_deadline_passed.CODE)
+)
 _ADD_RULES = tuple(rule for rule in RULES if ADD in rule.acts)
 
 
@@ -70,8 +76,17 @@ class Explanation:
     overrides: tuple[int, ...] = ()
 
 
-def judge(students: Iterable[Student], *, moment: datetime, settings: Settings) -> Judgement:
+def judge(
+    students: Iterable[Student],
+    *,
+    moment: datetime,
+    settings: Settings,
+    rules: Sequence[Rule] = RULES,
+) -> Judgement:
     """What the rules say about the requests of some students at an aware `moment`.
+
+    To judge a waitlist position again, pass the set without it as `before`, the set with it as
+    `after`, and WAITLIST_RULES.
 
     Faults that stood before and are not made worse are left out. Findings are in the order of the
     students, then of RULES, then of the ids of the courses.
@@ -84,7 +99,7 @@ def judge(students: Iterable[Student], *, moment: datetime, settings: Settings) 
         acts = case.acts
         if not acts:
             continue
-        for rule in RULES:
+        for rule in rules:
             if not acts.isdisjoint(rule.acts):
                 judgement.broken += rule.judge(case)
         judgement.warnings += case.warnings

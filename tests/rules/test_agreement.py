@@ -14,11 +14,12 @@ from tests.rules.reference import Reference
 from tests.rules.schools import make_case
 
 cases = st.randoms(use_true_random=False).map(make_case)
-generated = settings(
-    max_examples=100,
-    deadline=None,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
-)
+
+
+def generated(examples):
+    """The configuration of a test with this number of schools."""
+    slow = [HealthCheck.too_slow, HealthCheck.data_too_large]
+    return settings(max_examples=examples, deadline=None, suppress_health_check=slow)
 
 
 def about(finding):
@@ -64,7 +65,7 @@ def warned(judgement):
     }
 
 
-@generated
+@generated(500)
 @given(cases)
 def test_the_evaluator_agrees_with_the_reference(case):
     student, moment, rules = case
@@ -75,7 +76,7 @@ def test_the_evaluator_agrees_with_the_reference(case):
     assert set(judgement.withdrawals) == expected.withdrawals
 
 
-@generated
+@generated(60)
 @given(cases)
 def test_the_overrides_that_are_used_are_enough_and_none_is_idle(case):
     student, moment, rules = case
@@ -94,7 +95,7 @@ def test_the_overrides_that_are_used_are_enough_and_none_is_idle(case):
         assert (without.broken, without.withdrawals) != (again.broken, again.withdrawals)
 
 
-@generated
+@generated(60)
 @given(cases)
 def test_eligibility_says_what_adding_then_does(case):
     student, moment, rules = case

@@ -8,7 +8,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from course_management.rules.facts import Window
+from course_management.rules.evaluator import WAITLIST_RULES, judge
+from course_management.rules.facts import Student, Window
 from course_management.rules.hold import without_details
 from tests.rules.builders import (
     AFTER,
@@ -16,6 +17,7 @@ from tests.rules.builders import (
     FIRST_HALF,
     MONDAY,
     NOW,
+    RULES,
     TERM,
     broken,
     course,
@@ -205,6 +207,15 @@ def test_every_pair_is_reported_except_old_ones_and_a_course_with_itself():
     for number in (1, 2):  # an override for either course
         lifted = [override("time-conflict", course=number)]
         assert broken({}, seats(a, b), overrides=lifted) == []
+
+
+def test_waitlist_positions_are_judged_again_without_windows_and_deadlines():
+    late = course(term=replace(TERM, windows=(), add_until=BEFORE))
+    student = Student(9, holds=[hold()], after=places(late))
+    options = {"moment": NOW, "settings": RULES}
+    assert len(judge([student], **options).broken) == 3
+    again = judge([student], **options, rules=WAITLIST_RULES)
+    assert [one.rule for one in again.broken] == ["hold"]
 
 
 def test_a_part_has_its_own_deadlines_and_the_overrides_of_its_whole_term():
