@@ -35,24 +35,32 @@ class Rule:
 
 
 class Case:
-    """The request of one student at one moment. `record` may be shared by the cases of a student.
+    """The request of one student at one moment. `after` is the set as it would be. The cases of a
+    student may share `record`.
 
     `added`, `dropped` and `changed` are in the order of the ids of the courses. `used` collects the
     overrides that lift something, `warnings` and `withdrawals` what the rules find beside faults.
     """
 
     __slots__ = (
-        *("_overrides", "_record", "acts", "added", "changed", "dropped", "moment", "settings"),
-        *("student", "used", "warnings", "withdrawals"),
+        *("_moment", "_overrides", "_record", "acts", "added", "after", "before", "changed"),
+        *("dropped", "levels", "moment", "settings", "student", "used", "warnings", "withdrawals"),
     )
 
     def __init__(
-        self, student: Student, moment: datetime, settings: Settings, record: Record | None = None
+        self,
+        student: Student,
+        after: Mapping[int, Held],
+        moment: datetime,
+        settings: Settings,
+        record: Record | None = None,
     ) -> None:
         self.student, self.moment, self.settings = student, moment, settings
+        self._moment: str | None = None
         self._record = record
         self._overrides: Mapping[str, list[Override]] | None = None
-        before, after = student.before, student.after
+        self.before, self.after = student.before, after
+        before = student.before
         self.added = [after[i] for i in sorted(after.keys() - before.keys())]
         gone = [before[i] for i in sorted(before.keys() - after.keys())]
         self.dropped = [held for held in gone if held.is_seat]
@@ -67,6 +75,7 @@ class Case:
             for act, made in ((ADD, self.added), (CHANGE, self.changed), (DROP, self.dropped))
             if made
         }
+        self.levels: dict[int, int] = {}  # of prerequisites, by id of the course
         self.used: list[int] = []
         self.warnings: list[Finding] = []
         self.withdrawals: list[int] = []
@@ -75,7 +84,7 @@ class Case:
     def record(self) -> Record:
         """The completions of the student."""
         if self._record is None:
-            self._record = Record(self.student.completions, self.settings)
+            self._record = Record(self.student.completions, self.settings.grades)
         return self._record
 
     @property
@@ -89,7 +98,7 @@ class Case:
         """
         new = {held.course.id for held in self.added}
         for held in self.added:
-            for i, other in self.student.after.items():
+            for i, other in self.after.items():
                 if i != held.course.id and not (i in new and i > held.course.id):
                     yield held.course, other.course
 
@@ -98,7 +107,7 @@ class Case:
     ) -> Situation:
         """The facts for the conditions of a course, with the set as it would be or another one."""
         student = self.student
-        enrollments = (student.after if held is None else held).values()
+        enrollments = (self.after if held is None else held).values()
         return Situation(course, student.groups, self.record, enrollments, self.settings, assumed)
 
     def overrides(self, rule: str) -> list[Override]:
@@ -129,7 +138,9 @@ class Case:
         self, rule: str, course: Course | None, detail: str, remedy: str, **facts: Any
     ) -> Finding:
         """A finding about the student. Its facts contain the moment of the request."""
-        facts = {"moment": iso(self.moment), **facts}
+        if self._moment is None:
+            self._moment = iso(self.moment)
+        facts = {"moment": self._moment, **facts}
         course_id = course.id if course is not None else None
         return Finding(rule, self.student.id, course_id, detail, remedy, facts)
 

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from course_management.rules import prerequisites
 from course_management.rules.case import ADD, Case, Rule
 from course_management.rules.facts import Finding
+from course_management.rules.requirements import NOT_MET
 from course_management.rules.wording import label, missing
 
 CODE = "corequisite-missing"
@@ -21,9 +22,11 @@ def judge(case: Case) -> Iterator[Finding]:
     """A finding for each new course without a corequisite."""
     for held in case.added:
         course = held.course
-        lacking = prerequisites.without_corequisite(case, course)
         expression = prerequisites.of(course)
-        if lacking is None or expression is None or case.lifted(CODE, course):
+        if expression is None or prerequisites.level_of(case, course, expression) != NOT_MET:
+            continue
+        lacking = prerequisites.without_corequisite(case, course, expression, case.after)
+        if lacking is None or case.lifted(CODE, course):
             continue
         yield case.finding(
             CODE,

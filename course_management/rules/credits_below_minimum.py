@@ -28,7 +28,7 @@ def judge(case: Case) -> Iterator[Finding]:
         is_below = partial(_is_below, case, term, term.min_credits, courses)
         if not is_below(()) or lifted(case, CODE, is_below):
             continue
-        total, least = number(_total(case.student.after.values(), term)), number(term.min_credits)
+        total, least = number(_total(case.after.values(), term)), number(term.min_credits)
         yield case.finding(
             CODE,
             None,
@@ -59,9 +59,7 @@ def _is_below(
 ) -> bool:
     """Whether late drops leave too few credits under these overrides."""
     least = min([least, *values(overrides, late)])
-    after, before = (
-        _total(held.values(), term) for held in (case.student.after, case.student.before)
-    )
+    after, before = (_total(held.values(), term) for held in (case.after, case.before))
     return after < least and after < before and any(not is_free(c, overrides) for c in late)
 
 

@@ -6,8 +6,8 @@ A new rule is a module and a line in RULES. The rules about seats and status (`c
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from course_management.rules import (
@@ -52,6 +52,12 @@ RULES: tuple[Rule, ...] = (
     repeat_limit.RULE,
 )
 CODES = tuple(rule.code for rule in RULES)
+# The rules by which a waitlist position is judged again: those without windows and deadlines.
+WAITLIST_RULES = tuple(
+    rule
+    for rule in RULES
+    if rule.code not in (registration_not_open.CODE, add_deadline_passed.CODE)
+)
 _ADD_RULES = tuple(rule for rule in RULES if ADD in rule.acts)
 
 
@@ -70,8 +76,17 @@ class Explanation:
     overrides: tuple[int, ...] = ()
 
 
-def judge(students: Iterable[Student], *, moment: datetime, settings: Settings) -> Judgement:
+def judge(
+    students: Iterable[Student],
+    *,
+    moment: datetime,
+    settings: Settings,
+    rules: Sequence[Rule] = RULES,
+) -> Judgement:
     """What the rules say about the requests of some students at an aware `moment`.
+
+    To judge a waitlist position again, pass the set without it as `before`, the set with it as
+    `after`, and WAITLIST_RULES.
 
     Faults that stood before and are not made worse are left out. Findings are in the order of the
     students, then of RULES, then of the ids of the courses.
@@ -80,11 +95,11 @@ def judge(students: Iterable[Student], *, moment: datetime, settings: Settings) 
     moment = moment.astimezone(UTC)
     judgement = Judgement()
     for student in students:
-        case = Case(student, moment, settings)
+        case = Case(student, student.after, moment, settings)
         acts = case.acts
         if not acts:
             continue
-        for rule in RULES:
+        for rule in rules:
             if not acts.isdisjoint(rule.acts):
                 judgement.broken += rule.judge(case)
         judgement.warnings += case.warnings
@@ -107,7 +122,7 @@ def explain(
     that the student has already meets all rules.
     """
     held = Held(course, True, course.credits_min if chosen_credits is None else chosen_credits)
-    record = Record(student.completions, settings)
+    record = Record(student.completions, settings.grades)
     return _explain(student, held, moment.astimezone(UTC), settings, record)
 
 
@@ -116,18 +131,38 @@ def explain_each(
 ) -> Iterator[tuple[Course, tuple[Explanation, ...]]]:
     """Each course with what `explain` says about adding it alone."""
     moment = moment.astimezone(UTC)
-    record = Record(student.completions, settings)
+    record = Record(student.completions, settings.grades)
     for course in courses:
         held = Held(course, True, course.credits_min)
         yield course, _explain(student, held, moment, settings, record)
 
 
+def eligible(
+    student: Student, courses: Iterable[Course], *, moment: datetime, settings: Settings
+) -> Iterator[Course]:
+    """Those courses that the student may add alone: `explain` says that each rule is met. This is
+    faster, since one broken rule is enough to leave a course out.
+    """
+    moment = moment.astimezone(UTC)
+    record = Record(student.completions, settings.grades)
+    for course in courses:
+        case = _case(student, Held(course, True, course.credits_min), moment, settings, record)
+        if ADD not in case.acts or not any(True for rule in _ADD_RULES for _ in rule.judge(case)):
+            yield course
+
+
+def _case(
+    student: Student, held: Held, moment: datetime, settings: Settings, record: Record
+) -> Case:
+    """A request that adds one course. A course that the student has stays as it is."""
+    after = {held.course.id: held, **student.before}
+    return Case(student, after, moment, settings, record)
+
+
 def _explain(
     student: Student, held: Held, moment: datetime, settings: Settings, record: Record
 ) -> tuple[Explanation, ...]:
-    before = student.before
-    after = {held.course.id: held, **before}
-    case = Case(replace(student, after=after), moment, settings, record)
+    case = _case(student, held, moment, settings, record)
     return tuple(_explain_rule(rule, case) for rule in _ADD_RULES)
 
 

@@ -40,8 +40,8 @@ def _judge_completions(case: Case) -> Iterator[Finding]:
         course, entry = held.course, held.course.entry
         if entry is None or not entry.excludes:
             continue
-        for code in sorted(entry.excludes & case.record.passed_codes().keys()):
-            if not case.lifted(CODE, course):
+        for code in sorted(entry.excludes):
+            if case.record.passed(code) and not case.lifted(CODE, course):
                 yield case.finding(
                     CODE,
                     course,
@@ -55,6 +55,8 @@ def _judge_completions(case: Case) -> Iterator[Finding]:
 
 def _exclude(one: Entry, other: Entry) -> bool:
     """Whether one of two entries, or one that is the same, is excluded by the other."""
+    if not one.excludes and not other.excludes:
+        return False
     return not (
         one.excludes.isdisjoint((other.code, *other.same_as))
         and other.excludes.isdisjoint((one.code, *one.same_as))

@@ -7,7 +7,7 @@ never makes a limit stricter.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -76,7 +76,7 @@ def exceeded(
     """The whole terms in which the request exceeds a limit, or exceeds it by more than before."""
     for term in terms(case.added_or_changed):
         limit = limit_of(term)
-        if limit is None:
+        if limit is None or _total(case.after, term, measure) <= limit:
             continue
         excess = partial(_excess, case, term, limit, measure)
         if excess(()) and not lifted(case, rule, excess):
@@ -93,14 +93,24 @@ def _excess(
     overrides: Sequence[Override],
 ) -> Excess | None:
     """The excess of a limit under these overrides."""
-    after, before = (
-        in_term(held.values(), term) for held in (case.student.after, case.student.before)
-    )
     if overrides:
+        after = in_term(case.after.values(), term)
         limit = max([limit, *values(overrides, (one.course for one in after))])
-        after, before = (
-            [one for one in held if not is_free(one.course, overrides)] for held in (after, before)
-        )
-    total = sum(map(measure, after))
-    is_worse = total > limit and total > sum(map(measure, before))
+    total = _total(case.after, term, measure, overrides)
+    is_worse = total > limit and total > _total(case.before, term, measure, overrides)
     return Excess(term, limit, total) if is_worse else None
+
+
+def _total(
+    held: Mapping[int, Held],
+    term: Term,
+    measure: Callable[[Held], int],
+    overrides: Sequence[Override] = (),
+) -> int:
+    """The sum for a whole term, without the courses for which overrides lift the limit."""
+    return sum(
+        measure(one)
+        for one in held.values()
+        if one.course.term.whole == term.whole
+        and not (overrides and is_free(one.course, overrides))
+    )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import date
-from functools import lru_cache
 
 from course_management.rules.facts import Meeting
 
@@ -15,7 +14,6 @@ _LAST_DAY = date.max.toordinal()
 Segment = tuple[int, int, int, int, int]
 
 
-@lru_cache(maxsize=16384)
 def segments(meeting: Meeting) -> tuple[Segment, ...]:
     """A meeting as segments, none of which passes midnight."""
     days = sum(1 << day for day in meeting.days)
@@ -33,6 +31,11 @@ def first_shared_date(one: Meeting, other: Meeting) -> date | None:
 
     Meetings that touch share no minute.
     """
+    if one.starts < one.ends and other.starts < other.ends:  # neither passes midnight
+        if one.ends <= other.starts or other.ends <= one.starts:
+            return None
+        if one.days.isdisjoint(other.days):
+            return None
     found = [
         day
         for mine in segments(one)

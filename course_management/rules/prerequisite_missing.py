@@ -13,7 +13,7 @@ from course_management.rules import prerequisites
 from course_management.rules.case import ADD, Case, Rule
 from course_management.rules.expressions import Expression
 from course_management.rules.facts import Course, Finding
-from course_management.rules.requirements import UNVERIFIED, unsure
+from course_management.rules.requirements import PROVISIONAL, UNVERIFIED, unsure
 from course_management.rules.wording import label, missing
 
 CODE = "prerequisite-missing"
@@ -26,9 +26,10 @@ def judge(case: Case) -> Iterator[Finding]:
         expression = prerequisites.of(course)
         if expression is None:
             continue
-        lacking = prerequisites.without_prerequisite(case, course)
+        lacking = prerequisites.without_prerequisite(case, course, expression)
         if lacking is None:
-            _warn(case, course, expression)
+            if prerequisites.level_of(case, course, expression) in (UNVERIFIED, PROVISIONAL):
+                _warn(case, course, expression)
         elif not case.lifted(CODE, course):
             yield case.finding(
                 CODE,

@@ -25,20 +25,25 @@ def of(course: Course) -> Expression | None:
     return course.entry.prerequisites if course.entry is not None else None
 
 
-def without_prerequisite(case: Case, course: Course) -> Situation | None:
+def level_of(case: Case, course: Course, expression: Expression) -> int:
+    """How far the prerequisites of a new course are met in the set as it would be."""
+    if course.id not in case.levels:
+        case.levels[course.id] = level(expression, case.situation(course))
+    return case.levels[course.id]
+
+
+def without_prerequisite(case: Case, course: Course, expression: Expression) -> Situation | None:
     """The situation in which `course` lacks a prerequisite in the set as it would be; or None."""
-    if (expression := of(course)) is None:
+    if level_of(case, course, expression) != NOT_MET:
         return None
     now = case.situation(course, assumed=True)
     return now if level(expression, now) == NOT_MET else None
 
 
 def without_corequisite(
-    case: Case, course: Course, held: Mapping[int, Held] | None = None
+    case: Case, course: Course, expression: Expression, held: Mapping[int, Held]
 ) -> Situation | None:
     """The situation in which `course` lacks a corequisite in this set of enrollments; or None."""
-    if (expression := of(course)) is None:
-        return None
     now = case.situation(course, held)
     if level(expression, now) != NOT_MET:
         return None

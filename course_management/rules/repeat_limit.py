@@ -24,8 +24,8 @@ def judge(case: Case) -> Iterator[Finding]:
         if entry is None or entry.max_attempts is None:
             continue
         done, unknown = _done(case, entry)
-        before = done | _terms(case.student.before.values(), entry)
-        after = done | _terms(case.student.after.values(), entry)
+        before = done | _terms(case.before.values(), entry)
+        after = done | _terms(case.after.values(), entry)
         attempts = len(after) + unknown
         is_new = course.term.whole_code not in before
         if not is_new or attempts <= entry.max_attempts or case.lifted(CODE, course):
@@ -48,16 +48,14 @@ def judge(case: Case) -> Iterator[Finding]:
 
 def _done(case: Case, entry: Entry) -> tuple[set[str], int]:
     """The whole terms of the completions of an entry, and how many of them have no term."""
+    terms = [one.term for one in case.record.attempts(entry)]
+    if not terms:
+        return set(), 0
     wholes = {
         held.course.term.code: held.course.term.whole_code
-        for enrollments in (case.student.before, case.student.after)
+        for enrollments in (case.before, case.after)
         for held in enrollments.values()
     }
-    terms = [
-        one.term
-        for one in case.record.attempts
-        if one.entry == entry.code or one.entry in entry.same_as or entry.code in one.same_as
-    ]
     return {wholes.get(term, term) for term in terms if term is not None}, terms.count(None)
 
 

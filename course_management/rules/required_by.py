@@ -19,14 +19,16 @@ CODE = "required-by"
 
 def judge(case: Case) -> Iterator[Finding]:
     """A finding for each dropped course and each course that needs it."""
-    before, after = case.student.before, case.student.after
+    before, after = case.before, case.after
     for i in sorted(after.keys() & before.keys()):
         course = after[i].course
         needed = [held.course for held in case.dropped if _is_needed(held.course, course)]
+        expression = prerequisites.of(course)
         if (
             not needed
-            or prerequisites.without_corequisite(case, course) is None
-            or prerequisites.without_corequisite(case, course, before) is not None
+            or expression is None
+            or prerequisites.without_corequisite(case, course, expression, after) is None
+            or prerequisites.without_corequisite(case, course, expression, before) is not None
         ):
             continue
         for dropped in needed:

@@ -11,7 +11,7 @@ from functools import lru_cache
 
 from course_management.core import text
 from course_management.rules.expressions import Expression
-from course_management.rules.facts import IN_PROGRESS, Completion, Course, Held, Settings
+from course_management.rules.facts import IN_PROGRESS, TEST, Completion, Course, Held, Settings
 from course_management.rules.record import Record
 
 # How far a condition is met, from the worst to the best. UNVERIFIED is met with a warning: only a
@@ -21,7 +21,7 @@ NOT_MET, UNVERIFIED, PROVISIONAL, MET = range(4)
 key = lru_cache(maxsize=8192)(text.key)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Situation:
     """The facts that a condition of `course` is judged by. `held` is the set of enrollments.
 
@@ -157,16 +157,19 @@ def _is_earlier_part(other: Course, course: Course) -> bool:
 
 def _credits(node: Expression, record: Record) -> int:
     needed = round(node["credits"] * 100)
-    if record.total >= needed:
+    done, in_progress = record.credits()
+    if done >= needed:
         return MET
-    return PROVISIONAL if record.total + record.in_progress >= needed else NOT_MET
+    return PROVISIONAL if done + in_progress >= needed else NOT_MET
 
 
 def _test(node: Expression, record: Record) -> int:
     name, minimum = key(node["test"]), node.get("min")
-    for one in record.tests:
-        if one.test == name and (
-            minimum is None or (one.score is not None and one.score >= round(minimum * 100))
+    for one in record.completions:
+        if (
+            one.kind == TEST
+            and one.test == name
+            and (minimum is None or (one.score is not None and one.score >= round(minimum * 100)))
         ):
             return MET
     return NOT_MET

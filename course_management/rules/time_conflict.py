@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import date
-from itertools import product
+from functools import lru_cache
 
 from course_management.rules.case import ADD, Case, Rule
 from course_management.rules.facts import Course, Finding, Meeting
@@ -21,11 +21,10 @@ _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 def judge(case: Case) -> Iterator[Finding]:
     """A finding for each pair of courses; its facts list every pair of meetings."""
     for course, other in case.pairs():
-        if not course.meetings or not other.meetings:
-            continue
         clashes = [
             (mine, its, day)
-            for mine, its in product(course.meetings, other.meetings)
+            for mine in course.meetings
+            for its in other.meetings
             if (day := first_shared_date(mine, its))
         ]
         if clashes and not case.lifted(CODE, course, other):
@@ -49,6 +48,7 @@ def _finding(
     )
 
 
+@lru_cache(maxsize=4096)
 def _shown(meeting: Meeting) -> str:
     """A meeting for a sentence, such as "Mon, Wed 09:30-10:45"."""
     days = ", ".join(_DAYS[day] for day in sorted(meeting.days))
