@@ -122,7 +122,8 @@ class Term(Versioned, Model):
 
     @property
     def etag(self) -> str:
-        return tag(self.id, self.version, None if self.whole is None else self.whole.version)
+        whole = self.whole
+        return tag(self.id, self.version, None if whole is None else whole.version)
 
     @property
     def parent(self) -> str | None:

@@ -7,7 +7,7 @@ import sqlalchemy as sa
 
 from course_management.db.transaction import transaction
 from course_management.history.models import EnrollmentEvent
-from tests.web.problems import problem
+from tests.web.problems import faults, problem
 
 FALL = {
     "code": "2026-FALL",
@@ -20,12 +20,6 @@ NOTHING = dict.fromkeys(
     ("parent", "add_until", "drop_until", "withdraw_until")
     + ("min_credits", "max_credits", "max_courses")
 )
-
-
-def faults(answer):
-    """The pointers and details of a 422."""
-    assert problem(answer) == (422, "invalid"), answer.text
-    return {fault["pointer"]: fault["detail"] for fault in answer.json["errors"]}
 
 
 @pytest.fixture

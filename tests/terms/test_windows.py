@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.terms.test_views import faults
-from tests.web.problems import problem
+from tests.web.problems import faults, problem
 
 DAY = {"opens_at": "2026-04-06T00:00:00Z", "closes_at": "2026-04-07T00:00:00Z"}
 
