@@ -84,6 +84,20 @@ class Waiting(Explained):
     waitlist = Flag(load_default=False, metadata=_WAITLIST)
 
 
+class FindingOut(Answer):
+    """A rule that is broken, or a warning."""
+
+    rule = fields.String(metadata={"example": "time-conflict"})
+    student_id = Id(metadata={"example": 1})
+    course_id = Id(allow_none=True, metadata={"example": 7})
+    detail = fields.String(metadata={"example": "Course 7 meets at the same time as course 9."})
+    remedy = fields.String(metadata={"example": "Choose another section of one of the courses."})
+    overridable = Flag(metadata={"description": "Whether an override can lift the rule."})
+    facts = fields.Dict(
+        metadata={"description": "The numbers, codes and times that the rule compared."}
+    )
+
+
 class Standing(Answer):
     """The state of an enrollment: since when the student has a seat, or the position on the
     waitlist.
