@@ -1,4 +1,4 @@
-"""The audit: checks every invariant of seats, waitlists and events against the rows.
+"""The audit: checks every invariant of seats, waitlists, events and groups against the rows.
 
 The results of the last runs are stored for /metrics.
 """
@@ -61,6 +61,9 @@ _EVENTS = (
     "enrollment_events WHERE type = 'enrollment.changed'"
 )
 
+# The names of groups contain no quotes, so each name of the JSON list has two.
+_COPY = "CAST(s.groups AS text)"
+
 # Each invariant and a query that returns the rows that violate it. The columns of such a row are
 # shown as `name value`.
 INVARIANTS = (
@@ -114,6 +117,15 @@ INVARIANTS = (
         "SELECT e.student_id AS student, e.course_id AS course FROM student_courses e "
         "WHERE NOT EXISTS (SELECT 1 FROM students s WHERE s.id = e.student_id) "
         "OR NOT EXISTS (SELECT 1 FROM courses c WHERE c.id = e.course_id)",
+    ),
+    (
+        "the groups of each student = the rows of their groups",
+        f"SELECT s.id AS student, {_COPY} AS groups, coalesce(g.number, 0) AS rows_ "
+        "FROM students s LEFT JOIN (SELECT student_id, count(*) AS number FROM student_groups GROUP BY student_id) "
+        f"g ON g.student_id = s.id WHERE length({_COPY}) - length(replace({_COPY}, '\"', '')) "
+        "<> 2 * coalesce(g.number, 0) OR EXISTS (SELECT 1 FROM student_groups r WHERE "
+        "r.student_id = s.id AND "
+        f"replace({_COPY}, '\"' || r.group_name || '\"', '') = {_COPY})",
     ),
 )
 
