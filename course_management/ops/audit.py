@@ -121,8 +121,8 @@ INVARIANTS = (
     (
         "the groups of each student = the rows of their groups",
         f"SELECT s.id AS student, {_COPY} AS groups, coalesce(g.number, 0) AS rows_ "
-        "FROM students s LEFT JOIN (SELECT student_id, count(*) AS number FROM student_groups GROUP BY student_id) "
-        f"g ON g.student_id = s.id WHERE length({_COPY}) - length(replace({_COPY}, '\"', '')) "
+        "FROM students s LEFT JOIN (SELECT student_id, count(*) AS number FROM student_groups "
+        f"GROUP BY student_id) g ON g.student_id = s.id WHERE length({_COPY}) - length(replace({_COPY}, '\"', '')) "
         "<> 2 * coalesce(g.number, 0) OR EXISTS (SELECT 1 FROM student_groups r WHERE "
         "r.student_id = s.id AND "
         f"replace({_COPY}, '\"' || r.group_name || '\"', '') = {_COPY})",
