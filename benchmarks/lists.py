@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
-from benchmarks.side import Side
+from benchmarks.side import GROUP, Side
 from course_management.core import text
 from course_management.courses import queries as courses
 from course_management.db import keyset
@@ -54,7 +54,10 @@ COURSES = Whole(
 STUDENTS = Whole(
     "/students",
     students.LISTING,
-    ({}, {"email": "student77@example.edu"}, {"external_id": "none"}, {"q": "zoë"}),
+    (
+        *({}, {"email": "student77@example.edu"}, {"external_id": "none"}, {"q": "zoë"}),
+        {"group": GROUP},
+    ),
 )
 
 
@@ -65,15 +68,19 @@ def sorts(listing: Listing) -> list[str]:
 
 def whole(side: Side) -> Iterator[Case]:
     """The lists of all courses and of all students."""
-    for path, listing, choices in (COURSES, STUDENTS):
+    for path, whole_listing, choices in (COURSES, STUDENTS):
         for filters in choices:
+            listing = students.LISTING_OF_GROUP if "group" in filters else whole_listing
             for sort in sorts(listing):
                 given = {"sort": sort, **filters}
                 for place, cursor in cursors(side, Whole(path, listing, choices), given).items():
                     query = {name: str(value).lower() for name, value in given.items()}
                     address = f"{path}?{urlencode({'limit': LIMIT, **query} | cursor)}"
                     label = f"{path}?{'&'.join(f'{n}={v}' for n, v in query.items())} {place}"
-                    excepted = listing is courses.LISTING and "q" in filters
+                    # An index of `student_groups` orders the students of a group by id only.
+                    excepted = (listing is courses.LISTING and "q" in filters) or (
+                        "group" in filters and sort.lstrip("-") != "id"
+                    )
                     yield Case(
                         label, lambda _, address=address: ("GET", address, None), excepted=excepted
                     )
@@ -81,7 +88,7 @@ def whole(side: Side) -> Iterator[Case]:
 
 def cursors(side: Side, of: Whole, given: dict[str, Any]) -> dict[str, dict[str, str]]:
     """The cursors of the first, a middle and the last page, as in the `Link` headers."""
-    middle = (side.students if of is STUDENTS else side.courses) // 2
+    middle = (side.students if of.path == STUDENTS.path else side.courses) // 2
     around = page(
         side,
         of,

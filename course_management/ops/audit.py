@@ -63,6 +63,11 @@ _EVENTS = (
 
 # The names of groups contain no quotes, so each name of the JSON list has two.
 _COPY = "CAST(s.groups AS text)"
+_NUMBER = "coalesce(g.number, 0)"
+_JOIN_GROUPS = (
+    "LEFT JOIN (SELECT student_id, count(*) AS number FROM student_groups GROUP BY student_id) g "
+    "ON g.student_id = s.id"
+)
 
 # Each invariant and a query that returns the rows that violate it. The columns of such a row are
 # shown as `name value`.
@@ -120,12 +125,10 @@ INVARIANTS = (
     ),
     (
         "the groups of each student = the rows of their groups",
-        f"SELECT s.id AS student, {_COPY} AS groups, coalesce(g.number, 0) AS rows_ "
-        "FROM students s LEFT JOIN (SELECT student_id, count(*) AS number FROM student_groups "
-        f"GROUP BY student_id) g ON g.student_id = s.id WHERE length({_COPY}) - length(replace({_COPY}, '\"', '')) "
-        "<> 2 * coalesce(g.number, 0) OR EXISTS (SELECT 1 FROM student_groups r WHERE "
-        "r.student_id = s.id AND "
-        f"replace({_COPY}, '\"' || r.group_name || '\"', '') = {_COPY})",
+        f"SELECT s.id AS student, {_COPY} AS groups, {_NUMBER} AS rows_ FROM students s "
+        f"{_JOIN_GROUPS} WHERE length({_COPY}) - length(replace({_COPY}, '\"', '')) "
+        f"<> 2 * {_NUMBER} OR EXISTS (SELECT 1 FROM student_groups r WHERE r.student_id = s.id "
+        f"AND replace({_COPY}, '\"' || r.group_name || '\"', '') = {_COPY})",
     ),
 )
 
