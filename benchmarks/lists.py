@@ -68,19 +68,15 @@ def sorts(listing: Listing) -> list[str]:
 
 def whole(side: Side) -> Iterator[Case]:
     """The lists of all courses and of all students."""
-    for path, whole_listing, choices in (COURSES, STUDENTS):
-        for filters in choices:
-            listing = students.LISTING_OF_GROUP if "group" in filters else whole_listing
-            for sort in sorts(listing):
+    for of in (COURSES, STUDENTS):
+        for filters in of.filters:
+            for sort in sorts(of.listing):
                 given = {"sort": sort, **filters}
-                for place, cursor in cursors(side, Whole(path, listing, choices), given).items():
+                for place, cursor in cursors(side, of, given).items():
                     query = {name: str(value).lower() for name, value in given.items()}
-                    address = f"{path}?{urlencode({'limit': LIMIT, **query} | cursor)}"
-                    label = f"{path}?{'&'.join(f'{n}={v}' for n, v in query.items())} {place}"
-                    # An index of `student_groups` orders the students of a group by id only.
-                    excepted = (listing is courses.LISTING and "q" in filters) or (
-                        "group" in filters and sort.lstrip("-") != "id"
-                    )
+                    address = f"{of.path}?{urlencode({'limit': LIMIT, **query} | cursor)}"
+                    label = f"{of.path}?{'&'.join(f'{n}={v}' for n, v in query.items())} {place}"
+                    excepted = of is COURSES and "q" in filters
                     yield Case(
                         label, lambda _, address=address: ("GET", address, None), excepted=excepted
                     )
@@ -88,7 +84,7 @@ def whole(side: Side) -> Iterator[Case]:
 
 def cursors(side: Side, of: Whole, given: dict[str, Any]) -> dict[str, dict[str, str]]:
     """The cursors of the first, a middle and the last page, as in the `Link` headers."""
-    middle = (side.students if of.path == STUDENTS.path else side.courses) // 2
+    middle = (side.students if of is STUDENTS else side.courses) // 2
     around = page(
         side,
         of,
@@ -124,6 +120,8 @@ def _cursor(listing: Listing, given: dict[str, Any], item: dict[str, Any]) -> st
         name: text.key(value) if name in ("q", "email") else value
         for name, value in filters.items()
     }
+    if "group" in filters and sort.lstrip("-") == "id":
+        listing = students.LISTING_OF_GROUP
     identity = zlib.crc32(repr((listing.name, sort, sorted(folded.items()))).encode())
     field = sort.lstrip("-")
     return keyset._encode(
