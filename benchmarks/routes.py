@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator
+from typing import Any
 
 from benchmarks.lists import Asked, Case
 from benchmarks.side import EACH, WAITLISTED, Side
@@ -42,6 +43,18 @@ class Fresh:
             + what * quarter
             + self.number(f"course {what}") % pool * (quarter // pool)
         )
+
+
+def term(code: str, **fields: Any) -> dict[str, Any]:
+    """The body of a request that creates a term."""
+    dates = {"starts_on": "2026-08-24", "ends_on": "2026-12-18", "time_zone": "UTC"}
+    return {"code": code, "name": "Fall", **dates, **fields}
+
+
+def windows(number: int) -> dict[str, Any]:
+    """A set of windows that differs for each number."""
+    times = {"opens_at": f"{1900 + number % 300}-04-06T08:00:00Z", "closes_at": "2199-12-31T00:00Z"}
+    return {"windows": [{"group": f"g{i}", **times} for i in range(10)]}
 
 
 def others(side: Side) -> Iterator[Case]:
@@ -122,7 +135,15 @@ def others(side: Side) -> Iterator[Case]:
         side.ask(method, path, body)
         return "POST", f"/courses/{side.emptied}/reinstate", body
 
+    def new_term(**fields: Any) -> str:
+        code = f"T{fresh.number('term')}"
+        side.ask("POST", "/terms", term(code, **fields))
+        return code
+
+    semester = new_term()
+    new_term(parent=semester, time_zone=None)
     for method in ("PUT", "PATCH"):
+        yield Case(f"{method} /terms/{{t}}", lambda _, m=method: edited(m, f"/terms/{semester}"))
         yield Case(
             f"{method} /students/{{s}}",
             lambda _, m=method: edited(m, f"/students/{fresh.student('edited')}"),
@@ -130,6 +151,17 @@ def others(side: Side) -> Iterator[Case]:
         yield Case(
             f"{method} /courses/{{c}}", lambda s, m=method: edited(m, f"/courses/{s.course()}")
         )
+    yield Case("GET /terms", lambda _: ("GET", "/terms?sort=starts_on", None))
+    yield Case("GET /terms/{t}", lambda _: ("GET", f"/terms/{semester}", None))
+    yield Case(
+        "POST /terms", lambda _: ("POST", "/terms", term(f"N{fresh.number('new term')}")), 201
+    )
+    yield Case("DELETE /terms/{t}", lambda _: ("DELETE", f"/terms/{new_term()}", None), 204)
+    yield Case("GET /terms/{t}/windows", lambda _: ("GET", f"/terms/{semester}/windows", None))
+    yield Case(
+        "PUT /terms/{t}/windows",
+        lambda _: ("PUT", f"/terms/{semester}/windows", windows(fresh.number("windows"))),
+    )
     yield Case("GET /health/ready", lambda _: ("GET", "/health/ready", None))
     yield Case("GET /students/{s}", lambda s: ("GET", f"/students/{s.student()}", None))
     yield Case("GET /courses/{c} without limit", lambda s: ("GET", f"/courses/{s.course()}", None))

@@ -6,6 +6,7 @@ from flask import Flask, redirect
 
 from course_management.auth.key_cache import KeyCache
 from course_management.auth.oidc import TokenVerifier
+from course_management.catalog.views import bp as catalog_bp
 from course_management.config import BASE_THREADS, ROOT, Config
 from course_management.core.api import API_PREFIX
 from course_management.core.principal import ADMIN
@@ -18,9 +19,11 @@ from course_management.records.groups.views import bp as groups_bp
 from course_management.records.holds.views import bp as holds_bp
 from course_management.records.overrides.views import bp as overrides_bp
 from course_management.registrar.views import bp as registrar_bp
+from course_management.rules.facts import Settings
 from course_management.students import queries as students
 from course_management.students.views import bp as students_bp
 from course_management.telemetry import logs, metrics
+from course_management.terms.views import bp as terms_bp
 from course_management.web import (
     access,
     cors,
@@ -51,6 +54,7 @@ def create_app(config: Config | None = None) -> Flask:
         MAX_CONTENT_LENGTH=MAX_BODY_BYTES + 1,
         COURSE_LEVELS=config.course_levels,
         GRADES=config.grades,
+        RULES=Settings(config.grades),
         AUTH=config.auth,
         IDENTITY=_identity(config),
     )
@@ -67,7 +71,7 @@ def create_app(config: Config | None = None) -> Flask:
     if not config.auth:
         hosts.init_app(app)
 
-    features = (students_bp, courses_bp, enrollments_bp, registrar_bp)
+    features = (students_bp, terms_bp, catalog_bp, courses_bp, enrollments_bp, registrar_bp)
     records = (groups_bp, completions_bp, holds_bp, overrides_bp)
     for blueprint in (*features, *records, health.bp, openapi.bp, problems.bp):
         app.register_blueprint(blueprint, url_prefix=API_PREFIX)

@@ -279,6 +279,8 @@ def described(up: Topology, *, own_database: bool) -> str:
 def main() -> None:
     """Run the service until Ctrl-C."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit())
+    # A shell script starts programs in the background with SIGINT ignored.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     settings = chosen()
     with suppress(KeyboardInterrupt), Topology(settings, port=int(settings.pop("PORT", 0))) as up:
         print(

@@ -178,6 +178,22 @@ def client(app: Flask) -> FlaskClient:
 
 
 @pytest.fixture
+def term(client: FlaskClient) -> Any:
+    """A whole term."""
+    body = {"code": "2026-FA", "name": "Fall 2026", "time_zone": "America/Chicago"}
+    dates = {"starts_on": "2026-08-24", "ends_on": "2026-12-18"}
+    return client.post("/terms", json=body | dates).json
+
+
+@pytest.fixture
+def part(client: FlaskClient, term: dict[str, Any]) -> Any:
+    """The first half of the term."""
+    body = {"code": "2026-FA-1", "name": "First half", "parent": term["code"]}
+    dates = {"starts_on": "2026-08-24", "ends_on": "2026-10-16"}
+    return client.post("/terms", json=body | dates).json
+
+
+@pytest.fixture
 def statements(app: Flask) -> Callable[..., Any]:
     """Records the statements sent to the database inside `with statements() as sent`: those of
     `app`, or of the given app.
@@ -266,7 +282,7 @@ def bearer(token: str) -> dict[str, str]:
 
 
 class Make:
-    """Creates students and courses over the API, with unused names."""
+    """Creates students, courses and terms over the API, with unused names and codes."""
 
     def __init__(self, client: FlaskClient) -> None:
         self.client, self.count = client, 0
@@ -281,6 +297,13 @@ class Make:
         self.count += 1
         return self._post("/students", {"name": f"Student {self.count}", **fields})
 
+    def term(self, **fields: Any) -> dict[str, Any]:
+        self.count += 1
+        dates = {"starts_on": "2026-08-24", "ends_on": "2026-12-18"}
+        zone = {} if fields.get("parent") else {"time_zone": "Europe/Berlin"}
+        code = f"T{self.count}"
+        return self._post("/terms", {"code": code, "name": "Term", **dates, **zone, **fields})
+
     def _post(self, path: str, fields: dict[str, Any]) -> dict[str, Any]:
         answer = self.client.post(path, json=fields)
         assert answer.status_code == 201, answer.text
@@ -289,7 +312,7 @@ class Make:
 
 @pytest.fixture
 def make(client: FlaskClient) -> Make:
-    """Creates students and courses."""
+    """Creates students, courses and terms."""
     return Make(client)
 
 

@@ -33,7 +33,7 @@ class Error(Exception):
 
 
 class NotFound(Error):
-    """A student, course, enrollment or key that the request names does not exist."""
+    """A student, course, term, enrollment or key that the request names does not exist."""
 
 
 class Conflict(Error):

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TypedDict
+from typing import Any, TypedDict
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column, validates
 
+from course_management.catalog.models import CatalogEntryNotFound
 from course_management.core import text
 from course_management.core.errors import Conflict, ExternalIdTaken, NotFound, Taken
 from course_management.core.problem_fields import COUNT, MISSING
 from course_management.courses.refusals import OPEN, CourseFull, WaitlistFull
 from course_management.db.base import KeyText, Model, Versioned
+from course_management.terms.models import TermNotFound
 
 
 class CourseNotFound(NotFound):
@@ -78,6 +80,37 @@ class WaitlistCapacityBelowWaitlisted(Conflict):
     }
 
 
+class TermHasCourses(Conflict):
+    """A term cannot be deleted while courses belong to it."""
+
+    code = "term-has-courses"
+    title = "Courses belong to this term."
+    remedy = (
+        "List the courses with GET /courses?term=…, and delete them or change their term first."
+    )
+
+
+class CatalogEntryHasCourses(Conflict):
+    """A catalog entry cannot be deleted while courses name it."""
+
+    code = "catalog-entry-has-courses"
+    title = "Courses name this catalog entry."
+    remedy = (
+        "List the courses with GET /courses?catalog_code=…, and delete them or change their "
+        "catalog_code first."
+    )
+
+
+class _Detail:
+    """An attribute of a course that `details` may have."""
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.name = name
+
+    def __get__(self, course: Course, owner: type) -> Any:
+        return (course.details or {}).get(self.name)
+
+
 class Course(Versioned, Model):
     """A course. Search, addresses and uniqueness compare its `name_key` (`text.key`).
 
@@ -86,10 +119,25 @@ class Course(Versioned, Model):
     ticket of the next student who joins the waitlist. The database computes `is_open`: whether
     the status is open and a seat is free. An enrollment that does not change `is_open` updates no
     index.
+
+    A course may belong to a `term`, and then also to a catalog entry. Both are codes as they are
+    written, so that a list of courses needs no join. `details` has the fields of such a course that
+    are not null (DETAILS).
     """
 
     __tablename__ = "courses"
     __table_args__ = (
+        sa.ForeignKeyConstraint(
+            ["term"], ["terms.code"], onupdate="CASCADE", info={"error": TermNotFound}
+        ),
+        sa.ForeignKeyConstraint(
+            ["catalog_code"],
+            ["catalog_entries.code"],
+            onupdate="CASCADE",
+            info={"error": CatalogEntryNotFound},
+        ),
+        sa.Index(None, "term", "id"),
+        sa.Index(None, "catalog_code", "id"),
         sa.UniqueConstraint("name_key", info={"error": CourseNameTaken}),
         sa.UniqueConstraint("external_id", info={"error": ExternalIdTaken}),
         sa.CheckConstraint("capacity >= 0", name="capacity_not_negative"),
@@ -148,6 +196,17 @@ class Course(Versioned, Model):
     is_open: Mapped[bool] = mapped_column(
         sa.Computed("status = 'open' AND (capacity IS NULL OR seats_taken < capacity)")
     )
+    term: Mapped[str | None] = mapped_column(KeyText)
+    catalog_code: Mapped[str | None] = mapped_column(KeyText)
+    details: Mapped[dict[str, Any] | None] = mapped_column(sa.JSON(none_as_null=True))
+
+    component = _Detail()
+    credits_min = _Detail()
+    credits_max = _Detail()
+    meetings = _Detail()
+    open_to = _Detail()
+    consent = _Detail()
+    contact = _Detail()
 
     @property
     def etag(self) -> str:
@@ -159,6 +218,9 @@ class Course(Versioned, Model):
         return value
 
 
+DETAILS = tuple(name for name, value in vars(Course).items() if isinstance(value, _Detail))
+
+
 class CourseChanges(TypedDict, total=False):
     """The fields of a course that a request sets."""
 
@@ -168,6 +230,15 @@ class CourseChanges(TypedDict, total=False):
     capacity: int | None
     waitlist_capacity: int | None
     status: str
+    term: str | None
+    catalog_code: str | None
+    component: str | None
+    credits_min: float | None
+    credits_max: float | None
+    meetings: list[dict[str, Any]] | None
+    open_to: dict[str, Any] | None
+    consent: str | None
+    contact: str | None
 
 
 def tag(

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
+from operator import itemgetter
 from typing import Any, cast
 
 import sqlalchemy as sa
 
+from course_management.catalog.queries import entry_code
 from course_management.core import text
 from course_management.courses.models import Course, CourseNotFound, tag
 from course_management.db.base import Reader, connection_of
 from course_management.db.keyset import Condition, Listing, Page
 from course_management.db.prepared_statements import Statement, send
+from course_management.terms.queries import term_and_parts
 
 _table = cast(sa.Table, Course.__table__)
 
@@ -23,6 +27,8 @@ COLUMNS: dict[str, sa.ColumnElement[Any]] = {
         *("created_at", "updated_at", "version"),
     )
 }
+# The fields of a course of a term. Other courses do not have them, so rows have them after COLUMNS.
+TERM_COLUMNS = [_table.c.term, _table.c.catalog_code, _table.c.details]
 SORTS: dict[str, sa.ColumnElement[Any]] = {
     "id": _table.c.id,
     "name": _table.c.name_key,
@@ -37,21 +43,55 @@ FILTERS: dict[str, Condition] = {
     "q": lambda value: _table.c.name_key.contains(value, escape="/"),
     "open": lambda value: _table.c.is_open == value,
     "status": lambda value: _table.c.status == value,
+    "term": lambda value: _table.c.term.in_(term_and_parts(value)),
+    "catalog_code": lambda value: _table.c.catalog_code.in_(entry_code(value)),
 }
-SELECTIVE_FILTERS = frozenset({"id", "name", "external_id"})
+SELECTIVE_FILTERS = frozenset({"id", "name", "external_id", "term", "catalog_code"})
 PARTITION_COLUMNS: dict[str, sa.ColumnElement[Any]] = {
     "level": _table.c.level,
     "open": _table.c.is_open,
     "status": _table.c.status,
 }
-LISTING = Listing("courses", COLUMNS, _table, SORTS, FILTERS, SELECTIVE_FILTERS, PARTITION_COLUMNS)
+
+
+def add_term_fields(items: list[dict[str, Any]], rows: Sequence[Any]) -> None:
+    """Add the fields of a course of a term to the items of a page. The rows end with TERM_COLUMNS
+    and the sort column.
+    """
+    if any(map(itemgetter(-4), rows)):
+        for item, row in zip(items, rows, strict=False):
+            item.update(term_fields(row[-4], row[-3], row[-2]))
+
+
+def term_fields(
+    term: str | None, catalog_code: str | None, details: dict[str, Any] | None
+) -> dict[str, Any]:
+    """The fields of a course of a term that are not null; nothing for other courses."""
+    codes = {"term": term} if term else {}
+    return codes | ({"catalog_code": catalog_code} if catalog_code else {}) | (details or {})
+
+
+LISTING = Listing(
+    "courses",
+    COLUMNS,
+    _table,
+    SORTS,
+    FILTERS,
+    SELECTIVE_FILTERS,
+    PARTITION_COLUMNS,
+    more=TERM_COLUMNS,
+    finish=add_term_fields,
+)
 
 
 def folded(query: dict[str, Any]) -> dict[str, Any]:
-    """`query` with its filters in the form that the database compares: `q` is case-folded, and the
-    wildcards of LIKE in it are escaped.
+    """`query` with its filters in the form that the database compares: `q` and codes are
+    case-folded, and the wildcards of LIKE in `q` are escaped.
     """
-    return query | ({"q": re.sub("([/%_])", r"/\1", text.key(query["q"]))} if "q" in query else {})
+    keys = {name: text.key(query[name]) for name in ("q", "term", "catalog_code") if name in query}
+    if "q" in keys:
+        keys["q"] = re.sub("([/%_])", r"/\1", keys["q"])
+    return query | keys if keys else query
 
 
 # The conditions that select a course by its id and by its name.
@@ -60,7 +100,10 @@ _CONDITIONS = {
     str: _table.c.name_key == sa.bindparam("name_key"),
 }
 _SHOW = {
-    kind: Statement(f"show_course_by_{kind.__name__}", sa.select(*COLUMNS.values()).where(key))
+    kind: Statement(
+        f"show_course_by_{kind.__name__}",
+        sa.select(*COLUMNS.values(), *TERM_COLUMNS).where(key),
+    )
     for kind, key in _CONDITIONS.items()
 }
 _FIND = {
@@ -75,7 +118,7 @@ def show_course(reader: Reader, course: int | str) -> dict[str, Any]:
     `course` is the id or the name of the course. Raises CourseNotFound.
     """
     row = _row(reader, _SHOW, course)
-    found = dict(zip(COLUMNS, row, strict=True))
+    found = dict(zip(COLUMNS, row, strict=False)) | term_fields(row[-3], row[-2], row[-1])
     state = (found[name] for name in ("id", "version", "seats_taken", "waitlisted"))
     return found | {"etag": tag(*state)}
 

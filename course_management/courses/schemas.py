@@ -5,11 +5,11 @@ from __future__ import annotations
 from marshmallow import ValidationError, fields, validate
 
 from course_management.courses.refusals import CANCELLED, CLOSED, OPEN, STATUSES
+from course_management.courses.term_schemas import TermFieldsIn, TermFieldsOut
 from course_management.history.schemas import Reason
 from course_management.web.changes import ChangeSchema
 from course_management.web.fields import (
     TEXT,
-    Answer,
     Count,
     FlagParameter,
     Id,
@@ -56,7 +56,7 @@ def settable(status: str) -> None:
         raise ValidationError(NOT_SETTABLE)
 
 
-class CourseIn(StrictSchema):
+class CourseIn(TermFieldsIn, StrictSchema):
     """A course to create."""
 
     name = Text(
@@ -104,8 +104,8 @@ class CourseInChange(ChangeSchema, CourseIn):
     waitlisted = Total(dump_only=True, metadata={"example": 0})
 
 
-class CourseOut(Answer):
-    """A course."""
+class CourseOut(TermFieldsOut):
+    """A course. The fields from `term` on are those of a course of a term."""
 
     id = Id(metadata={"example": 1})
     name = fields.String(metadata={"example": "Linear Algebra"})
@@ -157,5 +157,13 @@ class CourseQuery(PageQuery):
     status = fields.String(
         validate=validate.OneOf(STATUSES, error=f"Must be one of: {', '.join(STATUSES)}."),
         metadata={"description": "Only courses with this status."},
+    )
+    term = Text(
+        1,
+        32,
+        metadata={"description": "Only courses of the term with this code, and of its parts."},
+    )
+    catalog_code = Text(
+        1, 32, metadata={"description": "Only courses of the catalog entry with this code."}
     )
     sort = Sort("id", "name", "level", "created_at")

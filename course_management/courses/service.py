@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import cast
+from typing import Any, cast
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -13,6 +13,7 @@ from course_management.core.errors import Taken
 from course_management.core.outcome import OUTCOME
 from course_management.courses.gate import close_gate
 from course_management.courses.models import Course, CourseChanges, CourseNotFound
+from course_management.courses.of_terms import FIELDS, set_term_fields
 from course_management.courses.refusals import CANCELLED, OPEN
 from course_management.db import integrity
 from course_management.db.base import now
@@ -33,13 +34,15 @@ def create_course(
     capacity: int | None = None,
     waitlist_capacity: int | None = 0,
     status: str = OPEN,
+    **of_term: Any,
 ) -> Course:
     """Create a course.
 
     `capacity` is the number of seats, and `waitlist_capacity` is the number of students who may
-    wait. None means unlimited.
+    wait. None means unlimited. `of_term` are fields of a course of a term (of_terms.FIELDS).
 
-    Raises CourseNameTaken or ExternalIdTaken (by the table's constraints).
+    Raises CourseNameTaken or ExternalIdTaken (by the table's constraints), and the errors of
+    `set_term_fields`.
     """
     course = Course(
         name=name,
@@ -50,6 +53,7 @@ def create_course(
         waitlist_capacity=waitlist_capacity,
         status=status,
     )
+    set_term_fields(session, course, of_term)
     session.add(course)
     session.flush()
     record(session, EventType.COURSE_CREATED, course_id=course.id)
@@ -117,10 +121,12 @@ def set_status(session: Session, course: int | str, status: str) -> Course | Non
 
 def update_course(session: Session, course: Course, changes: CourseChanges) -> Course:
     """Set the fields of `changes`. Raises CourseNameTaken or ExternalIdTaken (by the table's
-    constraints).
+    constraints), and the errors of `set_term_fields`.
     """
+    set_term_fields(session, course, changes)
     for name, value in changes.items():
-        setattr(course, name, value)
+        if name not in FIELDS:
+            setattr(course, name, value)
     if session.is_modified(course):
         session.flush()
         _record_change(session, course)

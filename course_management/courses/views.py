@@ -10,6 +10,7 @@ from flask import Blueprint, Response
 from sqlalchemy.engine import Connection
 from sqlalchemy.orm import Session
 
+from course_management.catalog.models import CatalogEntryNotFound
 from course_management.core.errors import ExternalIdTaken, Stale
 from course_management.courses import queries, service
 from course_management.courses.models import (
@@ -20,8 +21,9 @@ from course_management.courses.models import (
     WaitlistCapacityBelowWaitlisted,
 )
 from course_management.courses.schemas import CourseIn, CourseInChange, CourseOut, CourseQuery
-from course_management.enrollments import service as enrollments
+from course_management.enrollments import course_changes as enrollments
 from course_management.enrollments.models import CourseHasStudents
+from course_management.terms.models import TermNotFound
 from course_management.web import etags
 from course_management.web.changes import without_id
 from course_management.web.endpoint import reading, writing
@@ -30,6 +32,7 @@ from course_management.web.rendering import json_response, list_response, no_con
 bp = Blueprint("courses", __name__)
 
 TAKEN = (CourseNameTaken, ExternalIdTaken)
+UNKNOWN = (TermNotFound, CatalogEntryNotFound)
 TOO_SMALL = (CapacityBelowEnrolled, WaitlistCapacityBelowWaitlisted)
 
 
@@ -39,7 +42,7 @@ TOO_SMALL = (CapacityBelowEnrolled, WaitlistCapacityBelowWaitlisted)
     body=CourseIn(),
     answer=CourseOut,
     status=(201,),
-    errors=TAKEN,
+    errors=(*TAKEN, *UNKNOWN),
     clashes=service.find_clashes,
     etag=True,
 )
@@ -70,7 +73,7 @@ def get_course(connection: Connection, course: int | str) -> Response:
     scope="courses:write",
     body=CourseInChange(),
     answer=CourseOut,
-    errors=(CourseNotFound, *TAKEN, *TOO_SMALL, Stale),
+    errors=(CourseNotFound, *TAKEN, *UNKNOWN, *TOO_SMALL, Stale),
     clashes=service.find_clashes,
     etag=True,
 )

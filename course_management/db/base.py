@@ -74,6 +74,13 @@ class UTCDateTime(sa.TypeDecorator[datetime]):
         return process
 
 
+def as_number(hundredths: int | None) -> float | None:
+    """The JSON number of a number of hundredths: 3 for 300, 1.5 for 150, None for None."""
+    if hundredths is None:
+        return None
+    return hundredths / 100 if hundredths % 100 else hundredths // 100
+
+
 class Credits(sa.TypeDecorator[float]):
     """A column of credits, stored as a whole number of hundredths, so that sums are exact.
 
@@ -87,7 +94,7 @@ class Credits(sa.TypeDecorator[float]):
         return None if value is None else round(value * 100)
 
     def process_result_value(self, value: int | None, dialect: Dialect) -> float | None:
-        return None if value is None else value / 100 if value % 100 else value // 100
+        return as_number(value)
 
 
 # PostgreSQL: bigint identity. SQLite: its own rowid, which must be declared INTEGER.

@@ -19,9 +19,9 @@ from flask import Flask, current_app
 from sqlalchemy.engine import Connection, Engine, RootTransaction
 from sqlalchemy.exc import DBAPIError
 
-from course_management.db import sqlite
 from course_management.db.batching import Connection as BatchingConnection
 from course_management.db.pool_connections import PoolConnections
+from course_management.db.sqlite import BEGIN_WRITING
 from course_management.db.thread_connection import ThreadConnections
 
 # Modes of a transaction, as SQL's transaction_mode spells them.
@@ -81,10 +81,7 @@ def begin(connection: Connection, mode: str = WRITING) -> RootTransaction:
     """
     if connection.dialect.name == "sqlite":
         begun = connection.begin()
-        if mode == WRITING:
-            sqlite.begin_immediate(connection)
-        else:
-            connection.exec_driver_sql("BEGIN")
+        connection.exec_driver_sql(BEGIN_WRITING if mode == WRITING else "BEGIN")
         return begun
     dbapi: Any = connection.connection.dbapi_connection
     if not isinstance(dbapi, BatchingConnection):

@@ -63,7 +63,9 @@ def init_app(app: Flask, migrations: Path, *, batching: bool, prepare: bool) -> 
         engine = db.engine
     event.listen(engine, "connect", _on_connect)
     connections.init_app(app, engine, batching=batching)
-    if engine.dialect.name == "postgresql":
+    if engine.dialect.name == "sqlite":
+        sqlite.init_engine(engine)
+    else:
         if not batching:
             commits.check_commits(engine)
         if prepare:

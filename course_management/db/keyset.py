@@ -9,7 +9,7 @@ import re
 import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from itertools import repeat
 from typing import Any
 
@@ -55,6 +55,9 @@ class Listing:
     from the order, and might read another index and skip rows. If a request has several of these
     filters, only the one that comes first in `partition_columns` is written in this way. The
     columns of the others come before it in the index.
+
+    `more` are columns that rows have after those of an item. `finish` is called with the items of a
+    page and their rows; it adds fields that most items do not have.
     """
 
     name: str
@@ -64,6 +67,8 @@ class Listing:
     filters: Mapping[str, Condition]
     selective_filters: frozenset[str] = frozenset()
     partition_columns: Mapping[str, sa.ColumnElement[Any]] = field(default_factory=dict)
+    more: Sequence[sa.ColumnElement[Any]] = ()
+    finish: Callable[[list[dict[str, Any]], Sequence[sa.Row[Any]]], None] | None = None
     _statements: dict[tuple[Any, ...], Statement | sa.Select[Any]] = field(default_factory=dict)
 
     def page(
@@ -86,8 +91,10 @@ class Listing:
             params |= self._decode(cursor, identity, sort)
         shape = (sort, cursor is None, *filters)
         rows = self._rows(reader, shape, params, lambda: self._build(sort, cursor is None, filters))
-        # The sort column is the last in a row and has no name in `columns`: zip leaves it out.
+        # The last columns of a row have no name in `columns`: zip leaves them out.
         items = list(map(dict, map(zip, repeat(self.columns), rows[:limit])))
+        if self.finish:
+            self.finish(items, rows)
         if len(rows) <= limit:
             return Page(items, None)
         return Page(items, _encode(identity, rows[limit - 1][-1], rows[limit - 1][0]))
@@ -95,7 +102,7 @@ class Listing:
     def one(self, reader: Reader, **filters: Any) -> dict[str, Any] | None:
         """The item that these filters select, or None."""
         rows = self._rows(reader, ("one", *filters), filters, lambda: self._select(filters))
-        return dict(zip(self.columns, rows[0], strict=True)) if rows else None
+        return dict(zip(self.columns, rows[0], strict=False)) if rows else None
 
     def count(self, reader: Reader, **filters: Any) -> int:
         """The number of items of the filtered list. Reads all of them with one statement."""
@@ -128,7 +135,7 @@ class Listing:
 
     def _select(self, filters: Iterable[str]) -> sa.Select[Any]:
         shown = sa.select(
-            *(column.label(name) for name, column in self.columns.items())
+            *(column.label(name) for name, column in self.columns.items()), *self.more
         ).select_from(self.source)
         return shown.where(*(self.filters[name](sa.bindparam(name)) for name in filters))
 
@@ -170,6 +177,8 @@ class Listing:
             sound = _encode(check, after, after_id) == cursor
             if kind is datetime:
                 after = datetime.fromisoformat(after).astimezone(UTC)
+            if kind is date:
+                after = date.fromisoformat(after)
             sound = (
                 sound
                 and check == identity

@@ -11,7 +11,7 @@ SQLite, the same statements are sent as plain text, one by one
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -54,6 +54,17 @@ class Statement:
     def parameters(self) -> list[str]:
         """The names of its parameters, in the order of `execute_sql`."""
         return list(dict.fromkeys(_PARAMETER.findall(self._text)))
+
+    @cached_property
+    def converters(self) -> list[tuple[int, Callable[[Any], Any]]]:
+        """The positions of the columns whose type converts the values of the driver (such as
+        base.Credits), each with its function.
+        """
+        columns = self.core.selected_columns if isinstance(self.core, sa.Select) else ()
+        converters = (
+            c.type.dialect_impl(_DIALECT).result_processor(_DIALECT, None) for c in columns
+        )
+        return [(i, convert) for i, convert in enumerate(converters) if convert]
 
     @cached_property
     def prepare_sql(self) -> str:
@@ -158,7 +169,16 @@ def send(connection: Connection, *calls: Call) -> Sequence[Any]:
         for statement, values in calls:
             result: sa.CursorResult[Any] = connection.execute(statement.core, values)
         return result.all() if result.returns_rows else []
-    return _execute(connection, *_message(connection, prepared, calls))
+    rows = _execute(connection, *_message(connection, prepared, calls))
+    converters = calls[-1][0].converters
+    return [_converted(row, converters) for row in rows] if converters else rows
+
+
+def _converted(row: Sequence[Any], converters: list[tuple[int, Callable[[Any], Any]]]) -> list[Any]:
+    values = list(row)
+    for i, convert in converters:
+        values[i] = convert(values[i])
+    return values
 
 
 def defer(connection: Connection, *calls: Call) -> None:

@@ -34,7 +34,7 @@ class Seats:
     """The seats and the waitlist of a course.
 
     `capacity` and `seats_taken` are None if seats are unlimited. `waitlist_capacity` is None if the
-    waitlist is unlimited.
+    waitlist is unlimited. A course that `has_term` has rules of registration.
     """
 
     id: int
@@ -44,6 +44,7 @@ class Seats:
     waitlisted: int
     next_ticket: int
     status: str = OPEN
+    has_term: bool = False
 
     @property
     def free(self) -> int | None:
@@ -87,7 +88,7 @@ class Seats:
 @dataclass(slots=True)
 class Allocation:
     """The result of `allocate`: each pair of the request is in `added` (a new seat),
-    `already_enrolled` (a seat that the student had before) or `waitlisted`.
+    `already_enrolled` (a seat that the student had before), `waitlisted` or `refused`.
 
     `waitlisted` has new and old positions in the order of the request. `newly_waitlisted` has the
     new ones, each with its ticket.
@@ -97,6 +98,7 @@ class Allocation:
     already_enrolled: list[Pair] = field(default_factory=list)
     newly_waitlisted: dict[Pair, int] = field(default_factory=dict)
     waitlisted: list[Pair] = field(default_factory=list)
+    refused: list[Pair] = field(default_factory=list)
 
     @property
     def changed(self) -> bool:
@@ -110,15 +112,14 @@ def allocate(
     wanted: Iterable[Pair],
     *,
     waitlist: bool | Container[int],
-) -> Allocation:
+) -> tuple[Allocation, list[Refusal]]:
     """Allocate a seat to every pair of `wanted`, in their order. With `waitlist`, allocate a
     waitlist position if no seat is free. `waitlist` may also be the ids of the courses for which a
     position will do.
 
     `courses` has the seats of every course, by id; this function changes their counts. `states` has
-    the state of each pair that has an enrollment. Raises CourseCancelled, CourseClosed, CourseFull,
-    or WaitlistFull if a position would have done for every course that lacks room: the first of
-    these that is true of a course. Each lists all courses that refuse.
+    the state of each pair that has an enrollment. Also returns why courses refuse pairs; `refusal`
+    makes an error of that.
     """
     allocation = Allocation()
     refused: dict[int, list[Pair]] = {}
@@ -140,14 +141,11 @@ def allocate(
             allocation.waitlisted.append(pair)
         else:
             refused.setdefault(course.id, []).append(pair)
-    if refused:
-        raise refusal(
-            [
-                _refusal(courses[i], pairs, allocation, waitlist=_may_wait(waitlist, i))
-                for i, pairs in refused.items()
-            ]
-        )
-    return allocation
+    allocation.refused = [pair for pairs in refused.values() for pair in pairs]
+    return allocation, [
+        _refusal(courses[i], pairs, allocation, waitlist=_may_wait(waitlist, i))
+        for i, pairs in refused.items()
+    ]
 
 
 def refusal(refusals: Sequence[Refusal]) -> EnrollmentRefused:

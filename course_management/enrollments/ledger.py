@@ -15,8 +15,8 @@ from sqlalchemy.orm import Session
 
 from course_management.core.outcome import OUTCOME
 from course_management.courses.models import Course
-from course_management.courses.refusals import CANCELLED
-from course_management.db.base import now
+from course_management.courses.refusals import CANCELLED, Refusal
+from course_management.db.base import as_number, now
 from course_management.db.prepared_statements import Call, Insert, Statement
 from course_management.enrollments.allocation import COUNTS, LIMITS, Allocation, Pair, allocate
 from course_management.enrollments.locks import CourseStates
@@ -39,7 +39,9 @@ _REMOVED = ("student_id", "course_id", "state", "ticket", "enrolled_at")
 _MORE = [f"more_{name}" for name in COUNTS]
 _UNEDITED = {"updated_at": _courses.c.updated_at}  # an enrollment is not an edit of the course
 
-_INSERT = Insert(table)
+# Only enrollments in courses of terms have credits. Each column costs time.
+_INSERT = Insert(table, without=("credits",))
+_INSERT_WITH_CREDITS = Insert(table)
 _ADD_COUNTS = Statement(
     "count_seats",
     sa.update(_courses)
@@ -71,21 +73,31 @@ class SeatLedger:
         }
         self.moment = now()
         self._reason, self._origin = reason, recorder.origin()
+        # The credits of new enrollments in courses of terms, in hundredths.
+        self.credits: dict[Pair, int] = {}
         self._rows: list[dict[str, Any]] = []
         self._events: list[dict[str, Any]] = []
         self._notes: dict[Event, list[Pair]] = {}
 
-    def allocate(self, wanted: Iterable[Pair], *, waitlist: bool | Container[int]) -> Allocation:
+    def allocate(
+        self, wanted: Iterable[Pair], *, waitlist: bool | Container[int]
+    ) -> tuple[Allocation, list[Refusal]]:
         """Allocate a seat or, with `waitlist`, a waitlist position to every pair.
 
-        `waitlist` and the errors are those of `allocation.allocate`.
+        `waitlist` and the result are those of `allocation.allocate`.
         """
-        allocation = allocate(self.courses, self.states, wanted, waitlist=waitlist)
+        allocation, refusals = allocate(self.courses, self.states, wanted, waitlist=waitlist)
         for pair in allocation.added:
             self.insert(pair, enrolled_at=self.moment)
         for pair, ticket in allocation.newly_waitlisted.items():
             self.insert(pair, ticket=ticket)
-        return allocation
+        return allocation, refusals
+
+    def set_credits(self, pair: Pair, state: str, number: int) -> None:
+        """Set the credits, in hundredths, of an enrollment that exists and has this state."""
+        of_pair = sa.and_(table.c.student_id == pair[0], table.c.course_id == pair[1])
+        self.session.execute(sa.update(table).where(of_pair).values(credits=number))
+        self._record(pair, state, state, Why.REQUESTED, data={"credits": as_number(number)})
 
     def insert(
         self,
@@ -182,8 +194,19 @@ class SeatLedger:
             self.courses[course_id].waitlisted -= 1
             self._record((student_id, course_id), WAITLISTED, ENROLLED, Why.PROMOTED, ticket)
 
+    def _add_credits(self) -> None:
+        """Add the credits to the new rows and to their events."""
+        for row in self._rows:
+            row["credits"] = self.credits.get((row["student_id"], row["course_id"]))
+        for event in self._events:
+            number = self.credits.get((event["student_id"], event["course_id"]))
+            if number is not None and event["from_state"] is None:
+                event["data"] = {"credits": as_number(number)}
+
     def write(self) -> None:
         """Send the new rows, the changed counts of the courses, and the events of the history."""
+        if self.credits:
+            self._add_credits()
         # Differences, not sums: if a lock were missing, the constraint on the counts would still
         # refuse a seat above the capacity.
         changes = {
@@ -194,7 +217,10 @@ class SeatLedger:
         grown = [i for i, (_, limits) in self._before.items() if self.courses[i].limits != limits]
         for course_id in grown:
             self._grow(course_id, changes.pop(course_id, [0] * len(COUNTS)))
-        calls: list[Call] = [(_INSERT, _one_or_many(self._rows))] if self._rows else []
+        calls: list[Call] = []
+        if self._rows:
+            insert = _INSERT_WITH_CREDITS if self.credits else _INSERT
+            calls.append((insert, _one_or_many(self._rows)))
         if len(changes) == 1:
             ((course_id, more),) = changes.items()
             values = dict(zip(_MORE, more, strict=True))
@@ -266,8 +292,9 @@ class SeatLedger:
                 **self._origin,
             }
         )
-        event = Event.STUDENT_PROMOTED if why is Why.PROMOTED else _EVENTS[to_state]
-        self._notes.setdefault(event, []).append(pair)
+        if from_state != to_state:
+            event = Event.STUDENT_PROMOTED if why is Why.PROMOTED else _EVENTS[to_state]
+            self._notes.setdefault(event, []).append(pair)
 
 
 def _one_or_many(rows: list[dict[str, Any]]) -> dict[str, Any] | list[dict[str, Any]]:

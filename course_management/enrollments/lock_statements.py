@@ -23,7 +23,7 @@ _SEATS = [
         *("id", "capacity", "seats_taken", "waitlist_capacity", "waitlisted", "next_ticket"),
         "status",
     )
-]
+] + [_courses.c.term.is_not(None)]
 Condition = Callable[[Any], sa.ColumnElement[bool]]
 
 

@@ -22,8 +22,8 @@ from course_management.enrollments.allocation import Pair, Seats
 from course_management.enrollments.lock_statements import Statements, about
 from course_management.students.models import StudentNotFound
 
-# Key of a connection's info: the ids of courses that were open and had no capacity when this
-# connection last read them. The precheck does not read these courses again.
+# Key of a connection's info: the ids of courses that were open and had neither a capacity nor a
+# term when this connection last read them. The precheck does not read these courses again.
 _UNLIMITED = "courses without a capacity"
 
 
@@ -49,7 +49,7 @@ class CourseStates:
         for *seats, self.student_count, student_id, state in rows:
             course = Seats(*seats)
             self.courses[course.id] = course
-            takes_all = course.capacity is None and course.status == OPEN
+            takes_all = course.capacity is None and course.status == OPEN and not course.has_term
             (unlimited.add if takes_all else unlimited.discard)(course.id)
             if student_id is not None:
                 self.states[(student_id, course.id)] = state
@@ -58,8 +58,8 @@ class CourseStates:
 def read_unlocked(
     connection: Connection, student_ids: Sequence[int], course_ids: Sequence[int]
 ) -> CourseStates:
-    """Read the courses without a lock. If none of them had a capacity when this connection last
-    read it, read nothing.
+    """Read the courses without a lock. If none of them had a capacity or a term when this
+    connection last read it, read nothing.
     """
     found = CourseStates()
     if not connection.info.get(_UNLIMITED, set()).issuperset(course_ids):

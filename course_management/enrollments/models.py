@@ -43,7 +43,8 @@ class CourseHasStudents(Conflict):
 class StudentCourse(Model):
     """An enrollment: a student takes a course (`enrolled`) or waits for a seat (`waitlisted`).
 
-    Of the students who wait, the one with the lowest `ticket` is next.
+    Of the students who wait, the one with the lowest `ticket` is next. `credits` are those of an
+    enrollment in a course of a term, in hundredths.
     """
 
     __tablename__ = "student_courses"
@@ -69,3 +70,4 @@ class StudentCourse(Model):
     enrolled_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     state: Mapped[str] = mapped_column(sa.Text, default=ENROLLED)
     ticket: Mapped[int | None] = mapped_column(sa.BigInteger)
+    credits: Mapped[int | None] = mapped_column(sa.Integer)

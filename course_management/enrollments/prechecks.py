@@ -5,7 +5,7 @@ statement.
 
 from __future__ import annotations
 
-from collections.abc import Container, Sequence
+from collections.abc import Sequence
 from typing import TypeVar
 
 from sqlalchemy.engine import Connection
@@ -13,6 +13,7 @@ from sqlalchemy.engine import Connection
 from course_management.courses import queries as courses
 from course_management.enrollments.allocation import allocate
 from course_management.enrollments.locks import read_unlocked
+from course_management.enrollments.registration import judge, read_case
 from course_management.enrollments.requests import ChangeRequest, EnrollmentRequest, RosterRequest
 
 StudentRequest = TypeVar("StudentRequest", EnrollmentRequest, ChangeRequest)
@@ -22,14 +23,12 @@ def precheck_enrollment(
     connection: Connection, student_id: int, request: StudentRequest
 ) -> StudentRequest:
     """Refuse the request without taking a lock if it cannot succeed. Returns the request with its
-    `capped_course_ids`. Courses that a ChangeRequest drops are others, and make no difference.
+    `capped_course_ids`.
 
-    Raises the errors of `allocation.allocate`, but only if all courses and the student exist. The
-    service decides all other requests under the locks.
+    Raises RulesBroken and the errors of `allocation.refusal`, but only if all courses and the
+    student exist. The service decides all other requests under the locks.
     """
-    request.capped_course_ids = _refuse_early(
-        connection, [student_id], request.course_ids, request.waitlist
-    )
+    request.capped_course_ids = _refuse_early(connection, [student_id], request.course_ids, request)
     return request
 
 
@@ -39,11 +38,12 @@ def precheck_roster(
     """Refuse the request without taking a lock if it cannot succeed. Returns the request with the
     id of the course.
 
-    Raises CourseNotFound for an unknown name. Raises the errors of `allocation.allocate`, but only
-    if all students exist. The service decides all other requests under the locks.
+    Raises CourseNotFound for an unknown name. Raises RulesBroken and the errors of
+    `allocation.refusal`, but only if all students exist. The service decides all other requests
+    under the locks.
     """
     request.course_id = courses.get_course_id(connection, course)
-    capped = _refuse_early(connection, request.student_ids, [request.course_id], request.waitlist)
+    capped = _refuse_early(connection, request.student_ids, [request.course_id], request)
     request.is_capped = bool(capped)
     return request
 
@@ -52,15 +52,20 @@ def _refuse_early(
     connection: Connection,
     student_ids: Sequence[int],
     course_ids: Sequence[int],
-    waitlist: bool | Container[int],
+    request: EnrollmentRequest | ChangeRequest | RosterRequest,
 ) -> list[int]:
     """The ids of the courses that have a capacity.
 
-    Raises the errors of `allocation.allocate`, but only if all courses and students exist: the
-    errors about missing ids come first.
+    Raises the errors of the request, but only if all courses and students exist: the errors about
+    missing ids come first.
     """
     found = read_unlocked(connection, student_ids, course_ids)
     if len(found.courses) == len(course_ids) and found.student_count == len(student_ids):
         pairs = [(s, c) for s in student_ids for c in course_ids]
-        allocate(found.courses, found.states, pairs, waitlist=waitlist)
+        allocation, refusals = allocate(
+            found.courses, found.states, pairs, waitlist=request.waitlist
+        )
+        case = None if request.replaces else read_case(connection, found, student_ids, request)
+        dropped = [(s, c) for s in student_ids for c in request.drop]
+        judge(case, allocation, refusals, dropped)
     return [course.id for course in found.courses.values() if course.capacity is not None]

@@ -33,6 +33,8 @@ COURSES_OF_STUDENT = Listing(
     courses.SORTS | {"id": table.c.course_id},
     courses.FILTERS | _filters | {"student_id": lambda value: table.c.student_id == value},
     frozenset({"student_id"}),
+    more=courses.TERM_COLUMNS,
+    finish=courses.add_term_fields,
 )
 ROSTER = Listing(
     "students of a course",

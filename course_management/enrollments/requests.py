@@ -3,27 +3,60 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from course_management.db.base import now
+from course_management.rules.facts import Settings
+from course_management.rules.grades import GRADES_BY_DEFAULT
+
+SETTINGS_BY_DEFAULT = Settings(GRADES_BY_DEFAULT)
+
+
+@dataclass(frozen=True, slots=True)
+class RulesContext:
+    """What the rules of registration need to know besides facts: the moment of the request, which
+    its repetitions keep, and the settings.
+    """
+
+    moment: datetime = field(default_factory=now)
+    settings: Settings = SETTINGS_BY_DEFAULT
+
+
+@dataclass(slots=True, kw_only=True)
+class RuledRequest:
+    """A request that the rules of registration judge: its reason, the courses that it drops, and
+    the credits that it chooses, by course, in hundredths.
+
+    With `replaces`, it drops courses that only the service finds: the precheck cannot judge it.
+    """
+
+    reason: str | None = None
+    drop: Sequence[int] = ()
+    credits: Mapping[int, int] = field(default_factory=dict)
+    replaces: bool = False
+    context: RulesContext = field(default_factory=RulesContext)
 
 
 @dataclass(slots=True)
-class EnrollmentRequest:
+class EnrollmentRequest(RuledRequest):
     """A request for seats in these courses; with `waitlist`, for a waitlist position if no seat is
     free.
 
     The precheck sets `capped_course_ids`, the courses that have a capacity. Knowing them saves a
-    statement.
+    statement. `term` is the code of the term whose courses the request replaces.
     """
 
     course_ids: Sequence[int]
     waitlist: bool = False
-    reason: str | None = None
     capped_course_ids: Collection[int] = ()
+    term: str | None = None
 
 
 @dataclass(slots=True)
-class ChangeRequest:
+class ChangeRequest(RuledRequest):
     """A student asks for seats in these courses and gives up those of `drop`.
 
     A waitlist position will do for the courses in `waitlist`. `capped_course_ids` are the courses
@@ -31,14 +64,12 @@ class ChangeRequest:
     """
 
     course_ids: Sequence[int]
-    drop: Sequence[int]
     waitlist: Collection[int] = ()
-    reason: str | None = None
     capped_course_ids: Collection[int] = ()
 
 
 @dataclass(slots=True)
-class RosterRequest:
+class RosterRequest(RuledRequest):
     """A request for seats for these students in one course, in this order; with `waitlist`, for
     waitlist positions if no seat is free.
 
@@ -47,7 +78,6 @@ class RosterRequest:
 
     student_ids: Sequence[int]
     waitlist: bool = False
-    reason: str | None = None
     course_id: int | None = None
     is_capped: bool = False
 
@@ -68,6 +98,7 @@ class StudentResult:
     waitlisted: list[int] | None
     changed: bool
     etag: str | None = None  # of all courses of the student
+    warnings: list[dict[str, Any]] | None = None  # of the rules of registration
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,3 +127,4 @@ class CourseResult:
     kept: list[int]
     waitlisted: list[int] | None
     changed: bool
+    warnings: list[dict[str, Any]] | None = None

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterable, Mapping
+from typing import Any, ClassVar
 
+from flask import current_app
 from marshmallow import ValidationError, fields, post_load, validate, validates_schema
 
 from course_management.courses.schemas import CourseOut, CourseQuery
@@ -12,12 +14,16 @@ from course_management.enrollments.requests import (
     ChangeRequest,
     EnrollmentRequest,
     RosterRequest,
+    RuledRequest,
+    RulesContext,
 )
 from course_management.history.models import STATES
-from course_management.history.schemas import Explained
+from course_management.history.schemas import Explained, ReasonOnly
 from course_management.students.schemas import StudentOut, StudentQuery
+from course_management.web.catalog_fields import Code
 from course_management.web.fields import (
     Answer,
+    Credits,
     Flag,
     Id,
     Ids,
@@ -25,6 +31,7 @@ from course_management.web.fields import (
     StrictSchema,
     Total,
 )
+from course_management.web.request_context import began_at
 
 _one_state = validate.OneOf(STATES, error=f"Must be one of: {', '.join(STATES)}.")
 
@@ -34,6 +41,32 @@ _WAITLIST = {
     "example": False,
 }
 _STATE = {"example": ENROLLED}
+_CREDITS = {
+    "description": "The credits, if the course has a range: the least by default.",
+    "example": 3,
+}
+_WARNINGS = {
+    "description": "What the rules of registration could not decide. Only if there is anything.",
+    "sometimes": True,
+}
+
+
+def rules_context() -> RulesContext:
+    """The moment at which the head of the request was read, and the settings of the rules."""
+    return RulesContext(began_at(), current_app.config["RULES"])
+
+
+def _hundredths(courses: Iterable[Mapping[str, Any]]) -> dict[int, int]:
+    """The chosen credits of courses, in hundredths."""
+    return {one["course_id"]: round(one["credits"] * 100) for one in courses if "credits" in one}
+
+
+class DropOne(ReasonOnly):
+    """The body of a request to drop one course. Loads a RuledRequest."""
+
+    @post_load
+    def _as_request(self, data: dict[str, Any], **_: Any) -> RuledRequest:
+        return RuledRequest(reason=data["reason"], context=rules_context())
 
 
 class Waiting(Explained):
@@ -80,17 +113,29 @@ class RosterQuery(StudentQuery):
 class CourseIds(Waiting):
     """The courses to enroll in. Loads an EnrollmentRequest."""
 
+    replaces: ClassVar[bool] = False
+
     course_ids = Ids(1, 100, required=True, metadata={"example": [1, 2]})
 
     @post_load
     def _as_request(self, data: dict[str, Any], **_: Any) -> EnrollmentRequest:
-        return EnrollmentRequest(**data)
+        return EnrollmentRequest(**data, replaces=self.replaces, context=rules_context())
 
 
 class CourseSet(CourseIds):
-    """The courses that replace all courses of the student. Loads an EnrollmentRequest."""
+    """The courses that replace courses of the student. Loads an EnrollmentRequest."""
+
+    replaces = True
 
     course_ids = Ids(0, 100, required=True, metadata={"example": [2, 3]})
+    term = Code(
+        metadata={
+            "description": "The code of the term whose courses the request replaces. Without it, "
+            "the request replaces the courses without a term, and those of the whole terms of the "
+            "courses in `course_ids`.",
+            "example": "2026-FALL",
+        }
+    )
 
 
 class CourseToAdd(StrictSchema):
@@ -98,6 +143,7 @@ class CourseToAdd(StrictSchema):
 
     course_id = Id(required=True, metadata={"example": 2})
     waitlist = Flag(load_default=False, metadata=_WAITLIST)
+    credits = Credits(metadata=_CREDITS)
 
 
 class Changes(Explained):
@@ -128,7 +174,14 @@ class Changes(Explained):
     def _as_request(self, data: dict[str, Any], **_: Any) -> ChangeRequest:
         add = [one["course_id"] for one in data["add"]]
         waitlist = [one["course_id"] for one in data["add"] if one["waitlist"]]
-        return ChangeRequest(add, data["drop"], waitlist, data["reason"])
+        return ChangeRequest(
+            add,
+            waitlist,
+            drop=data["drop"],
+            reason=data["reason"],
+            credits=_hundredths(data["add"]),
+            context=rules_context(),
+        )
 
 
 class CourseSetOut(Answer):
@@ -147,10 +200,17 @@ class OneCourse(Waiting):
     """The course to enroll in. Loads an EnrollmentRequest."""
 
     course_id = Id(required=True, metadata={"example": 1})
+    credits = Credits(metadata=_CREDITS)
 
     @post_load
     def _as_request(self, data: dict[str, Any], **_: Any) -> EnrollmentRequest:
-        return EnrollmentRequest([data["course_id"]], data["waitlist"], data["reason"])
+        return EnrollmentRequest(
+            [data["course_id"]],
+            data["waitlist"],
+            reason=data["reason"],
+            credits=_hundredths([data]),
+            context=rules_context(),
+        )
 
 
 class StudentIds(Explained):
@@ -160,7 +220,7 @@ class StudentIds(Explained):
 
     @post_load
     def _as_request(self, data: dict[str, Any], **_: Any) -> RosterRequest:
-        return RosterRequest(**data)
+        return RosterRequest(**data, context=rules_context())
 
 
 class StudentIdsToEnroll(StudentIds, Waiting):

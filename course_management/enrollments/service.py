@@ -11,15 +11,9 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from course_management.courses import queries as courses
-from course_management.courses.models import (
-    CapacityBelowEnrolled,
-    Course,
-    CourseChanges,
-    CourseNotFound,
-    WaitlistCapacityBelowWaitlisted,
-)
-from course_management.courses.refusals import CANCELLED
-from course_management.enrollments.allocation import Allocation, Seats
+from course_management.courses.models import CourseNotFound
+from course_management.enrollments import registration
+from course_management.enrollments.allocation import Allocation
 from course_management.enrollments.ledger import SeatLedger, table
 from course_management.enrollments.locks import (
     CourseStates,
@@ -27,18 +21,16 @@ from course_management.enrollments.locks import (
     lock_students,
     require_all,
 )
-from course_management.enrollments.models import (
-    ENROLLED,
-    CourseHasStudents,
-    EnrollmentNotFound,
-)
+from course_management.enrollments.models import EnrollmentNotFound
 from course_management.enrollments.queries import get_course_set
+from course_management.enrollments.replaced_courses import find_replaced
 from course_management.enrollments.requests import (
     ChangeRequest,
     CourseResult,
     CourseSet,
     EnrollmentRequest,
     RosterRequest,
+    RuledRequest,
     StudentResult,
 )
 from course_management.history import recorder
@@ -51,8 +43,8 @@ from course_management.telemetry.logs import note
 def enroll(session: Session, student_id: int, request: EnrollmentRequest) -> StudentResult:
     """Enroll a student in all courses of the request or in none.
 
-    Raises StudentNotFound, CourseNotFound with every missing id, or the errors of
-    `allocation.allocate`.
+    Raises StudentNotFound, CourseNotFound with every missing id, RulesBroken, or the errors of
+    `allocation.refusal`.
     """
     found = lock(session, [student_id], request.course_ids, request.capped_course_ids)
     if found.student_count != 1:
@@ -61,19 +53,23 @@ def enroll(session: Session, student_id: int, request: EnrollmentRequest) -> Stu
 
 
 def replace_courses(session: Session, student_id: int, request: EnrollmentRequest) -> StudentResult:
-    """Replace all courses of the student by those of the request, or change nothing. The student
-    gives up an old seat only if they get every new one.
+    """Replace courses of the student by those of the request, or change nothing: all courses
+    without a term, and those of the terms that `find_replaced` names. The student gives up an old
+    seat only if they get every new one.
 
     Raises the errors of `enroll`. `removed` lists the dropped courses.
     """
     lock_students(session, [student_id])
-    others = _other_courses(session, student_id, request.course_ids)
+    others = find_replaced(session, student_id, request)
     wanted = [*request.course_ids, *others]
     found = lock(session, [student_id], wanted, request.capped_course_ids, students_locked=True)
     # The student may be out of a course that was cancelled while this request waited for it.
     held = [course_id for course_id in others if (student_id, course_id) in found.states]
     result = _change(session, student_id, request, held, found)
-    whole = CourseSet(student_id, [*result.added, *result.kept], result.waitlisted or ())
+    if any(course.has_term for course in found.courses.values()) or request.term:
+        whole = get_course_set(session, student_id)  # the student may have courses of other terms
+    else:
+        whole = CourseSet(student_id, [*result.added, *result.kept], result.waitlisted or ())
     return replace(result, etag=whole.etag)
 
 
@@ -98,41 +94,43 @@ def change_courses(session: Session, student_id: int, request: ChangeRequest) ->
 def enroll_many(session: Session, course: int | str, request: RosterRequest) -> CourseResult:
     """Enroll all students of the request in a course, or none.
 
-    Raises CourseNotFound, StudentNotFound with every missing id, or the errors of
-    `allocation.allocate`.
+    Raises CourseNotFound, StudentNotFound with every missing id, RulesBroken, or the errors of
+    `allocation.refusal`.
     """
     course_id = _course_id(session, course, request)
-    ledger = SeatLedger(session, _lock_roster(session, course_id, request), request.reason)
+    found = _lock_roster(session, course_id, request)
+    case = registration.read_case(session.connection(), found, request.student_ids, request)
+    ledger = SeatLedger(session, found, request.reason)
     pairs = [(student_id, course_id) for student_id in request.student_ids]
-    allocation = ledger.allocate(pairs, waitlist=request.waitlist)
-    ledger.write()
+    allocation, refusals = ledger.allocate(pairs, waitlist=request.waitlist)
+    judgement = registration.judge(case, allocation, refusals)
+    registration.write(ledger, case, judgement)
     added, kept, waitlisted = _ids(allocation, 0)
     shown = waitlisted if request.waitlist else None
-    return CourseResult(course_id, added, kept, shown, allocation.changed)
+    warnings = registration.shown(judgement.warnings)
+    return CourseResult(course_id, added, kept, shown, allocation.changed, warnings)
 
 
 def drop_many(session: Session, course: int | str, request: RosterRequest) -> int:
     """End the enrollments of all students of the request in a course, or of none. Returns the id of
     the course.
 
-    Raises CourseNotFound, or StudentNotFound or EnrollmentNotFound with every missing id.
+    Raises CourseNotFound, or StudentNotFound or EnrollmentNotFound with every missing id, or
+    RulesBroken.
     """
     course_id = _course_id(session, course, request)
-    ledger = SeatLedger(session, _lock_roster(session, course_id, request), request.reason)
-    removed = ledger.remove(request.student_ids, [course_id], Why.REMOVED)
-    found = {row.student_id for row in removed}
+    found = _lock_roster(session, course_id, request)
+    held = {student_id for student_id, _ in found.states}
     detail = "Some of the students do not take the course."
-    require_all(request.student_ids, found, EnrollmentNotFound, detail)
-    ledger.write()
+    require_all(request.student_ids, held, EnrollmentNotFound, detail)
+    _drop(session, found, request.student_ids, course_id, request, Why.REMOVED)
     return course_id
 
 
-def drop(session: Session, student_id: int, course_id: int, reason: str | None = None) -> None:
-    """End one enrollment. The caller has locked the student."""
+def drop(session: Session, student_id: int, course_id: int, request: RuledRequest) -> None:
+    """End one enrollment. The caller has locked the student. Raises RulesBroken."""
     found = lock(session, [student_id], [course_id], students_locked=True)
-    ledger = SeatLedger(session, found, reason)
-    ledger.remove([student_id], [course_id], Why.DROPPED)
-    ledger.write()
+    _drop(session, found, [student_id], course_id, request, Why.DROPPED)
 
 
 def delete_student(session: Session, student: Student, reason: str | None = None) -> None:
@@ -140,7 +138,8 @@ def delete_student(session: Session, student: Student, reason: str | None = None
 
     The history keeps `reason` for the students who are promoted, and for nobody else.
     """
-    course_ids = _other_courses(session, student.id, [])
+    taken = sa.select(table.c.course_id).where(table.c.student_id == student.id)
+    course_ids = list(session.scalars(taken.order_by(table.c.course_id)))
     found = lock(session, [student.id], course_ids, students_locked=True)
     ledger = SeatLedger(session, found, reason)
     ledger.remove([student.id], course_ids, Why.STUDENT_DELETED)
@@ -151,94 +150,6 @@ def delete_student(session: Session, student: Student, reason: str | None = None
     deleted = {"external_id": student.external_id}
     recorder.record(session, EventType.STUDENT_DELETED, student_id=student.id, data=deleted)
     note(session, Event.STUDENT_DELETED, student_id=student.id)
-
-
-def delete_course(session: Session, course: Course) -> None:
-    """Delete a course, which the caller has locked.
-
-    Raises CourseHasStudents if a student takes it or waits for it.
-    """
-    taken = sa.select(table.c.student_id).where(table.c.course_id == course.id).limit(1)
-    if session.scalar(taken):
-        raise CourseHasStudents
-    session.delete(course)
-    session.flush()
-    deleted = {"external_id": course.external_id, "name": course.name}
-    recorder.record(session, EventType.COURSE_DELETED, course_id=course.id, data=deleted)
-    note(session, Event.COURSE_DELETED, course_id=course.id)
-
-
-def empty_cancelled(
-    session: Session, course: Course, reason: str | None = None
-) -> tuple[list[int], list[int]]:
-    """End all enrollments of a course, on which the caller has the exclusive lock, if it is
-    cancelled. Nobody is promoted.
-
-    Returns the ids of the students who had a seat, and of those who waited, in their order.
-    """
-    if course.status != CANCELLED:
-        return [], []
-    ledger = SeatLedger(session, CourseStates({course.id: _seats(course)}), reason)
-    rows = ledger.remove(None, [course.id], Why.CANCELLED)
-    ledger.write()
-    session.expire(course, ["seats_taken", "waitlisted"])
-    seated = sorted((row.enrolled_at, row.student_id) for row in rows if row.state == ENROLLED)
-    waiting = sorted((row.ticket, row.student_id) for row in rows if row.state != ENROLLED)
-    return [student_id for _, student_id in seated], [student_id for _, student_id in waiting]
-
-
-def _seats(course: Course) -> Seats:
-    return Seats(
-        course.id,
-        course.capacity,
-        course.seats_taken,
-        course.waitlist_capacity,
-        course.waitlisted,
-        course.next_ticket,
-        course.status,
-    )
-
-
-def resize(
-    session: Session, course: Course, changes: CourseChanges, reason: str | None = None
-) -> None:
-    """Apply a new `capacity` and `waitlist_capacity` of `changes` to a course, on which the caller
-    has the exclusive lock.
-
-    New seats go to waiting students. If the course becomes unlimited, all of them get a seat. If an
-    unlimited course gets a capacity, its students are counted first. Raises CapacityBelowEnrolled
-    or WaitlistCapacityBelowWaitlisted, each with both numbers.
-    """
-    if not {"capacity", "waitlist_capacity"} & changes.keys():
-        return
-    capacity = changes.get("capacity", course.capacity)
-    taken = None
-    if capacity is not None:
-        taken = course.seats_taken if course.seats_taken is not None else _count(session, course)
-        if taken > capacity:
-            detail = f"{taken} seats are taken."
-            raise CapacityBelowEnrolled(detail, capacity=capacity, seats_taken=taken)
-    limit = changes.get("waitlist_capacity", course.waitlist_capacity)
-    seats = replace(
-        _seats(course),
-        capacity=capacity,
-        seats_taken=taken,
-        waitlist_capacity=limit,
-        status=changes.get("status", course.status),
-    )
-    ledger = SeatLedger(session, CourseStates({course.id: seats}), reason)
-    ledger.promote()
-    if limit is not None and seats.waitlisted > limit:
-        raise WaitlistCapacityBelowWaitlisted(
-            f"{seats.waitlisted} students are on the waitlist.",
-            waitlist_capacity=limit,
-            waitlisted=seats.waitlisted,
-        )
-    # The caller writes the counts together with the capacity in one UPDATE. Writing only one of
-    # them would violate a constraint.
-    course.capacity, course.seats_taken = capacity, seats.seats_taken
-    course.waitlisted = seats.waitlisted
-    ledger.write_record()
 
 
 def _course_id(session: Session, course: int | str, request: RosterRequest) -> int:
@@ -266,15 +177,42 @@ def _change(
     """Drop these courses and add those of the request. All of them are locked."""
     detail = "Some of the courses do not exist."
     require_all(request.course_ids, set(found.courses), CourseNotFound, detail)
+    case = registration.read_case(session.connection(), found, [student_id], request)
     ledger = SeatLedger(session, found, request.reason)
     if drop:
         ledger.remove([student_id], drop, Why.DROPPED)
     pairs = [(student_id, course_id) for course_id in request.course_ids]
-    allocation = ledger.allocate(pairs, waitlist=request.waitlist)
-    ledger.write()
+    allocation, refusals = ledger.allocate(pairs, waitlist=request.waitlist)
+    dropped = [(student_id, course_id) for course_id in drop]
+    judgement = registration.judge(case, allocation, refusals, dropped)
+    registration.write(ledger, case, judgement)
     added, kept, waitlisted = _ids(allocation, 1)
-    shown = waitlisted if request.waitlist else None
-    return StudentResult(student_id, added, kept, list(drop), shown, allocation.changed)
+    return StudentResult(
+        student_id,
+        added,
+        kept,
+        list(drop),
+        waitlisted if request.waitlist else None,
+        allocation.changed,
+        warnings=registration.shown(judgement.warnings),
+    )
+
+
+def _drop(
+    session: Session,
+    found: CourseStates,
+    student_ids: Sequence[int],
+    course_id: int,
+    request: RuledRequest,
+    why: Why,
+) -> None:
+    """End the enrollments of these students in a course, which is locked."""
+    case = registration.read_case(session.connection(), found, student_ids, request)
+    dropped = [(student_id, course_id) for student_id in student_ids]
+    judgement = registration.judge(case, Allocation(), [], dropped)
+    ledger = SeatLedger(session, found, request.reason)
+    ledger.remove(student_ids, [course_id], why)
+    registration.write(ledger, case, judgement)
 
 
 def _ids(allocation: Allocation, position: int) -> tuple[list[int], list[int], list[int]]:
@@ -286,15 +224,3 @@ def _ids(allocation: Allocation, position: int) -> tuple[list[int], list[int], l
         [pair[position] for pair in allocation.already_enrolled],
         [pair[position] for pair in allocation.waitlisted],
     )
-
-
-def _other_courses(session: Session, student_id: int, but: Sequence[int]) -> list[int]:
-    """The ids of the courses that a locked student takes or waits for, except those of `but`."""
-    taken = sa.select(table.c.course_id).where(table.c.student_id == student_id)
-    course_ids = session.scalars(taken.order_by(table.c.course_id))
-    return [course_id for course_id in course_ids if course_id not in set(but)]
-
-
-def _count(session: Session, course: Course) -> int:
-    rows = sa.select(sa.func.count()).where(table.c.course_id == course.id)
-    return session.scalar(rows) or 0

@@ -21,12 +21,14 @@ from course_management.courses.refusals import (
 from course_management.enrollments import prechecks, queries, schemas, service
 from course_management.enrollments.locks import lock_students
 from course_management.enrollments.models import EnrollmentNotFound
+from course_management.enrollments.refusals import RulesBroken
 from course_management.enrollments.requests import (
     ChangeRequest,
     EnrollmentRequest,
     RosterRequest,
+    RuledRequest,
 )
-from course_management.history.schemas import EventOut, HistoryQuery, ReasonOnly
+from course_management.history.schemas import EventOut, HistoryQuery
 from course_management.students.models import StudentNotFound
 from course_management.web import access, etags
 from course_management.web.endpoint import reading, writing
@@ -38,7 +40,8 @@ from course_management.web.request_context import BODY_KEY, current
 bp = Blueprint("enrollments", __name__)
 
 NEITHER = (StudentNotFound, CourseNotFound)
-REFUSALS = (*NEITHER, CourseFull, WaitlistFull, CourseClosed, CourseCancelled)
+SEATS = (CourseFull, WaitlistFull, CourseClosed, CourseCancelled)
+REFUSALS = (*NEITHER, *SEATS, RulesBroken)
 
 
 @bp.app_errorhandler(EnrollmentRefused)
@@ -200,16 +203,16 @@ def get_enrollment(connection: Connection, student_id: int, course_id: int) -> R
 @writing(
     scope="enrollments:write",
     allow_self=True,
-    body=ReasonOnly(),
+    body=schemas.DropOne(),
     status=(204,),
-    errors=(*NEITHER, EnrollmentNotFound, Stale),
+    errors=(*NEITHER, EnrollmentNotFound, RulesBroken, Stale),
     etag=True,
 )
-def drop(session: Session, student_id: int, course_id: int, request: dict[str, Any]) -> Response:
+def drop(session: Session, student_id: int, course_id: int, request: RuledRequest) -> Response:
     """Drop one course, or leave its waitlist. A freed seat goes to the next waiting student."""
     lock_students(session, [student_id])
     etags.require(queries.get_enrollment(session, student_id, course_id))
-    service.drop(session, student_id, course_id, request["reason"])
+    service.drop(session, student_id, course_id, request)
     return no_content()
 
 
@@ -267,7 +270,7 @@ def enroll_many(session: Session, course: int | str, request: RosterRequest) -> 
     scope="enrollments:write",
     body=schemas.StudentIds(),
     answer=schemas.DropResult,
-    errors=(*NEITHER, EnrollmentNotFound),
+    errors=(*NEITHER, EnrollmentNotFound, RulesBroken),
 )
 def drop_many(session: Session, course: int | str, request: RosterRequest) -> Response:
     """Drop many students from one course, all or none. Freed seats go to waiting students."""

@@ -24,6 +24,12 @@ class EventType(StrEnum):
     COURSE_CREATED = "course.created"
     COURSE_CHANGED = "course.changed"
     COURSE_DELETED = "course.deleted"
+    CATALOG_CREATED = "catalog.created"
+    CATALOG_CHANGED = "catalog.changed"
+    CATALOG_DELETED = "catalog.deleted"
+    TERM_CREATED = "term.created"
+    TERM_CHANGED = "term.changed"
+    TERM_DELETED = "term.deleted"
     ENROLLMENT_CHANGED = "enrollment.changed"
     COMPLETION_CREATED = "completion.created"
     COMPLETION_CHANGED = "completion.changed"
@@ -32,6 +38,7 @@ class EventType(StrEnum):
     HOLD_CHANGED = "hold.changed"
     OVERRIDE_CREATED = "override.created"
     OVERRIDE_CHANGED = "override.changed"
+    OVERRIDE_USED = "override.used"
 
 
 class Why(StrEnum):
@@ -50,8 +57,8 @@ class Why(StrEnum):
 
 
 class EnrollmentEvent(Model):
-    """An event: a change of an enrollment (`enrollment.changed`), of a student, of a course, or of
-    a completion, a hold or an override of a student.
+    """An event: a change of an enrollment (`enrollment.changed`), of a student, a course, a term, a
+    catalog entry, or of a completion, a hold or an override of a student.
 
     An event is written in the transaction of the change, as its last row, and remains when the
     student or the course is deleted. It contains no personal data, except that a `reason` may
@@ -59,8 +66,8 @@ class EnrollmentEvent(Model):
     Nothing else in an event ever changes.
 
     `data` depends on the type: for an enrollment that lost its seat, `enrolled_at`; for a deleted
-    student or course, `external_id`, and for a course its `name`; for a completion, a hold or an
-    override, its id and its codes.
+    student or course, `external_id`, and for a course its `name`; for a term or a catalog entry,
+    its `code`; for a completion, a hold or an override, its id and its codes.
     """
 
     __tablename__ = "enrollment_events"

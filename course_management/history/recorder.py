@@ -49,7 +49,7 @@ def append(connection: Connection, changes: list[dict[str, Any]], before: Sequen
 
 
 def record(session: Session, type: EventType, **fields: Any) -> None:  # noqa: A002 - its name
-    """Append one event about a student or a course: `student_id` or `course_id`, and `data`."""
+    """Append one event about a student, a course or a term: its id or code, and `data`."""
     event = {**_EMPTY, "type": type.value, "why": Why.REQUESTED.value, **origin(), **fields}
     defer(session.connection(), (_INSERT, event))
 

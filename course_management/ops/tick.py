@@ -11,8 +11,8 @@ from course_management.courses.models import Course, CourseNotFound
 from course_management.courses.refusals import CANCELLED
 from course_management.courses.service import lock_course
 from course_management.db import transaction
+from course_management.enrollments.course_changes import empty_cancelled
 from course_management.enrollments.models import StudentCourse
-from course_management.enrollments.service import empty_cancelled
 from course_management.history.recorder import events
 from course_management.students.models import Student
 

@@ -25,13 +25,6 @@ def is_active(ended: sa.Column[Any], until: sa.Column[Any]) -> Condition:
     return lambda value: sa.case((active, sa.true()), else_=sa.false()) == value
 
 
-def as_number(hundredths: int | None) -> float | None:
-    """The JSON number of a number of hundredths: 3 for 300, 1.5 for 150, None for None."""
-    if hundredths is None:
-        return None
-    return hundredths / 100 if hundredths % 100 else hundredths // 100
-
-
 class StudentRow(Versioned):
     """Columns of a model whose rows belong to a student."""
 

@@ -14,10 +14,10 @@ from course_management.courses import queries as courses
 from course_management.courses import service as course_service
 from course_management.courses.models import CourseNotFound
 from course_management.courses.refusals import CANCELLED
+from course_management.enrollments.course_changes import empty_cancelled
 from course_management.enrollments.ledger import SeatLedger, table
 from course_management.enrollments.locks import CourseStates, lock, lock_students, require_all
 from course_management.enrollments.models import ENROLLED, WAITLISTED, EnrollmentNotFound
-from course_management.enrollments.service import empty_cancelled
 from course_management.history.models import EnrollmentEvent, Why
 from course_management.history.queries import last_changes
 from course_management.registrar.moving import Arrival, Placement, place

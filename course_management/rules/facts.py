@@ -34,7 +34,8 @@ class Term:
 
     `whole` is the id of the whole term: that of the parent, or the term's own. A part has the
     windows and limits of its whole term, and its own deadlines where it has any. None means: no
-    deadline, no limit.
+    deadline, no limit. A deadline has passed from its moment on. Without `withdraw_until`, nobody
+    can withdraw: drops are refused from `drop_until` on.
     """
 
     id: int
@@ -50,6 +51,7 @@ class Term:
     max_credits: int | None = None
     max_courses: int | None = None
     windows: tuple[Window, ...] = ()
+    shown: str = ""  # the code as the school writes it
 
     @property
     def is_part(self) -> bool:
@@ -104,7 +106,7 @@ class Course:
 @dataclass(frozen=True, slots=True)
 class Completion:
     """What a student has done, tried or begun. `entry` is the key of a catalog code; a test has
-    `test` instead.
+    `test` instead. `same_as` has the keys of the entries that are the same as `entry`.
     """
 
     kind: str
@@ -114,6 +116,7 @@ class Completion:
     score: int | None = None
     credits: int = 0
     term: str | None = None  # the key of a term's code
+    same_as: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,6 +31,12 @@ class Event(StrEnum):
     COURSE_CREATED = "course created"
     COURSE_CHANGED = "course changed"
     COURSE_DELETED = "course deleted"
+    CATALOG_ENTRY_CREATED = "catalog entry created"
+    CATALOG_ENTRY_CHANGED = "catalog entry changed"
+    CATALOG_ENTRY_DELETED = "catalog entry deleted"
+    TERM_CREATED = "term created"
+    TERM_CHANGED = "term changed"
+    TERM_DELETED = "term deleted"
     STUDENT_ENROLLED = (
         "student enrolled",
         "enrollments_total",

@@ -22,7 +22,7 @@ from course_management.core.errors import Error, PlanOutdated, Stale, Taken
 from course_management.db import integrity, transaction
 from course_management.web import access, idempotency, parsing, plans, rehearsal
 from course_management.web.fields import StrictSchema
-from course_management.web.raw_path import as_course
+from course_management.web.raw_path import as_code, as_course
 from course_management.web.request_context import current
 
 View = Callable[..., Response]
@@ -120,6 +120,8 @@ def _endpoint(endpoint: Endpoint) -> Callable[[View], View]:
                 given["request"] = parsing.body(endpoint.body)
             if "course" in given:
                 given["course"] = as_course(given["course"])
+            if "code" in given:
+                given["code"] = as_code(given["code"])
             if endpoint.no_database:
                 return view(**given)
             if not endpoint.writes:

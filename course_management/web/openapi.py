@@ -25,11 +25,11 @@ from werkzeug.routing import Rule
 
 from course_management.core.api import API_PREFIX
 from course_management.core.version import __version__
-from course_management.web import etags, openapi_problems
+from course_management.web import etags, openapi_parameters, openapi_problems
 from course_management.web.access import PUBLIC, REQUIRED, needs
 from course_management.web.endpoint import Endpoint
 from course_management.web.fields import StrictSchema
-from course_management.web.openapi_fields import PARAMETERS, bounds
+from course_management.web.openapi_fields import bounds
 from course_management.web.rendering import html_response, json_document
 from course_management.web.request_context import template
 
@@ -52,32 +52,6 @@ _BEARER = {
     "the scope it needs; `admin` includes all scopes, and `:write` includes `:read`. To "
     "change the attribute by which sign-ins recognise a student, you also need `identities:write`. "
     "To change the groups of a student, you also need `records:write`.",
-}
-_KEY = {
-    "name": "Idempotency-Key",
-    "in": "header",
-    "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-+.-~-]+$"},
-    "description": "The same request with the same key takes effect once and gets the same "
-    "response for 24 hours.",
-}
-_IF_MATCH = {
-    "name": "If-Match",
-    "in": "header",
-    "schema": {"type": "string"},
-    "description": "An ETag: the request is refused (412) if it is no longer current.",
-}
-_IF_NONE_MATCH = {
-    "name": "If-None-Match",
-    "in": "header",
-    "schema": {"type": "string"},
-    "description": "An ETag: the response is 304 if it is still current.",
-}
-_PREFER = {
-    "name": "Prefer",
-    "in": "header",
-    "schema": {"type": "string", "examples": ["count=exact"]},
-    "description": "`count=exact` counts the filtered list: the response then has "
-    "`Total-Count` (RFC 7240).",
 }
 _HEADERS: dict[str, dict[str, Any]] = {
     "X-Request-ID": {
@@ -174,17 +148,19 @@ def _schema_name(schema: Any) -> str:
 
 def _operation(rule: Rule, method: str, endpoint: Endpoint, about: str) -> dict[str, Any]:
     parameters = [
-        {"name": name, "in": "path", "required": True, **PARAMETERS[name]}
+        {"name": name, "in": "path", "required": True, **openapi_parameters.PATH[name]}
         for name in sorted(rule.arguments)
     ]
     if endpoint.query:
         parameters.append({"in": "query", "schema": endpoint.query})
     if endpoint.counts:
-        parameters.append(_PREFER)
+        parameters.append(openapi_parameters.PREFER)
     if endpoint.writes:
-        parameters.append(_KEY)
+        parameters.append(openapi_parameters.KEY)
     if endpoint.compares_tags(method):
-        parameters.append(_IF_NONE_MATCH if method == "GET" else _IF_MATCH)
+        parameters.append(
+            openapi_parameters.IF_NONE_MATCH if method == "GET" else openapi_parameters.IF_MATCH
+        )
     blueprint, _, name = rule.endpoint.partition(".")
     operation: dict[str, Any] = {
         "operationId": name,

@@ -78,6 +78,17 @@ def as_course(segment: str) -> int | str:
     return NO_ID if text.has_control(name) else cleaned
 
 
+def as_code(segment: str) -> str:
+    """The code in a path segment. Returns an empty text, which no row has as its code, for a
+    segment that cannot be one.
+    """
+    try:
+        code = text.clean(unquote(segment, errors="strict"))
+    except (UnicodeDecodeError, text.TooLong, text.TooManyMarks):
+        return ""
+    return "" if text.has_control(code) else code
+
+
 def init_app(app: Flask) -> None:
     """Make `app` route on undecoded paths, with the converters `id` and `course`."""
     app.wsgi_app = RawPath(app.wsgi_app)  # type: ignore[method-assign]  # the way Flask documents

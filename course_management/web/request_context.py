@@ -7,12 +7,14 @@ import re
 import time
 from collections.abc import Callable, Iterable
 from contextvars import ContextVar
+from datetime import datetime, timedelta
 from functools import cache, partial
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 from flask import Flask, Request, Response, request
 
 from course_management.core.api import API_PREFIX
+from course_management.db.base import now
 from course_management.telemetry import metrics
 from course_management.telemetry.logs import NO_TRACE, actor, info, log, request_id, trace
 
@@ -79,6 +81,11 @@ def _begin() -> None:
         {"trace_id": parent["trace_id"], "span_id": parent["span_id"]} if parent else NO_TRACE
     )
     _began.set(time.perf_counter())
+
+
+def began_at() -> datetime:
+    """The time at which the head of the current request was read."""
+    return now() - timedelta(seconds=time.perf_counter() - _began.get())
 
 
 def _end(slow_ms: int, client: str, answer: Response) -> Response:

@@ -1,13 +1,13 @@
 """Create the groups, completions, holds and overrides of students.
 
-Revision: 0016, after 0012.
+Revision: 0016, after 0015.
 """
 
 import sqlalchemy as sa
 from alembic import op
 
 revision = "0016"
-down_revision = "0012"
+down_revision = "0015"
 
 BIG_ID = sa.BigInteger().with_variant(sa.Integer, "sqlite")
 KEY = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")

@@ -143,3 +143,29 @@ def test_rosters_filled_and_emptied_in_opposite_order(client, make, together):
             ("POST", f"/courses/{b}/drop", {"student_ids": students[::-1]}),
         )
         assert statuses(answers) == [200, 200, 404]
+
+
+def test_terms_that_become_parts_of_each_other(client, make, together):
+    """Fails if only one of the two terms is locked."""
+    for i in range(10):
+        one, other = (make.term(code=f"{name}{i}")["code"] for name in "AB")
+        answers = together(
+            ("PATCH", f"/terms/{one}", {"parent": other, "time_zone": None}),
+            ("PATCH", f"/terms/{other}", {"parent": one, "time_zone": None}),
+        )
+        assert statuses(answers) == [200, 422]
+        parents = {client.get(f"/terms/{code}").json["parent"] for code in (one, other)}
+        assert len(parents - {None}) == 1
+
+
+def test_a_term_that_gets_a_part_while_it_becomes_one(client, make, together):
+    """Fails if the parent of a new part is not locked."""
+    make.term(code="F")
+    dates = {"name": "Part", "starts_on": "2026-08-24", "ends_on": "2026-12-18"}
+    for i in range(10):
+        make.term(code=f"A{i}")
+        answers = together(
+            ("POST", "/terms", {"code": f"B{i}", "parent": f"A{i}", **dates}),
+            ("PATCH", f"/terms/A{i}", {"parent": "F", "time_zone": None}),
+        )
+        assert statuses(answers) in ([200, 422], [201, 422])

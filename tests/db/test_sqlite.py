@@ -40,6 +40,7 @@ def test_a_file_that_stays_locked_is_an_error_after_a_time(path, monkeypatch):
 @pytest.fixture
 def engine(path):
     made = sa.create_engine(f"sqlite:///{path}", isolation_level="AUTOCOMMIT")
+    sqlite.init_engine(made)
     with made.connect() as connection:
         sqlite.use_wal(connection.connection.cursor())
     yield made
@@ -56,7 +57,7 @@ def test_a_writer_that_has_waited_long_comes_before_later_ones(engine, monkeypat
     def write(seconds):
         with engine.connect() as connection:
             began = time.monotonic()
-            sqlite.begin_immediate(connection)
+            connection.exec_driver_sql(sqlite.BEGIN_WRITING)
             waited.append(time.monotonic() - began)
             time.sleep(seconds)
             connection.exec_driver_sql("COMMIT")
@@ -87,6 +88,6 @@ def test_a_killed_process_leaves_the_door_open(engine, tmp_path, monkeypatch):
         process.stdout.readline()
         threading.Timer(0.2, process.kill).start()
         with engine.connect() as connection:
-            sqlite.begin_immediate(connection)
+            connection.exec_driver_sql(sqlite.BEGIN_WRITING)
             assert process.wait() == -signal.SIGKILL
             connection.exec_driver_sql("ROLLBACK")

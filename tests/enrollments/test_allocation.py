@@ -44,9 +44,11 @@ def seats(
 
 def allocate(courses, wanted, *, waitlist=False, existing=None):
     """Allocate the pairs of (student, course) in `wanted`; `existing` has the states before."""
-    result = allocation.allocate(
+    result, refused = allocation.allocate(
         {course.id: course for course in courses}, existing or {}, wanted, waitlist=waitlist
     )
+    if refused:
+        raise allocation.refusal(refused)
     return Outcome(
         result.added, result.already_enrolled, result.newly_waitlisted, result.waitlisted
     )

@@ -7,7 +7,7 @@ import pytest
 from course_management.courses import service as courses
 from course_management.courses.models import CourseNotFound
 from course_management.db.transaction import transaction
-from course_management.enrollments import queries, service
+from course_management.enrollments import course_changes, queries, service
 from course_management.enrollments.models import CourseHasStudents, EnrollmentNotFound
 from course_management.enrollments.requests import EnrollmentRequest
 from course_management.students import service as students
@@ -34,11 +34,11 @@ def test_enroll_drop_and_delete_with_the_services(open_session):
         item["name"] for item in queries.list_courses_of(session, ada.id, sort="-name").items
     ] == ["Logic", "Algebra"]
     with pytest.raises(CourseHasStudents):
-        service.delete_course(session, logic)
+        course_changes.delete_course(session, logic)
     assert service.replace_courses(session, ada.id, EnrollmentRequest([algebra.id])).removed == [
         logic.id
     ]
-    service.delete_course(session, logic)
+    course_changes.delete_course(session, logic)
     service.delete_student(session, ada)
     assert queries.list_students_of(session, algebra.id).items == []
 

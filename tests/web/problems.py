@@ -36,3 +36,9 @@ def problem(answer: Any) -> tuple[int, str]:
             "a field that OpenAPI does not declare"
         )
     return status, code
+
+
+def faults(answer):
+    """The pointers and details of a 422."""
+    assert problem(answer) == (422, "invalid"), answer.text
+    return {fault["pointer"]: fault["detail"] for fault in answer.json["errors"]}

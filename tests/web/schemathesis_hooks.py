@@ -39,6 +39,24 @@ BEYOND_SCHEMAS = {
     r"Must be a number from 0 to [0-9.]+ with at most two decimals\.",
     # A date-time of JSON Schema may be a leap second, or have a year beyond 9999 in UTC.
     r"Must be a time with its offset, such as 2026-09-01T08:00:00Z\.",
+    # A schema cannot say which days a month has, and the format `date` does not limit the year.
+    r"Must be a (date|time) of the years 1900 to 2199, such as .*",
+    # `multipleOf` is unreliable for binary fractions.
+    r"Must have at most two decimals\.",
+    # The names of all time zones would make an enum of 598 values.
+    r"Must be the IANA name of a time zone, such as .*",
+    # A schema cannot compare the fields of a term or of a window.
+    r"Must not be before (starts_on|add_until|drop_until)\.",
+    r"Must not be less than min_credits\.",
+    r"Must be after opens_at\.",
+    r"The list already has this window\.",
+    r"A whole term needs a time zone\.",
+    r"Must be null or left out: .*",
+    r".* (does not exist|exists twice) in .*, because the clocks go .*",
+    # What a term can become depends on the other terms.
+    r"A term cannot be a part of itself\.",
+    r"Must be a whole term\. .*",
+    r"This term has (parts|windows), .*",
     # Schemas do not know that a parameter can be given twice.
     r"Send this parameter only once\.",
 }

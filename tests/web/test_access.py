@@ -36,7 +36,8 @@ BAD = (
 
 @pytest.fixture
 def two(make):
-    """The ids of two students and of a course with one seat and a waitlist."""
+    """The ids of two students and of a course with one seat and a waitlist. There is a term."""
+    make.term(code="invalid")  # also the problem code of /problems/{code}
     return (
         make.student(external_id="100")["id"],
         make.student(external_id="200")["id"],

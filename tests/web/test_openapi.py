@@ -86,7 +86,7 @@ def answers(document: dict[str, Any]) -> dict[str, dict[str, Any]]:
 
 def test_operation_ids_are_unique_and_name_a_verb_and_a_noun(document):
     ids = [operation["operationId"] for _, _, operation in operations(document)]
-    assert len(ids) == len(set(ids)) == 48
+    assert len(ids) == len(set(ids)) == 56
     assert [name for name in ids if not OPERATION_ID.match(name)] == []
     assert {
         "getCourse",
@@ -177,6 +177,7 @@ def test_responses_declare_required_fields_and_allow_additional_ones(document):
 def test_responses_have_the_required_fields(client, make, document):
     course, student = make.course(capacity=3), make.student()
     client.post(f"/students/{student['id']}/enroll", json={"course_ids": [course["id"]]})
+    make.term(code="F")
     for schema, path in {
         "CourseOut": f"/courses/{course['id']}",
         "StudentOut": f"/students/{student['id']}",
@@ -184,6 +185,8 @@ def test_responses_have_the_required_fields(client, make, document):
         "CourseTaken": f"/students/{student['id']}/courses",
         "StudentEnrolled": f"/courses/{course['id']}/students",
         "EventOut": f"/courses/{course['id']}/history",
+        "TermOut": "/terms",
+        "WindowsOut": "/terms/F/windows",
         "HealthOut": "/health",
     }.items():
         body = client.get(path).json
@@ -310,11 +313,12 @@ def test_the_values_that_docs_fills_in_are_harmless(client, document):
     made = client.post("/courses", json=examples["post", "/courses"])
     assert made.status_code == 201
     assert 0 < made.json["capacity"] <= 100
-    assert client.post("/students", json=examples["post", "/students"]).status_code == 201
+    for path in ("/students", "/terms"):
+        assert client.post(path, json=examples["post", path]).status_code == 201
     for (method, path), body in examples.items():
         assert body.get("waitlist", False) is False, (method, path)
         names = re.findall("{([a-z_]+)}", path)
-        unknown = dict.fromkeys(names, 2**62) | {"group": "nobody"}
+        unknown = dict.fromkeys(names, 2**62) | {"group": "nobody", "code": "none"}
         tried = client.open(path.format(**unknown), method=method, json=body)
         assert tried.status_code != 422, (method, path, tried.json)
 

@@ -42,6 +42,8 @@ def world(make, client):
     ids = {name: make.student()["id"] for name in ("seated", "waiting", "other")}
     ids |= {"full": make.course(capacity=1, waitlist_capacity=5)["id"], "open": make.course()["id"]}
     ids["empty"] = make.course(name="Empty")["id"]
+    make.term(code="F")
+    make.term(code="F1", parent="F")
     ids["gone"] = make.student(groups=["standing:new"])["id"]
     client.post(f"/students/{ids['gone']}/enroll", json={"course_ids": [ids["open"]]})
     client.delete(f"/students/{ids['gone']}/courses/{ids['open']}")
@@ -58,6 +60,14 @@ def world(make, client):
 COMPLETION = "/students/{other}/completions/{completion}"
 HOLD = "/students/{other}/holds/{hold}"
 OVERRIDE = "/students/{other}/overrides/{override}"
+TERM = {
+    "code": "S",
+    "name": "Spring",
+    "starts_on": "2027-01-11",
+    "ends_on": "2027-05-14",
+    "time_zone": "UTC",
+}
+WINDOW = {"opens_at": "2026-11-02T08:00:00", "closes_at": "2026-11-06T17:00:00"}
 
 # For each operation a request that succeeds and one that is refused, or None.
 WRITES = {
@@ -81,6 +91,17 @@ WRITES = {
         ("PATCH", "/courses/{full}", {"capacity": 0}),
     ),
     "deleteCourse": (("DELETE", "/courses/{empty}", None), ("DELETE", "/courses/{full}", None)),
+    "createTerm": (
+        ("POST", "/terms", TERM),
+        ("POST", "/terms", {**TERM, "code": "f"}),
+    ),
+    "updateTerm": (("PUT", "/terms/F", {"name": "Fall"}), None),
+    "patchTerm": (("PATCH", "/terms/F", {"code": "G"}), ("PATCH", "/terms/F", {"code": "f1"})),
+    "deleteTerm": (("DELETE", "/terms/F1", None), ("DELETE", "/terms/F", None)),
+    "replaceTermWindows": (
+        ("PUT", "/terms/F/windows", {"windows": [WINDOW]}),
+        ("PUT", "/terms/F1/windows", {"windows": [WINDOW]}),
+    ),
     "enrollStudent": (
         ("POST", "/students/{other}/enroll", {"course_ids": ["open"], "reason": "Major"}),
         ("POST", "/students/{other}/enroll", {"course_ids": ["full"]}),

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from course_management.db.base import as_number
 from course_management.records.completions.models import Completion, CompletionNotFound
-from course_management.records.rows import Rows, as_number
+from course_management.records.rows import Rows
 
 
 def _present(item: dict[str, Any]) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlalchemy.engine import Connection
@@ -35,6 +35,20 @@ def create_completion(session: Session, student_id: int, values: Mapping[str, An
     session.flush()
     _record(session, completion, EventType.COMPLETION_CREATED, Event.COMPLETION_CREATED)
     return completion
+
+
+def insert_completions(session: Session, completions: Sequence[Completion]) -> None:
+    """Insert completions of students whom the caller has locked. `record_completions` writes their
+    events, which must be the last rows of the transaction.
+    """
+    session.add_all(completions)
+    session.flush()
+
+
+def record_completions(session: Session, completions: Sequence[Completion]) -> None:
+    """Write the events of completions that were inserted."""
+    for one in completions:
+        _record(session, one, EventType.COMPLETION_CREATED, Event.COMPLETION_CREATED)
 
 
 def find_clashes(

@@ -6,12 +6,13 @@ from typing import Any, cast
 
 import sqlalchemy as sa
 
+from course_management.db.base import as_number
 from course_management.records.overrides.models import (
     LIMITS_OF_CREDITS,
     Override,
     OverrideNotFound,
 )
-from course_management.records.rows import Rows, as_number, is_active
+from course_management.records.rows import Rows, is_active
 
 _table = cast(sa.Table, Override.__table__)
 

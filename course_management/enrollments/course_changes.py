@@ -1,0 +1,117 @@
+"""Changes of a course that concern its students: its capacity, its cancellation, its deletion."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from course_management.courses.models import (
+    CapacityBelowEnrolled,
+    Course,
+    CourseChanges,
+    WaitlistCapacityBelowWaitlisted,
+)
+from course_management.courses.refusals import CANCELLED
+from course_management.enrollments.allocation import Seats
+from course_management.enrollments.ledger import SeatLedger, table
+from course_management.enrollments.locks import CourseStates
+from course_management.enrollments.models import ENROLLED, CourseHasStudents
+from course_management.history import recorder
+from course_management.history.models import EventType, Why
+from course_management.telemetry.events import Event
+from course_management.telemetry.logs import note
+
+
+def delete_course(session: Session, course: Course) -> None:
+    """Delete a course, which the caller has locked.
+
+    Raises CourseHasStudents if a student takes it or waits for it.
+    """
+    taken = sa.select(table.c.student_id).where(table.c.course_id == course.id).limit(1)
+    if session.scalar(taken):
+        raise CourseHasStudents
+    session.delete(course)
+    session.flush()
+    deleted = {"external_id": course.external_id, "name": course.name}
+    recorder.record(session, EventType.COURSE_DELETED, course_id=course.id, data=deleted)
+    note(session, Event.COURSE_DELETED, course_id=course.id)
+
+
+def empty_cancelled(
+    session: Session, course: Course, reason: str | None = None
+) -> tuple[list[int], list[int]]:
+    """End all enrollments of a course, on which the caller has the exclusive lock, if it is
+    cancelled. Nobody is promoted.
+
+    Returns the ids of the students who had a seat, and of those who waited, in their order.
+    """
+    if course.status != CANCELLED:
+        return [], []
+    ledger = SeatLedger(session, CourseStates({course.id: _seats(course)}), reason)
+    rows = ledger.remove(None, [course.id], Why.CANCELLED)
+    ledger.write()
+    session.expire(course, ["seats_taken", "waitlisted"])
+    seated = sorted((row.enrolled_at, row.student_id) for row in rows if row.state == ENROLLED)
+    waiting = sorted((row.ticket, row.student_id) for row in rows if row.state != ENROLLED)
+    return [student_id for _, student_id in seated], [student_id for _, student_id in waiting]
+
+
+def _seats(course: Course) -> Seats:
+    return Seats(
+        course.id,
+        course.capacity,
+        course.seats_taken,
+        course.waitlist_capacity,
+        course.waitlisted,
+        course.next_ticket,
+        course.status,
+    )
+
+
+def resize(
+    session: Session, course: Course, changes: CourseChanges, reason: str | None = None
+) -> None:
+    """Apply a new `capacity` and `waitlist_capacity` of `changes` to a course, on which the caller
+    has the exclusive lock.
+
+    New seats go to waiting students. If the course becomes unlimited, all of them get a seat. If an
+    unlimited course gets a capacity, its students are counted first. Raises CapacityBelowEnrolled
+    or WaitlistCapacityBelowWaitlisted, each with both numbers.
+    """
+    if not {"capacity", "waitlist_capacity"} & changes.keys():
+        return
+    capacity = changes.get("capacity", course.capacity)
+    taken = None
+    if capacity is not None:
+        taken = course.seats_taken if course.seats_taken is not None else _count(session, course)
+        if taken > capacity:
+            detail = f"{taken} seats are taken."
+            raise CapacityBelowEnrolled(detail, capacity=capacity, seats_taken=taken)
+    limit = changes.get("waitlist_capacity", course.waitlist_capacity)
+    seats = replace(
+        _seats(course),
+        capacity=capacity,
+        seats_taken=taken,
+        waitlist_capacity=limit,
+        status=changes.get("status", course.status),
+    )
+    ledger = SeatLedger(session, CourseStates({course.id: seats}), reason)
+    ledger.promote()
+    if limit is not None and seats.waitlisted > limit:
+        raise WaitlistCapacityBelowWaitlisted(
+            f"{seats.waitlisted} students are on the waitlist.",
+            waitlist_capacity=limit,
+            waitlisted=seats.waitlisted,
+        )
+    # The caller writes the counts together with the capacity in one UPDATE. Writing only one of
+    # them would violate a constraint.
+    course.capacity, course.seats_taken = capacity, seats.seats_taken
+    course.waitlisted = seats.waitlisted
+    ledger.write_record()
+
+
+def _count(session: Session, course: Course) -> int:
+    rows = sa.select(sa.func.count()).where(table.c.course_id == course.id)
+    return session.scalar(rows) or 0

@@ -1,0 +1,112 @@
+"""The error of a request that breaks rules of registration."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from course_management.core.errors import Conflict, Error
+from course_management.core.problem_fields import COUNT, ID, list_of
+from course_management.courses.refusals import (
+    CourseCancelled,
+    CourseClosed,
+    CourseFull,
+    Refusal,
+    WaitlistFull,
+)
+from course_management.rules.facts import Finding
+
+MAX_BROKEN = 1000
+_SEATS: dict[str, type[Error]] = {
+    error.code: error for error in (CourseCancelled, CourseClosed, CourseFull, WaitlistFull)
+}
+
+FINDING = {
+    "rule": {"type": "string", "description": "The code of the rule.", "example": "time-conflict"},
+    "student_id": ID,
+    "course_id": {
+        **ID,
+        "type": ["integer", "null"],
+        "description": "The course, or null if the rule is about all courses of the student.",
+    },
+    "detail": {
+        "type": "string",
+        "description": "What is wrong, in a sentence.",
+        "example": "Course 7 meets at the same time as course 9.",
+    },
+    "remedy": {
+        "type": "string",
+        "description": "What the student or the registrar can do.",
+        "example": "Choose another section of one of the courses.",
+    },
+    "overridable": {
+        "type": "boolean",
+        "description": "Whether an override can lift the rule.",
+        "example": True,
+    },
+    "facts": {
+        "type": "object",
+        "description": "The numbers, codes and times that the rule compared.",
+        "example": {"moment": "2026-08-24T13:00:00Z"},
+    },
+}
+
+
+class RulesBroken(Conflict):
+    """The request breaks rules of registration. `broken` lists every broken rule of every course
+    and student of the request, those about seats and status among them, each with its remedy.
+
+    Only requests with a course of a term get this error. If only seats or the status of courses are
+    wrong, they get `course-full` and its like.
+    """
+
+    code = "rules-broken"
+    title = "The request breaks rules of registration."
+    remedy = "Read the remedy of each rule in `broken`."
+    always = {
+        "broken": {
+            **list_of(*FINDING, **FINDING),
+            "description": f"The broken rules, at most {MAX_BROKEN}.",
+        },
+        "broken_count": {**COUNT, "description": "How many rules are broken.", "example": 1},
+    }
+
+    def __init__(self, broken: Iterable[Finding] = (), refusals: Sequence[Refusal] = ()) -> None:
+        found = [*map(as_json, broken), *_about_seats(refusals)]
+        more = f" ({len(found) - 1} more in broken.)" if len(found) > 1 else ""
+        detail = f"{found[0]['detail']}{more}" if found else self.title
+        super().__init__(detail, broken=found[:MAX_BROKEN], broken_count=len(found))
+
+
+def as_json(finding: Finding) -> dict[str, Any]:
+    """A finding as in responses."""
+    return {
+        "rule": finding.rule,
+        "student_id": finding.student,
+        "course_id": finding.course,
+        "detail": finding.detail,
+        "remedy": finding.remedy,
+        "overridable": finding.overridable,
+        "facts": finding.facts,
+    }
+
+
+def _about_seats(refusals: Sequence[Refusal]) -> list[dict[str, Any]]:
+    return [
+        {
+            "rule": code,
+            "student_id": one.pair[0],
+            "course_id": one.pair[1],
+            "detail": detail,
+            "remedy": _SEATS[code].remedy,
+            "overridable": False,
+            "facts": {
+                "status": one.status,
+                "seats_free": one.seats_free,
+                "asked": one.asked,
+                "waitlist_open": one.waitlist_open,
+            },
+        }
+        for one in refusals
+        for code, detail in one.reasons
+    ]

@@ -1,0 +1,163 @@
+"""Applies the rules of registration (the package `rules`) to requests. Courses without a term have
+no rules, and requests without a course of a term read no facts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from sqlalchemy.engine import Connection
+
+from course_management.core.errors import Invalid
+from course_management.courses.refusals import Refusal
+from course_management.enrollments.allocation import Allocation, Pair, refusal
+from course_management.enrollments.facts_reader import Facts, read_facts
+from course_management.enrollments.ledger import SeatLedger
+from course_management.enrollments.locks import CourseStates
+from course_management.enrollments.models import ENROLLED, WAITLISTED
+from course_management.enrollments.refusals import RulesBroken, as_json
+from course_management.enrollments.requests import RuledRequest
+from course_management.history.models import EventType
+from course_management.history.recorder import record
+from course_management.records.completions.models import Completion
+from course_management.records.completions.service import insert_completions, record_completions
+from course_management.rules import evaluator
+from course_management.rules.facts import WITHDRAWN, Finding, Held, Judgement, Student
+
+
+@dataclass(slots=True)
+class Case:
+    """A request about courses of terms, and the facts about it. After `judge`, the `students` have
+    the sets of courses that they would have.
+    """
+
+    facts: Facts
+    request: RuledRequest
+    students: list[Student] = field(default_factory=list)
+
+
+def read_case(
+    connection: Connection,
+    found: CourseStates,
+    student_ids: Sequence[int],
+    request: RuledRequest,
+) -> Case | None:
+    """The case of a request about the courses of `found`; None if none of them belongs to a term.
+
+    Raises Invalid for credits that a course does not allow.
+    """
+    of_terms = [course.id for course in found.courses.values() if course.has_term]
+    if not of_terms and not request.credits:
+        return None
+    facts = read_facts(connection, student_ids, of_terms)
+    _check_credits(facts, request.credits)
+    return Case(facts, request)
+
+
+def judge(
+    case: Case | None,
+    allocation: Allocation,
+    refusals: Sequence[Refusal],
+    dropped: Collection[Pair] = (),
+) -> Judgement:
+    """What the rules say about the sets of courses that the students would have.
+
+    A pair that gets no seat is judged as if it did. Raises RulesBroken with all broken rules, those
+    of `refusals` among them, or the error of `refusals` if no other rule is broken.
+    """
+    judgement = _judge(case, allocation, dropped) if case else Judgement()
+    if judgement.broken:
+        raise RulesBroken(judgement.broken, refusals)
+    if refusals:
+        raise refusal(refusals)
+    return judgement
+
+
+def _judge(case: Case, allocation: Allocation, dropped: Collection[Pair]) -> Judgement:
+    pairs = [*allocation.added, *allocation.already_enrolled, *allocation.refused]
+    seats = dict.fromkeys(pairs, True) | dict.fromkeys(allocation.waitlisted, False)
+    wanted: dict[int, dict[int, bool]] = {}
+    for (student_id, course_id), is_seat in seats.items():
+        if course_id in case.facts.courses:
+            wanted.setdefault(student_id, {})[course_id] = is_seat
+    gone = set(dropped)
+    case.students = [
+        replace(student, after=_after(case, student, wanted.get(student.id, {}), gone))
+        for student in case.facts.students.values()
+    ]
+    context = case.request.context
+    return evaluator.judge(case.students, moment=context.moment, settings=context.settings)
+
+
+def _after(
+    case: Case, student: Student, wanted: Mapping[int, bool], dropped: Collection[Pair]
+) -> dict[int, Held]:
+    """The set of courses that a student would have."""
+    after = {i: held for i, held in student.before.items() if (student.id, i) not in dropped}
+    for course_id, is_seat in wanted.items():
+        course, before = case.facts.courses[course_id], after.get(course_id)
+        default = before.credits if before else course.credits_min
+        after[course_id] = Held(course, is_seat, case.request.credits.get(course_id, default))
+    return after
+
+
+def write(ledger: SeatLedger, case: Case | None, judgement: Judgement) -> None:
+    """Write the changes of the ledger, with the credits of new enrollments, the withdrawals, and
+    the uses of overrides.
+    """
+    if case is None:
+        ledger.write()
+        return
+    for student in case.students:
+        for course_id, held in student.after.items():
+            pair, before = (student.id, course_id), student.before.get(course_id)
+            if before is None:
+                ledger.credits[pair] = held.credits
+            elif before.credits != held.credits:
+                ledger.set_credits(pair, ENROLLED if held.is_seat else WAITLISTED, held.credits)
+    withdrawn = _withdrawn(case, judgement)
+    insert_completions(ledger.session, withdrawn)
+    ledger.write()
+    record_completions(ledger.session, withdrawn)
+    used = set(judgement.overrides_used)
+    for student in case.students:
+        for override in student.overrides:
+            if override.id in used:
+                data = {"override_id": override.id, "rule": override.rule}
+                record(ledger.session, EventType.OVERRIDE_USED, student_id=student.id, data=data)
+
+
+def _withdrawn(case: Case, judgement: Judgement) -> list[Completion]:
+    """The completions of the drops that are withdrawals, from courses of catalog entries."""
+    facts = case.facts
+    return [
+        Completion(
+            student_id=student_id,
+            kind=WITHDRAWN,
+            catalog_code=entry.shown,
+            credits=facts.students[student_id].before[course_id].credits,
+            term=course.term.shown,
+        )
+        for student_id, course_id in judgement.withdrawals
+        if (course := facts.courses[course_id]) and (entry := course.entry)
+    ]
+
+
+def shown(warnings: Sequence[Finding]) -> list[dict[str, Any]] | None:
+    """The warnings of a response; None if there are none."""
+    return [as_json(one) for one in warnings] or None
+
+
+def _check_credits(facts: Facts, credits: Mapping[int, int]) -> None:  # noqa: A002
+    faults = []
+    for course_id, chosen in credits.items():
+        course = facts.courses.get(course_id)
+        if course is None:
+            faults.append(f"Course {course_id} belongs to no term, so it has no credits.")
+        elif not course.credits_min <= chosen <= course.credits_max:
+            least, most = course.credits_min / 100, course.credits_max / 100
+            faults.append(f"Course {course_id} has {least:g} to {most:g} credits.")
+    if faults:
+        raise Invalid([{"pointer": "", "detail": detail} for detail in faults])

@@ -1,0 +1,33 @@
+"""`add-deadline-passed`: an add at or after `add_until` of the course's term or part of term.
+
+Facts: `add_until`, the moment. Remedy: the way that is still open.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from course_management.rules.case import ADD, CHANGE, Case, Rule
+from course_management.rules.facts import Finding
+from course_management.rules.wording import iso, label, spoken
+
+CODE = "add-deadline-passed"
+
+
+def judge(case: Case) -> Iterator[Finding]:
+    """A finding for each course that the student adds or changes too late."""
+    for held in case.added_or_changed:
+        course, until = held.course, held.course.term.add_until
+        if until is not None and case.moment >= until and not case.lifted(CODE, course):
+            yield case.finding(
+                CODE,
+                course,
+                f"{label(course, start=True)} could be added until {spoken(until)}.",
+                "Choose a course of a part of term that can still be added, or ask the registrar "
+                "for an override.",
+                term=course.term.code,
+                add_until=iso(until),
+            )
+
+
+RULE = Rule(CODE, frozenset({ADD, CHANGE}), judge)

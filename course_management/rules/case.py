@@ -1,0 +1,164 @@
+"""The request of one student, as the rules see it: what they add, drop and change."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from course_management.rules.facts import (
+    Course,
+    Entry,
+    Finding,
+    Held,
+    Override,
+    Settings,
+    Student,
+)
+from course_management.rules.record import Record
+from course_management.rules.requirements import Situation
+from course_management.rules.wording import iso
+
+# The acts that a rule judges. An add is a new seat or waitlist position. A change is a course that
+# stays, with other credits. A drop is the end of a seat. Nothing judges who leaves a waitlist.
+ADD, CHANGE, DROP = "add", "change", "drop"
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A rule: its code, the acts that it judges, and the function that yields what breaks it."""
+
+    code: str
+    acts: frozenset[str]
+    judge: Callable[[Case], Iterator[Finding]]
+
+
+class Case:
+    """The request of one student at one moment. `after` is the set as it would be. The cases of a
+    student may share `record`.
+
+    `added`, `dropped` and `changed` are in the order of the ids of the courses. `used` collects the
+    overrides that lift something, `warnings` and `withdrawals` what the rules find beside faults.
+    """
+
+    __slots__ = (
+        *("_moment", "_overrides", "_record", "acts", "added", "after", "before", "changed"),
+        *("dropped", "levels", "moment", "settings", "student", "used", "warnings", "withdrawals"),
+    )
+
+    def __init__(
+        self,
+        student: Student,
+        after: Mapping[int, Held],
+        moment: datetime,
+        settings: Settings,
+        record: Record | None = None,
+    ) -> None:
+        self.student, self.moment, self.settings = student, moment, settings
+        self._moment: str | None = None
+        self._record = record
+        self._overrides: Mapping[str, list[Override]] | None = None
+        self.before, self.after = student.before, after
+        before = student.before
+        self.added = [after[i] for i in sorted(after.keys() - before.keys())]
+        gone = [before[i] for i in sorted(before.keys() - after.keys())]
+        self.dropped = [held for held in gone if held.is_seat]
+        # Pairs: as it was, as it would be.
+        self.changed = [
+            (before[i], held)
+            for i, held in after.items()
+            if i in before and before[i].credits != held.credits
+        ]
+        self.acts = {
+            act
+            for act, made in ((ADD, self.added), (CHANGE, self.changed), (DROP, self.dropped))
+            if made
+        }
+        self.levels: dict[int, int] = {}  # of prerequisites, by id of the course
+        self.used: list[int] = []
+        self.warnings: list[Finding] = []
+        self.withdrawals: list[int] = []
+
+    @property
+    def record(self) -> Record:
+        """The completions of the student."""
+        if self._record is None:
+            self._record = Record(self.student.completions, self.settings.grades)
+        return self._record
+
+    @property
+    def added_or_changed(self) -> list[Held]:
+        """The courses that need an open registration."""
+        return [*self.added, *(after for _, after in self.changed)]
+
+    def pairs(self) -> Iterator[tuple[Course, Course]]:
+        """Each new course with each other course of the set, every pair once. Of two new courses,
+        the one with the greater id is first.
+        """
+        new = {held.course.id for held in self.added}
+        for held in self.added:
+            for i, other in self.after.items():
+                if i != held.course.id and not (i in new and i > held.course.id):
+                    yield held.course, other.course
+
+    def situation(
+        self, course: Course, held: Mapping[int, Held] | None = None, assumed: bool | None = None
+    ) -> Situation:
+        """The facts for the conditions of a course, with the set as it would be or another one."""
+        student = self.student
+        enrollments = (self.after if held is None else held).values()
+        return Situation(course, student.groups, self.record, enrollments, self.settings, assumed)
+
+    def overrides(self, rule: str) -> list[Override]:
+        """The overrides of a rule that have not expired."""
+        if self._overrides is None:
+            found: dict[str, list[Override]] = {}
+            for one in self.student.overrides:
+                if one.expires_at is None or self.moment < one.expires_at:
+                    found.setdefault(one.rule, []).append(one)
+            self._overrides = found
+        return self._overrides.get(rule, [])
+
+    def lifted(self, rule: str, *courses: Course) -> bool:
+        """Whether an override lifts a rule for one of these courses. It then counts as used, so
+        call this only for a rule that is broken.
+        """
+        for one in self.overrides(rule):
+            if any(covers(one, course) for course in courses):
+                self.use([one])
+                return True
+        return False
+
+    def use(self, overrides: Iterable[Override]) -> None:
+        """Note that these overrides were needed."""
+        self.used += [one.id for one in overrides if one.id not in self.used]
+
+    def finding(
+        self, rule: str, course: Course | None, detail: str, remedy: str, **facts: Any
+    ) -> Finding:
+        """A finding about the student. Its facts contain the moment of the request."""
+        if self._moment is None:
+            self._moment = iso(self.moment)
+        facts = {"moment": self._moment, **facts}
+        course_id = course.id if course is not None else None
+        return Finding(rule, self.student.id, course_id, detail, remedy, facts)
+
+
+def covers(override: Override, course: Course) -> bool:
+    """Whether an override is for a course: by its id, its catalog entry, its term, or the whole
+    term of its part.
+    """
+    if override.course is not None:
+        return override.course == course.id
+    if override.entry is not None:
+        return course.entry is not None and course.entry.code == override.entry
+    return override.term is not None and override.term in (
+        course.term.code,
+        course.term.whole_code,
+    )
+
+
+def are_same(one: Entry, other: Entry) -> bool:
+    """Whether two catalog entries are the same, by code or by `same_as`."""
+    return one.code == other.code or one.code in other.same_as or other.code in one.same_as

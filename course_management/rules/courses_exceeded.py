@@ -1,0 +1,35 @@
+"""`courses-exceeded`: more courses in a whole term than its limit. Waitlist positions count.
+
+Facts: `max_courses`, the set as it is and as it would be. Remedy: by how much.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from course_management.rules.case import ADD, Case, Rule
+from course_management.rules.facts import Finding
+from course_management.rules.limits import exceeded
+from course_management.rules.wording import counted
+
+CODE = "courses-exceeded"
+
+
+def judge(case: Case) -> Iterator[Finding]:
+    """A finding for each whole term with too many courses."""
+    for one in exceeded(case, CODE, lambda term: term.max_courses, lambda _: 1):
+        more = one.total - one.limit
+        yield case.finding(
+            CODE,
+            None,
+            f"The student would have {counted(one.total, 'course')} in the term "
+            f"{one.term.whole_code}, and the limit is {one.limit}.",
+            f"Choose at least {counted(more, 'course')} less.",
+            term=one.term.whole_code,
+            courses=one.total,
+            limit=one.limit,
+            exceeded_by=more,
+        )
+
+
+RULE = Rule(CODE, frozenset({ADD}), judge)

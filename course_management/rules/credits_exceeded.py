@@ -1,0 +1,35 @@
+"""`credits-exceeded`: more credits in a whole term than its limit. Waitlist positions count.
+
+Facts: `max_credits`, the credits of the set as it is and as it would be. Remedy: by how much.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from course_management.rules.case import ADD, CHANGE, Case, Rule
+from course_management.rules.facts import Finding
+from course_management.rules.limits import exceeded
+from course_management.rules.wording import counted, number
+
+CODE = "credits-exceeded"
+
+
+def judge(case: Case) -> Iterator[Finding]:
+    """A finding for each whole term with too many credits."""
+    for one in exceeded(case, CODE, lambda term: term.max_credits, lambda held: held.credits):
+        total, limit, more = map(number, (one.total, one.limit, one.total - one.limit))
+        yield case.finding(
+            CODE,
+            None,
+            f"The student would have {counted(total, 'credit')} in the term "
+            f"{one.term.whole_code}, and the limit is {limit}.",
+            f"Choose at least {counted(more, 'credit')} less.",
+            term=one.term.whole_code,
+            credits=total,
+            limit=limit,
+            exceeded_by=more,
+        )
+
+
+RULE = Rule(CODE, frozenset({ADD, CHANGE}), judge)

@@ -1,0 +1,76 @@
+"""What the completions of a student say: which entries they passed, and which are in progress."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+
+from course_management.rules.facts import (
+    COURSE,
+    IN_PROGRESS,
+    TEST,
+    TRANSFER,
+    Completion,
+    Entry,
+    Grades,
+)
+
+PASSED = frozenset({COURSE, TRANSFER})
+
+
+@lru_cache(maxsize=16)
+def _positions(order: tuple[str, ...]) -> dict[str, int]:
+    return {grade: position for position, grade in enumerate(order)}
+
+
+class Record:
+    """The completions of a student, indexed once for all conditions of a request."""
+
+    __slots__ = ("by_entry", "completions", "passing", "positions")
+
+    def __init__(self, completions: Sequence[Completion], grades: Grades) -> None:
+        self.completions = completions
+        self.positions, self.passing = _positions(grades.order), grades.passing
+        self.by_entry: dict[str, list[Completion]] = {}
+        for one in completions:
+            if one.entry is not None and one.kind != TEST:
+                self.by_entry.setdefault(one.entry, []).append(one)
+                for code in one.same_as:
+                    self.by_entry.setdefault(code, []).append(one)
+
+    def is_passed(self, one: Completion, at_least: str | None = None) -> bool:
+        """Whether this is a course or transfer with a grade that passes and reaches `at_least`.
+
+        A completion without a grade is passed, and reaches no `at_least`. A grade that the school
+        does not list does not pass.
+        """
+        if one.kind not in PASSED:
+            return False
+        if one.grade is None:
+            return at_least is None
+        position = self.positions.get(one.grade, self.passing)
+        if position >= self.passing:
+            return False
+        return at_least is None or position <= self.positions.get(at_least, -1)
+
+    def of(self, code: str) -> Sequence[Completion]:
+        """The completions of an entry, and of the entries that are the same by their `same_as`."""
+        return self.by_entry.get(code, ())
+
+    def attempts(self, entry: Entry) -> list[Completion]:
+        """The completions of an entry, and of the entries that are the same by either side."""
+        found = list(self.of(entry.code))
+        for code in entry.same_as:
+            found += [
+                one for one in self.of(code) if one.entry == code and entry.code not in one.same_as
+            ]
+        return found
+
+    def passed(self, code: str) -> bool:
+        """Whether an entry is done."""
+        return any(map(self.is_passed, self.of(code)))
+
+    def credits(self) -> tuple[int, int]:
+        """The credits (in hundredths) of all that is done, and of all that is in progress."""
+        done = sum(o.credits for o in self.completions if o.kind == TEST or self.is_passed(o))
+        return done, sum(o.credits for o in self.completions if o.kind == IN_PROGRESS)

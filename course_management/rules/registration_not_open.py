@@ -1,0 +1,57 @@
+"""`registration-not-open`: an add while no window of the student's groups is open.
+
+Facts: the windows of the whole term, the groups of the student, the moment. Remedy: when a window
+opens.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
+
+from course_management.rules.case import ADD, CHANGE, Case, Rule
+from course_management.rules.facts import Finding, Window
+from course_management.rules.wording import iso, label, spoken
+
+CODE = "registration-not-open"
+
+
+def judge(case: Case) -> Iterator[Finding]:
+    """A finding for each course that the student adds or changes too early or too late."""
+    moment = case.moment
+    for held in case.added_or_changed:
+        course = held.course
+        mine = [w for w in course.term.windows if _is_for(w, case)]
+        if any(w.opens_at <= moment < w.closes_at for w in mine):
+            continue
+        if case.lifted(CODE, course):
+            continue
+        opens_at = _next_opening(mine, moment)
+        term = course.term.whole_code
+        yield case.finding(
+            CODE,
+            course,
+            f"Registration in the term {term} is not open to this student, so they cannot add "
+            f"{label(course)}.",
+            f"Registration opens on {spoken(opens_at)}."
+            if opens_at
+            else "No later window is open to this student. Ask the registrar.",
+            term=term,
+            opens_at=iso(opens_at),
+        )
+
+
+def _is_for(window: Window, case: Case) -> bool:
+    return window.group is None or window.group in case.student.groups
+
+
+def _next_opening(windows: Iterable[Window], moment: datetime) -> datetime | None:
+    """When one of these windows opens next, in UTC; None if none does.
+
+    Local times of one zone would be compared without their offsets.
+    """
+    utc = ((w.opens_at.astimezone(UTC), w.closes_at.astimezone(UTC)) for w in windows)
+    return min((opens for opens, closes in utc if moment < opens < closes), default=None)
+
+
+RULE = Rule(CODE, frozenset({ADD, CHANGE}), judge)

@@ -1,0 +1,71 @@
+"""`repeat-limit`: more attempts at a catalog entry than it allows.
+
+Facts: `max_attempts` of the entry, the completions (withdrawals and courses in progress too), the
+set as it is and as it would be. All attempts in one whole term are one, so a lecture and its lab
+are one attempt, and so is a course that the student adds again in the term in which they withdrew
+from it. A completion without a term is an attempt of its own. Remedy: the attempts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from course_management.rules.case import ADD, Case, Rule, are_same
+from course_management.rules.facts import Entry, Finding, Held
+from course_management.rules.wording import label, listed
+
+CODE = "repeat-limit"
+
+
+def judge(case: Case) -> Iterator[Finding]:
+    """A finding for each new course that is one attempt too many."""
+    for held in case.added:
+        course, entry = held.course, held.course.entry
+        if entry is None or entry.max_attempts is None:
+            continue
+        done, unknown = _done(case, entry)
+        before = done | _terms(case.before.values(), entry)
+        after = done | _terms(case.after.values(), entry)
+        attempts = len(after) + unknown
+        is_new = course.term.whole_code not in before
+        if not is_new or attempts <= entry.max_attempts or case.lifted(CODE, course):
+            continue
+        others = sorted(after - {course.term.whole_code})
+        named = [*others, *(["a term that is not recorded"] * min(unknown, 1))]
+        yield case.finding(
+            CODE,
+            course,
+            f"{label(course, start=True)} would be attempt {attempts}, and "
+            f"{entry.max_attempts} are allowed.",
+            f"The other attempts were in: {listed(named, 'and')}. Ask the registrar."
+            if named
+            else "The course takes no students. Ask the registrar.",
+            terms=others,
+            attempts=attempts,
+            limit=entry.max_attempts,
+        )
+
+
+def _done(case: Case, entry: Entry) -> tuple[set[str], int]:
+    """The whole terms of the completions of an entry, and how many of them have no term."""
+    terms = [one.term for one in case.record.attempts(entry)]
+    if not terms:
+        return set(), 0
+    wholes = {
+        held.course.term.code: held.course.term.whole_code
+        for enrollments in (case.before, case.after)
+        for held in enrollments.values()
+    }
+    return {wholes.get(term, term) for term in terms if term is not None}, terms.count(None)
+
+
+def _terms(held: Iterable[Held], entry: Entry) -> set[str]:
+    """The whole terms in which a set has an entry, or one that is the same."""
+    return {
+        one.course.term.whole_code
+        for one in held
+        if one.course.entry is not None and are_same(one.course.entry, entry)
+    }
+
+
+RULE = Rule(CODE, frozenset({ADD}), judge)

@@ -1,0 +1,232 @@
+"""The rules of registration over HTTP: each refusal lists every rule that the request breaks."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from tests.web.problems import problem
+
+MORNING = {"days": ["mon", "wed"], "starts": "09:00", "ends": "10:15"}
+
+
+def moment(**delta):
+    """A time, from now on."""
+    return (datetime.now(UTC) + timedelta(**delta)).isoformat()
+
+
+def open_window(client, term, group=None, opens=-1, closes=1):
+    window = {"group": group, "opens_at": moment(days=opens), "closes_at": moment(days=closes)}
+    answer = client.put(f"/terms/{term['code']}/windows", json={"windows": [window]})
+    assert answer.status_code == 200, answer.text
+
+
+@pytest.fixture
+def offer(client, term):
+    """Makes a course of the term, with an entry of its own if it has a code."""
+    open_window(client, term)
+
+    def make(code=None, entry=(), **fields):
+        if code:
+            made = {"code": code, "title": code, "credits_min": 3} | dict(entry)
+            assert client.post("/catalog", json=made).status_code == 201
+            fields["catalog_code"] = code
+        body = {"name": f"Course {uuid.uuid4()}", "level": "x", "term": term["code"]} | fields
+        answer = client.post("/courses", json=body)
+        assert answer.status_code == 201, answer.text
+        return answer.json["id"]
+
+    return make
+
+
+@pytest.fixture
+def student(make):
+    return make.student()["id"]
+
+
+def enroll(client, student, *courses, **more):
+    return client.post(f"/students/{student}/enroll", json={"course_ids": courses} | more)
+
+
+def broken(answer):
+    """The rules and courses of a refusal."""
+    assert problem(answer) == (409, "rules-broken"), answer.text
+    assert answer.json["broken_count"] == len(answer.json["broken"])
+    return [(one["rule"], one["course_id"]) for one in answer.json["broken"]]
+
+
+def test_a_student_registers_in_a_term(client, offer, student):
+    course = offer("CS 225", meetings=[MORNING])
+    answer = enroll(client, student, course)
+    assert (answer.status_code, answer.json["added"]) == (201, [course])
+    assert "warnings" not in answer.json
+    again = enroll(client, student, course)
+    assert (again.status_code, again.json["kept"]) == (200, [course])
+
+
+def test_every_broken_rule_of_every_course_is_listed(client, offer, student):
+    held = offer("CS 173", meetings=[MORNING])
+    assert enroll(client, student, held).status_code == 201
+    needs = offer("CS 225", {"prerequisites": {"course": "CS 125"}}, meetings=[MORNING])
+    full = offer(capacity=0, consent="instructor", open_to={"group": "program:cs"})
+    answer = enroll(client, student, needs, full)
+    assert broken(answer) == [
+        ("prerequisite-missing", needs),
+        ("time-conflict", needs),
+        ("restricted", full),
+        ("consent-required", full),
+        ("course-full", full),
+    ]
+    for one in answer.json["broken"]:
+        assert one["student_id"] == student
+        assert one["detail"].endswith(".") and one["remedy"].endswith(".")
+    assert client.get(f"/students/{student}/enroll").json["course_ids"] == [held]
+
+
+def test_seats_alone_are_refused_as_without_a_term(client, offer, student):
+    full = offer(capacity=0)
+    assert problem(enroll(client, student, full)) == (409, "course-full")
+
+
+def test_windows_of_groups(client, term, offer, student):
+    course = offer()
+    client.put(f"/terms/{term['code']}/windows", json={"windows": []})
+    assert broken(enroll(client, student, course)) == [("registration-not-open", course)]
+    open_window(client, term, group="standing:senior")
+    assert broken(enroll(client, student, course)) == [("registration-not-open", course)]
+    client.post("/groups/standing:senior/add", json={"student_ids": [student]})
+    assert enroll(client, student, course).status_code == 201
+
+
+def test_holds_block_adds_and_drops(client, offer, student):
+    course, other = offer(), offer()
+    assert enroll(client, student, course).status_code == 201
+    body = {"code": "fees", "detail": "Fees are due.", "blocks": ["add", "drop"]}
+    hold = client.post(f"/students/{student}/holds", json=body).json
+    assert broken(enroll(client, student, other)) == [("hold", None)]
+    drop = f"/students/{student}/courses/{course}"
+    assert broken(client.delete(drop)) == [("hold", None)]
+    body = {"student_ids": [student]}
+    assert broken(client.post(f"/courses/{course}/drop", json=body)) == [("hold", None)]
+    client.post(f"/students/{student}/holds/{hold['id']}/release", json={"reason": "Paid"})
+    assert client.delete(drop).status_code == 204
+
+
+def test_completions_meet_prerequisites(client, offer, student):
+    course = offer("CS 225", {"prerequisites": {"course": "cs 125", "min_grade": "C"}})
+    path = f"/students/{student}/completions"
+    done = {"catalog_code": "CS 125", "kind": "course", "grade": "D", "credits": 4}
+    completion = client.post(path, json=done).json
+    assert broken(enroll(client, student, course)) == [("prerequisite-missing", course)]
+    client.patch(f"{path}/{completion['id']}", json={"grade": "B+"})
+    assert enroll(client, student, course).status_code == 201
+
+
+def test_an_entry_that_is_the_same_counts(client, offer, student):
+    course = offer("CS 225", {"prerequisites": {"course": "CS 125"}})
+    client.post(
+        "/catalog", json={"code": "ECE 125", "title": "x", "credits_min": 1, "same_as": ["CS 125"]}
+    )
+    done = {"catalog_code": "ECE 125", "kind": "transfer"}
+    client.post(f"/students/{student}/completions", json=done)
+    assert enroll(client, student, course).status_code == 201
+
+
+def test_an_override_lifts_one_rule(client, offer, student):
+    course = offer(consent="department", open_to={"group": "program:cs"})
+    body = {"rule": "consent-required", "course_id": course, "reason": "Asked and granted"}
+    client.post(f"/students/{student}/overrides", json=body)
+    assert broken(enroll(client, student, course)) == [("restricted", course)]
+    client.post(f"/students/{student}/overrides", json=body | {"rule": "restricted"})
+    assert enroll(client, student, course).status_code == 201
+
+
+def test_limits_of_credits_count_the_chosen_ones(client, term, offer, student):
+    client.patch(f"/terms/{term['code']}", json={"max_credits": 5})
+    wide, other = offer(credits_min=1, credits_max=4), offer(credits_min=2)
+    path = f"/students/{student}/courses"
+    assert client.post(path, json={"course_id": wide, "credits": 3.5}).status_code == 201
+    assert broken(enroll(client, student, other)) == [("credits-exceeded", None)]
+    assert client.post(path, json={"course_id": wide, "credits": 3}).status_code == 200
+    assert enroll(client, student, other).status_code == 201
+    refused = client.post(path, json={"course_id": wide, "credits": 4.5})
+    assert problem(refused) == (422, "invalid")
+    body = {"add": [{"course_id": wide, "credits": 4}], "drop": [other]}
+    assert client.post(f"/students/{student}/changes", json=body).status_code == 200
+
+
+def test_a_swap_is_judged_on_the_set_afterwards(client, offer, student):
+    first, second = offer("CS 225", meetings=[MORNING]), offer(meetings=[MORNING])
+    assert enroll(client, student, first).status_code == 201
+    assert broken(enroll(client, student, second)) == [("time-conflict", second)]
+    body = {"add": [{"course_id": second}], "drop": [first]}
+    assert client.post(f"/students/{student}/changes", json=body).status_code == 200
+
+
+def test_rosters_are_judged_student_by_student(client, offer, make):
+    course = offer(open_to={"group": "program:cs"})
+    students = [make.student()["id"] for _ in range(3)]
+    client.post("/groups/program:cs/add", json={"student_ids": students[:1]})
+    answer = client.post(f"/courses/{course}/students", json={"student_ids": students})
+    assert broken(answer) == [("restricted", course)] * 2
+    assert [one["student_id"] for one in answer.json["broken"]] == students[1:]
+    one = client.post(f"/courses/{course}/students", json={"student_ids": students[:1]})
+    assert one.status_code == 201
+
+
+def test_a_late_drop_is_a_withdrawal(client, term, offer, student):
+    course = offer("CS 225")
+    assert enroll(client, student, course).status_code == 201
+    deadlines = {"add_until": moment(days=-3), "drop_until": moment(days=-2)}
+    later = {"withdraw_until": moment(days=1)}
+    assert client.patch(f"/terms/{term['code']}", json=deadlines | later).status_code == 200
+    assert client.delete(f"/students/{student}/courses/{course}").status_code == 204
+    (completion,) = client.get(f"/students/{student}/completions").json
+    wanted = {"kind": "withdrawn", "catalog_code": "CS 225", "term": term["code"], "credits": 3}
+    assert {name: completion[name] for name in wanted} == wanted
+    assert broken(enroll(client, student, course)) == [("add-deadline-passed", course)]
+
+
+def test_courses_without_a_term_have_no_rules(client, make, student):
+    body = {"code": "fees", "detail": "Fees are due.", "blocks": ["add"]}
+    client.post(f"/students/{student}/holds", json=body)
+    assert enroll(client, student, make.course()["id"]).status_code == 201
+
+
+def replace(client, student, *courses, **more):
+    return client.put(f"/students/{student}/enroll", json={"course_ids": courses} | more)
+
+
+def test_a_set_is_that_of_a_whole_term(client, term, part, offer, make, student):
+    """A request about one term leaves the others alone."""
+    spring = {"code": "2027-SP", "name": "Spring", "time_zone": "UTC"}
+    spring |= {"starts_on": "2027-01-11", "ends_on": "2027-05-07"}
+    open_window(client, client.post("/terms", json=spring).json)
+    whole, half, later = offer(), offer(term=part["code"]), offer(term="2027-SP")
+    free = make.course()["id"]
+    every = [whole, half, later, free]
+    assert enroll(client, student, *every).status_code == 201
+
+    assert replace(client, student).json["removed"] == [free]
+    assert replace(client, student, term="2027-sp").json["removed"] == [later]
+    assert enroll(client, student, later, free).status_code == 201
+    answer = replace(client, student, half)
+    assert (answer.json["removed"], answer.json["kept"]) == ([whole, free], [half])
+    left = client.get(f"/students/{student}/enroll")
+    assert (left.json["course_ids"], left.headers["ETag"]) == (
+        [half, later],
+        answer.headers["ETag"],
+    )
+    assert problem(replace(client, student, term="nope")) == (404, "term-not-found")
+    wrong = replace(client, student, whole, later, term=term["code"])
+    assert problem(wrong) == (422, "invalid")
+    assert [fault["pointer"] for fault in wrong.json["errors"]] == ["/course_ids/1"]
+
+
+def test_a_replacement_is_judged_on_the_set_afterwards(client, offer, student):
+    first, second = offer(meetings=[MORNING]), offer(meetings=[MORNING])
+    assert enroll(client, student, first).status_code == 201
+    assert replace(client, student, second).json["removed"] == [first]
+    assert broken(replace(client, student, first, second)) == [("time-conflict", first)]
