@@ -20,6 +20,7 @@ from course_management.enrollments.requests import (
 from course_management.history.models import STATES
 from course_management.history.schemas import Explained, ReasonOnly
 from course_management.students.schemas import StudentOut, StudentQuery
+from course_management.web import rules_query
 from course_management.web.catalog_fields import Code
 from course_management.web.fields import (
     Answer,
@@ -51,9 +52,17 @@ _WARNINGS = {
 }
 
 
-def rules_context() -> RulesContext:
-    """The moment at which the head of the request was read, and the settings of the rules."""
-    return RulesContext(began_at(), current_app.config["RULES"])
+def rules_context(reason: str | None = None) -> RulesContext:
+    """The moment at which the head of the request was read, the settings of the rules, and whether
+    the request skips them.
+
+    Raises ScopeMissing if the principal may not skip them, and ValidationError if they are skipped
+    without a reason.
+    """
+    skip = rules_query.skips_rules()
+    if skip and not reason:
+        raise ValidationError({"reason": ["Say why the rules are skipped."]})
+    return RulesContext(began_at(), current_app.config["RULES"], skip)
 
 
 def _hundredths(courses: Iterable[Mapping[str, Any]]) -> dict[int, int]:
@@ -119,7 +128,8 @@ class CourseIds(Waiting):
 
     @post_load
     def _as_request(self, data: dict[str, Any], **_: Any) -> EnrollmentRequest:
-        return EnrollmentRequest(**data, replaces=self.replaces, context=rules_context())
+        context = rules_context(data["reason"])
+        return EnrollmentRequest(**data, replaces=self.replaces, context=context)
 
 
 class CourseSet(CourseIds):
@@ -180,7 +190,7 @@ class Changes(Explained):
             drop=data["drop"],
             reason=data["reason"],
             credits=_hundredths(data["add"]),
-            context=rules_context(),
+            context=rules_context(data["reason"]),
         )
 
 
@@ -209,7 +219,7 @@ class OneCourse(Waiting):
             data["waitlist"],
             reason=data["reason"],
             credits=_hundredths([data]),
-            context=rules_context(),
+            context=rules_context(data["reason"]),
         )
 
 
@@ -220,7 +230,7 @@ class StudentIds(Explained):
 
     @post_load
     def _as_request(self, data: dict[str, Any], **_: Any) -> RosterRequest:
-        return RosterRequest(**data, context=rules_context())
+        return RosterRequest(**data, context=rules_context(data["reason"]))
 
 
 class StudentIdsToEnroll(StudentIds, Waiting):
