@@ -12,6 +12,12 @@ from course_management.db.base import Base
 from course_management.db.transaction import transaction
 from course_management.telemetry import logs
 
+RECORDS = {
+    "completion": {"catalog_code": "CS 1", "kind": "course", "external_id": "T-1"},
+    "hold": {"code": "B", "detail": "A fee", "blocks": ["add"]},
+    "override": {"rule": "hold", "catalog_code": "CS 1", "reason": "Paid"},
+}
+
 
 @pytest.fixture
 def rows(app):
@@ -38,15 +44,22 @@ def world(make, client):
     ids["empty"] = make.course(name="Empty")["id"]
     make.term(code="F")
     make.term(code="F1", parent="F")
-    ids["gone"] = make.student()["id"]
+    ids["gone"] = make.student(groups=["standing:new"])["id"]
     client.post(f"/students/{ids['gone']}/enroll", json={"course_ids": [ids["open"]]})
     client.delete(f"/students/{ids['gone']}/courses/{ids['open']}")
     for student in (ids["seated"], ids["waiting"]):
         body = {"course_ids": [ids["full"]], "waitlist": True}
         client.post(f"/students/{student}/enroll", json=body)
+    for kind, body in RECORDS.items():
+        made = client.post(f"/students/{ids['other']}/{kind}s", json=body)
+        assert made.status_code == 201, made.text
+        ids[kind] = made.json["id"]
     return ids
 
 
+COMPLETION = "/students/{other}/completions/{completion}"
+HOLD = "/students/{other}/holds/{hold}"
+OVERRIDE = "/students/{other}/overrides/{override}"
 TERM = {
     "code": "S",
     "name": "Spring",
@@ -125,6 +138,41 @@ WRITES = {
         ("POST", "/courses/{full}/move", {"to": "open", "all": True}),
         ("POST", "/courses/{open}/move", {"to": "full", "student_ids": ["seated"]}),
     ),
+    "addStudentsToGroup": (
+        ("POST", "/groups/program:cs/add", {"student_ids": ["other", "seated"]}),
+        ("POST", "/groups/program:cs/add", {"student_ids": ["other", 999999]}),
+    ),
+    "removeStudentsFromGroup": (
+        ("POST", "/groups/standing:new/remove", {"student_ids": ["gone", "other"]}),
+        ("POST", "/groups/standing:new/remove", {"student_ids": [999999]}),
+    ),
+    "createCompletion": (
+        ("POST", "/students/{other}/completions", {"test": "ALEKS", "kind": "test"}),
+        ("POST", "/students/{other}/completions", {**RECORDS["completion"], "credits": 3}),
+    ),
+    "updateCompletion": (("PUT", COMPLETION, {"grade": "A"}), None),
+    "patchCompletion": (("PATCH", COMPLETION, {"grade": "A"}), ("PATCH", COMPLETION, {"score": 1})),
+    "deleteCompletion": (
+        ("DELETE", COMPLETION, None),
+        ("DELETE", "/students/{seated}/completions/{completion}", None),
+    ),
+    "createHold": (
+        ("POST", "/students/{other}/holds", RECORDS["hold"]),
+        ("POST", "/students/{other}/holds", {}),
+    ),
+    "patchHold": (("PATCH", HOLD, {"blocks": ["drop"]}), ("PATCH", HOLD, {"blocks": []})),
+    "releaseHold": (
+        ("POST", f"{HOLD}/release", {"reason": "Paid"}),
+        ("POST", "/students/{seated}/holds/{hold}/release", None),
+    ),
+    "createOverride": (
+        ("POST", "/students/{other}/overrides", RECORDS["override"]),
+        ("POST", "/students/{other}/overrides", {**RECORDS["override"], "term": "F26"}),
+    ),
+    "revokeOverride": (
+        ("POST", f"{OVERRIDE}/revoke", {"reason": "A mistake"}),
+        ("POST", "/students/{seated}/overrides/{override}/revoke", None),
+    ),
     "reinstateStudents": (
         ("POST", "/courses/{open}/reinstate", {"student_ids": ["gone"]}),
         ("POST", "/courses/{full}/reinstate", {"student_ids": ["other"]}),
@@ -156,6 +204,7 @@ def shown(response):
     """The response without what differs between any two requests."""
     body = response.get_json(silent=True) or {}
     changing = {"id", "instance", "request_id", "created_at", "updated_at", "enrolled_at"}
+    changing |= {"released_at", "revoked_at"}
     return (
         response.status_code,
         {name: value for name, value in body.items() if name not in changing},
