@@ -20,11 +20,7 @@ from course_management.db.base import as_number, now
 from course_management.db.prepared_statements import Call, Insert, Statement
 from course_management.enrollments.allocation import COUNTS, LIMITS, Allocation, Pair, allocate
 from course_management.enrollments.locks import CourseStates
-from course_management.enrollments.models import (
-    ENROLLED,
-    WAITLISTED,
-    StudentCourse,
-)
+from course_management.enrollments.models import ENROLLED, WAITLISTED, StudentCourse
 from course_management.history import recorder
 from course_management.history.models import EventType, Why
 from course_management.telemetry import logs

@@ -9,6 +9,7 @@ from flask import current_app
 from marshmallow import ValidationError, fields, post_load, validate, validates_schema
 
 from course_management.courses.schemas import CourseOut, CourseQuery
+from course_management.enrollments.finding_fields import Warnings
 from course_management.enrollments.models import ENROLLED
 from course_management.enrollments.requests import (
     ChangeRequest,
@@ -22,16 +23,7 @@ from course_management.history.schemas import Explained, ReasonOnly
 from course_management.students.schemas import StudentOut, StudentQuery
 from course_management.web import rules_query
 from course_management.web.catalog_fields import Code
-from course_management.web.fields import (
-    Answer,
-    Credits,
-    Flag,
-    Id,
-    Ids,
-    Moment,
-    StrictSchema,
-    Total,
-)
+from course_management.web.fields import Answer, Credits, Flag, Id, Ids, Moment, StrictSchema, Total
 from course_management.web.request_context import began_at
 
 _one_state = validate.OneOf(STATES, error=f"Must be one of: {', '.join(STATES)}.")
@@ -46,10 +38,12 @@ _CREDITS = {
     "description": "The credits, if the course has a range: the least by default.",
     "example": 3,
 }
-_WARNINGS = {
-    "description": "What the rules of registration could not decide. Only if there is anything.",
+_CREDITS_TAKEN = {
+    "description": "The credits that the student takes. Only for enrollments that have credits.",
+    "example": 3,
     "sometimes": True,
 }
+_STATE_FILTER = {"description": "Only enrollments in this state."}
 
 
 def rules_context(reason: str | None = None) -> RulesContext:
@@ -115,22 +109,19 @@ class Standing(Answer):
             "example": None,
         },
     )
+    credits = Credits(metadata=_CREDITS_TAKEN)
 
 
 class TakenQuery(CourseQuery):
     """The query parameters of the list of a student's courses."""
 
-    state = fields.String(
-        validate=_one_state, metadata={"description": "Only enrollments in this state."}
-    )
+    state = fields.String(validate=_one_state, metadata=_STATE_FILTER)
 
 
 class RosterQuery(StudentQuery):
     """The query parameters of a roster."""
 
-    state = fields.String(
-        validate=_one_state, metadata={"description": "Only enrollments in this state."}
-    )
+    state = fields.String(validate=_one_state, metadata=_STATE_FILTER)
 
 
 class CourseIds(Waiting):
@@ -258,6 +249,12 @@ class EnrollmentOut(Standing):
     course_id = Id(metadata={"example": 7})
 
 
+class EnrollmentWritten(EnrollmentOut):
+    """An enrollment that a request made or found."""
+
+    warnings = Warnings()
+
+
 class CourseResult(Answer):
     """The result for a course. Each id of the request is in one list, in the request's order."""
 
@@ -280,6 +277,7 @@ class CourseResult(Answer):
             "sometimes": True,
         },
     )
+    warnings = Warnings()
 
 
 class StudentResult(Answer):
@@ -308,6 +306,7 @@ class StudentResult(Answer):
             "sometimes": True,
         },
     )
+    warnings = Warnings()
 
 
 class DropResult(Answer):
