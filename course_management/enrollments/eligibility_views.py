@@ -20,7 +20,7 @@ from course_management.enrollments.eligibility import Eligibility
 from course_management.enrollments.refusal_documents import sees_holds
 from course_management.enrollments.refusals import shown_without_hold
 from course_management.enrollments.requests import RulesContext
-from course_management.enrollments.schemas import FindingOut, rules_context
+from course_management.enrollments.rule_schemas import FindingOut, rules_context
 from course_management.records.fields import Time
 from course_management.students.models import StudentNotFound
 from course_management.web.endpoint import reading

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar
 
-from flask import current_app
 from marshmallow import ValidationError, fields, post_load, validate, validates_schema
 
 from course_management.courses.schemas import CourseOut, CourseQuery
@@ -16,15 +15,13 @@ from course_management.enrollments.requests import (
     EnrollmentRequest,
     RosterRequest,
     RuledRequest,
-    RulesContext,
 )
+from course_management.enrollments.rule_schemas import rules_context
 from course_management.history.models import STATES
 from course_management.history.schemas import Explained, ReasonOnly
 from course_management.students.schemas import StudentOut, StudentQuery
-from course_management.web import rules_query
 from course_management.web.catalog_fields import Code
 from course_management.web.fields import Answer, Credits, Flag, Id, Ids, Moment, StrictSchema, Total
-from course_management.web.request_context import began_at
 
 _one_state = validate.OneOf(STATES, error=f"Must be one of: {', '.join(STATES)}.")
 
@@ -46,19 +43,6 @@ _CREDITS_TAKEN = {
 _STATE_FILTER = {"description": "Only enrollments in this state."}
 
 
-def rules_context(reason: str | None = None) -> RulesContext:
-    """The moment at which the head of the request was read, the settings of the rules, and whether
-    the request skips them.
-
-    Raises ScopeMissing if the principal may not skip them, and ValidationError if they are skipped
-    without a reason.
-    """
-    skip = rules_query.skips_rules()
-    if skip and not reason:
-        raise ValidationError({"reason": ["Say why the rules are skipped."]})
-    return RulesContext(began_at(), current_app.config["RULES"], skip)
-
-
 def _hundredths(courses: Iterable[Mapping[str, Any]]) -> dict[int, int]:
     """The chosen credits of courses, in hundredths."""
     return {one["course_id"]: round(one["credits"] * 100) for one in courses if "credits" in one}
@@ -76,20 +60,6 @@ class Waiting(Explained):
     """Whether to accept a waitlist position if no seat is free."""
 
     waitlist = Flag(load_default=False, metadata=_WAITLIST)
-
-
-class FindingOut(Answer):
-    """A rule that is broken, or a warning."""
-
-    rule = fields.String(metadata={"example": "time-conflict"})
-    student_id = Id(metadata={"example": 1})
-    course_id = Id(allow_none=True, metadata={"example": 7})
-    detail = fields.String(metadata={"example": "Course 7 meets at the same time as course 9."})
-    remedy = fields.String(metadata={"example": "Choose another section of one of the courses."})
-    overridable = Flag(metadata={"description": "Whether an override can lift the rule."})
-    facts = fields.Dict(
-        metadata={"description": "The numbers, codes and times that the rule compared."}
-    )
 
 
 class Standing(Answer):
