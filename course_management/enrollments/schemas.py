@@ -34,8 +34,9 @@ _WAITLIST = {
 }
 _STATE = {"example": ENROLLED}
 _CREDITS = {
-    "description": "The credits, if the course has a range: the least by default.",
-    "example": 3,
+    "description": "The credits, if the course has a range. null (the default) means the least, "
+    "or those that the student takes already.",
+    "example": None,
 }
 _CREDITS_TAKEN = {
     "description": "The credits that the student takes. Only for enrollments that have credits.",
@@ -52,7 +53,8 @@ def rules_context() -> RulesContext:
 
 def _hundredths(courses: Iterable[Mapping[str, Any]]) -> dict[int, int]:
     """The chosen credits of courses, in hundredths."""
-    return {one["course_id"]: round(one["credits"] * 100) for one in courses if "credits" in one}
+    chosen = {one["course_id"]: one.get("credits") for one in courses}
+    return {i: round(number * 100) for i, number in chosen.items() if number is not None}
 
 
 class DropOne(ReasonOnly):
@@ -120,12 +122,13 @@ class CourseSet(CourseIds):
 
     course_ids = Ids(0, 100, required=True, metadata={"example": [2, 3]})
     term = Code(
+        allow_none=True,
         metadata={
             "description": "The code of the term whose courses the request replaces. Without it, "
             "the request replaces the courses without a term, and those of the whole terms of the "
             "courses in `course_ids`.",
-            "example": "2026-FALL",
-        }
+            "example": None,
+        },
     )
 
 
@@ -134,7 +137,7 @@ class CourseToAdd(StrictSchema):
 
     course_id = Id(required=True, metadata={"example": 2})
     waitlist = Flag(load_default=False, metadata=_WAITLIST)
-    credits = Credits(metadata=_CREDITS)
+    credits = Credits(allow_none=True, metadata=_CREDITS)
 
 
 class Changes(Explained):
@@ -191,7 +194,7 @@ class OneCourse(Waiting):
     """The course to enroll in. Loads an EnrollmentRequest."""
 
     course_id = Id(required=True, metadata={"example": 1})
-    credits = Credits(metadata=_CREDITS)
+    credits = Credits(allow_none=True, metadata=_CREDITS)
 
     @post_load
     def _as_request(self, data: dict[str, Any], **_: Any) -> EnrollmentRequest:
@@ -239,11 +242,7 @@ class CourseResult(Answer):
         Id(), metadata={"description": "The students with a new seat.", "example": [1]}
     )
     kept = fields.List(
-        Id(),
-        metadata={
-            "description": "The students who had a seat before the request.",
-            "example": [2],
-        },
+        Id(), metadata={"description": "The students who had a seat before.", "example": [2]}
     )
     waitlisted = fields.List(
         Id(),
