@@ -148,3 +148,8 @@ def _row(reader: Reader, statements: dict[type, Statement], course: int | str) -
 def list_courses(reader: Reader, **query: Any) -> Page:
     """A page of the list of courses. `query` has the arguments of `keyset.Listing.page`."""
     return LISTING.page(reader, **folded(query))
+
+
+def cursor_after(course_id: int, **query: Any) -> str:
+    """The cursor of the page of the list of courses that follows a course. `query` has filters."""
+    return LISTING.cursor_after(course_id, **folded(query))

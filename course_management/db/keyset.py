@@ -85,7 +85,7 @@ class Listing:
         `sort` is a name of `sorts`; a minus before it means descending. Sends one statement. Raises
         Invalid if the cursor belongs to another list, or to other filters or another order.
         """
-        identity = zlib.crc32(repr((self.name, sort, sorted(filters.items()))).encode())
+        identity = self._identity(sort, filters)
         params = {**filters, "limit": limit + 1}
         if cursor is not None:
             params |= self._decode(cursor, identity, sort)
@@ -98,6 +98,14 @@ class Listing:
         if len(rows) <= limit:
             return Page(items, None)
         return Page(items, _encode(identity, rows[limit - 1][-1], rows[limit - 1][0]))
+
+    def cursor_after(self, row_id: int, **filters: Any) -> str:
+        """The cursor of the page that follows this row, in a list that is sorted by id."""
+        return _encode(self._identity("id", filters), row_id, row_id)
+
+    def _identity(self, sort: str, filters: Mapping[str, Any]) -> int:
+        """A number that cursors contain, so that each belongs to one list."""
+        return zlib.crc32(repr((self.name, sort, sorted(filters.items()))).encode())
 
     def one(self, reader: Reader, **filters: Any) -> dict[str, Any] | None:
         """The item that these filters select, or None."""

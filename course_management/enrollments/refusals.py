@@ -14,6 +14,7 @@ from course_management.courses.refusals import (
     Refusal,
     WaitlistFull,
 )
+from course_management.rules import hold
 from course_management.rules.facts import Finding
 
 MAX_BROKEN = 1000
@@ -72,10 +73,21 @@ class RulesBroken(Conflict):
     }
 
     def __init__(self, broken: Iterable[Finding] = (), refusals: Sequence[Refusal] = ()) -> None:
-        found = [*map(as_json, broken), *_about_seats(refusals)]
+        broken = tuple(broken)
+        found = [*map(as_json, broken), *about_seats(refusals)]
         more = f" ({len(found) - 1} more in broken.)" if len(found) > 1 else ""
         detail = f"{found[0]['detail']}{more}" if found else self.title
         super().__init__(detail, broken=found[:MAX_BROKEN], broken_count=len(found))
+        self._broken, self._refusals = broken, refusals
+
+    def without_holds(self) -> RulesBroken:
+        """The same error for readers who may not see the holds of students."""
+        return RulesBroken(map(shown_without_hold, self._broken), self._refusals)
+
+
+def shown_without_hold(finding: Finding) -> Finding:
+    """A finding without the details of a hold."""
+    return hold.without_details(finding) if finding.rule == hold.CODE else finding
 
 
 def as_json(finding: Finding) -> dict[str, Any]:
@@ -91,7 +103,8 @@ def as_json(finding: Finding) -> dict[str, Any]:
     }
 
 
-def _about_seats(refusals: Sequence[Refusal]) -> list[dict[str, Any]]:
+def about_seats(refusals: Sequence[Refusal]) -> list[dict[str, Any]]:
+    """The findings about seats and status, as in responses."""
     return [
         {
             "rule": code,

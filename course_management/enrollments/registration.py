@@ -88,6 +88,8 @@ def _judge(case: Case, allocation: Allocation, dropped: Collection[Pair]) -> Jud
         for student in case.facts.students.values()
     ]
     context = case.request.context
+    if context.skip:
+        return Judgement()
     return evaluator.judge(case.students, moment=context.moment, settings=context.settings)
 
 

@@ -18,11 +18,13 @@ SETTINGS_BY_DEFAULT = Settings(GRADES_BY_DEFAULT)
 @dataclass(frozen=True, slots=True)
 class RulesContext:
     """What the rules of registration need to know besides facts: the moment of the request, which
-    its repetitions keep, and the settings.
+    its repetitions keep, and the settings. With `skip`, the request is not judged: a system of
+    record states facts.
     """
 
     moment: datetime = field(default_factory=now)
     settings: Settings = SETTINGS_BY_DEFAULT
+    skip: bool = False
 
 
 @dataclass(slots=True, kw_only=True)

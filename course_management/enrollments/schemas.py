@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar
 
-from flask import current_app
 from marshmallow import ValidationError, fields, post_load, validate, validates_schema
 
 from course_management.courses.schemas import CourseOut, CourseQuery
@@ -16,14 +15,13 @@ from course_management.enrollments.requests import (
     EnrollmentRequest,
     RosterRequest,
     RuledRequest,
-    RulesContext,
 )
+from course_management.enrollments.rule_schemas import rules_context
 from course_management.history.models import STATES
 from course_management.history.schemas import Explained, ReasonOnly
 from course_management.students.schemas import StudentOut, StudentQuery
 from course_management.web.catalog_fields import Code
 from course_management.web.fields import Answer, Credits, Flag, Id, Ids, Moment, StrictSchema, Total
-from course_management.web.request_context import began_at
 
 _one_state = validate.OneOf(STATES, error=f"Must be one of: {', '.join(STATES)}.")
 
@@ -44,11 +42,6 @@ _CREDITS_TAKEN = {
     "sometimes": True,
 }
 _STATE_FILTER = {"description": "Only enrollments in this state."}
-
-
-def rules_context() -> RulesContext:
-    """The moment at which the head of the request was read, and the settings of the rules."""
-    return RulesContext(began_at(), current_app.config["RULES"])
 
 
 def _hundredths(courses: Iterable[Mapping[str, Any]]) -> dict[int, int]:
@@ -112,7 +105,8 @@ class CourseIds(Waiting):
 
     @post_load
     def _as_request(self, data: dict[str, Any], **_: Any) -> EnrollmentRequest:
-        return EnrollmentRequest(**data, replaces=self.replaces, context=rules_context())
+        context = rules_context(data["reason"])
+        return EnrollmentRequest(**data, replaces=self.replaces, context=context)
 
 
 class CourseSet(CourseIds):
@@ -174,7 +168,7 @@ class Changes(Explained):
             drop=data["drop"],
             reason=data["reason"],
             credits=_hundredths(data["add"]),
-            context=rules_context(),
+            context=rules_context(data["reason"]),
         )
 
 
@@ -203,7 +197,7 @@ class OneCourse(Waiting):
             data["waitlist"],
             reason=data["reason"],
             credits=_hundredths([data]),
-            context=rules_context(),
+            context=rules_context(data["reason"]),
         )
 
 
@@ -214,7 +208,7 @@ class StudentIds(Explained):
 
     @post_load
     def _as_request(self, data: dict[str, Any], **_: Any) -> RosterRequest:
-        return RosterRequest(**data, context=rules_context())
+        return RosterRequest(**data, context=rules_context(data["reason"]))
 
 
 class StudentIdsToEnroll(StudentIds, Waiting):

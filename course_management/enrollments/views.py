@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-import orjson
 from flask import Blueprint, Response
 from sqlalchemy.engine import Connection
 from sqlalchemy.orm import Session
@@ -22,6 +21,7 @@ from course_management.courses.refusals import (
 from course_management.enrollments import prechecks, queries, schemas, service
 from course_management.enrollments.locks import lock_students
 from course_management.enrollments.models import EnrollmentNotFound
+from course_management.enrollments.refusal_documents import render_broken, render_refused
 from course_management.enrollments.refusals import RulesBroken
 from course_management.enrollments.requests import (
     ChangeRequest,
@@ -35,9 +35,7 @@ from course_management.terms.models import TermNotFound
 from course_management.web import access, etags
 from course_management.web.endpoint import reading, writing
 from course_management.web.parsing import prefers_count
-from course_management.web.problems import from_error
 from course_management.web.rendering import json_response, list_response, no_content
-from course_management.web.request_context import BODY_KEY, current
 
 bp = Blueprint("enrollments", __name__)
 
@@ -46,38 +44,13 @@ SEATS = (CourseFull, WaitlistFull, CourseClosed, CourseCancelled)
 REFUSALS = (*NEITHER, *SEATS, RulesBroken)
 
 
-@bp.app_errorhandler(EnrollmentRefused)
-def render_refused(error: EnrollmentRefused) -> Response:
-    """The problem document of courses that refuse. For every rule that the request breaks in a
-    course, `errors` points at the first id in the body that got no seat.
-    """
-    body = orjson.loads(current().environ.get(BODY_KEY, b"{}"))
-    faults = [
-        {"pointer": _pointer(body, *one.pair), "code": code, "detail": detail}
-        for one in error.refusals
-        for code, detail in one.reasons
-    ]
-    error.fields |= {"errors": faults} if faults else {}
-    return from_error(error)
-
-
-def _pointer(body: dict[str, Any], student_id: int, course_id: int) -> str:
-    if "add" in body:
-        added = [one["course_id"] for one in body["add"]]
-        return f"/add/{added.index(course_id)}/course_id"
-    if "to" in body:
-        return "/to"
-    if "student_ids" in body:
-        return f"/student_ids/{body['student_ids'].index(student_id)}"
-    return (
-        f"/course_ids/{body['course_ids'].index(course_id)}"
-        if "course_ids" in body
-        else "/course_id"
-    )
+bp.app_errorhandler(EnrollmentRefused)(render_refused)
+bp.app_errorhandler(RulesBroken)(render_broken)
 
 
 @bp.post("/students/<id:student_id>/enroll", endpoint="enrollStudent")
 @writing(
+    ruled=True,
     scope="enrollments:write",
     allow_self=True,
     precheck=prechecks.precheck_enrollment,
@@ -94,6 +67,7 @@ def enroll(session: Session, student_id: int, request: EnrollmentRequest) -> Res
 
 @bp.put("/students/<id:student_id>/enroll", endpoint="replaceStudentCourses")
 @writing(
+    ruled=True,
     scope="enrollments:write",
     allow_self=True,
     precheck=prechecks.precheck_enrollment,
@@ -128,6 +102,7 @@ def get_course_set(connection: Connection, student_id: int) -> Response:
 
 @bp.post("/students/<id:student_id>/changes", endpoint="changeStudentCourses")
 @writing(
+    ruled=True,
     scope="enrollments:write",
     allow_self=True,
     precheck=prechecks.precheck_enrollment,
@@ -167,6 +142,7 @@ def list_courses_of(connection: Connection, student_id: int, query: dict[str, An
 
 @bp.post("/students/<id:student_id>/courses", endpoint="enrollStudentInCourse")
 @writing(
+    ruled=True,
     scope="enrollments:write",
     allow_self=True,
     precheck=prechecks.precheck_enrollment,
@@ -255,6 +231,7 @@ def list_students_of(connection: Connection, course: int | str, query: dict[str,
 @bp.post("/courses/<course:course>/students", endpoint="enrollStudents")
 @writing(
     plans=True,
+    ruled=True,
     scope="enrollments:write",
     precheck=prechecks.precheck_roster,
     body=schemas.StudentIdsToEnroll(),

@@ -22,7 +22,7 @@ def judge(case: Case) -> Iterator[Finding]:
             yield case.finding(
                 CODE,
                 course,
-                f"{label(course, start=True)} could be added until {spoken(until)}.",
+                f"The deadline to add {label(course)} was {spoken(until)}.",
                 "Choose a course of a part of term that can still be added, or ask the registrar "
                 "for an override.",
                 term=course.term.code,

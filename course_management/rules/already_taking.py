@@ -23,7 +23,7 @@ def judge(case: Case) -> Iterator[Finding]:
                 CODE,
                 course,
                 f"{label(course, start=True)} is the same{kind} as {label(other)}.",
-                f"Drop {label(other)} in the same request, or stay in it.",
+                f"Choose {label(course)} or {label(other)}.",
                 other_course_id=other.id,
             )
 

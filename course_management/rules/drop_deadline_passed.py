@@ -28,11 +28,11 @@ def judge(case: Case) -> Iterator[Finding]:
             case.withdrawals.append(course.id)
             continue
         last = term.withdraw_until or term.drop_until
-        what = "dropped" if term.withdraw_until is None else "withdrawn from"
+        act = "drop" if term.withdraw_until is None else "withdraw from"
         yield case.finding(
             CODE,
             course,
-            f"{label(course, start=True)} could be {what} until {spoken(last)}.",
+            f"The deadline to {act} {label(course)} was {spoken(last)}.",
             "Stay in the course, or ask the registrar for an override.",
             term=term.code,
             drop_until=iso(term.drop_until),

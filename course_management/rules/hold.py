@@ -26,7 +26,7 @@ def judge(case: Case) -> Iterator[Finding]:
             yield case.finding(
                 CODE,
                 None,
-                f"The hold {hold.code} blocks this request for {names}: {hold.detail}",
+                f"The hold “{hold.code}” blocks this request for {names}: {hold.detail}",
                 f"{hold.contact or 'The registrar'} can release the hold.",
                 hold=hold.id,
                 code=hold.code,

@@ -14,7 +14,7 @@ from course_management.rules.case import ADD, Case, Rule
 from course_management.rules.expressions import Expression
 from course_management.rules.facts import Course, Finding
 from course_management.rules.requirements import PROVISIONAL, UNVERIFIED, unsure
-from course_management.rules.wording import label, missing
+from course_management.rules.wording import condition, label, missing
 
 CODE = "prerequisite-missing"
 
@@ -46,7 +46,10 @@ def _warn(case: Case, course: Course, expression: Expression) -> None:
             detail = f"Nobody has checked this condition of {label(course)}: “{leaf['text']}”."
             remedy = "Check it by hand."
         else:
-            detail = f"A prerequisite of {label(course)} is met only while a course goes on."
+            detail = (
+                f"This student meets a prerequisite of {label(course)} only provisionally: "
+                f"{condition(leaf)}."
+            )
             remedy = "Check it again when the grades are known."
         case.warnings.append(case.finding(CODE, course, detail, remedy, condition=leaf))
 

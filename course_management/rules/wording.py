@@ -55,6 +55,11 @@ def missing(expression: Expression, now: Situation) -> str:
     return f"{words[:1].upper()}{words[1:]}."
 
 
+def condition(leaf: Expression) -> str:
+    """The words for one condition, such as "complete CS 225 with at least C"."""
+    return _Writer("be in").write(_Phrase(1, leaf))
+
+
 def audience(expression: Expression) -> str:
     """Whom an `open_to` admits, for a sentence that begins with "students who"."""
     return _Writer("are in").write(_phrase(expression, lambda _: NOT_MET))

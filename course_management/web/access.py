@@ -83,7 +83,7 @@ def refuse_new_identity(given: Mapping[str, Any], student: Any = None) -> None:
         or given[attribute] == getattr(student, attribute, None)
     ):
         return
-    _require(IDENTITIES)
+    require_scope(IDENTITIES)
 
 
 def refuse_new_groups(given: Mapping[str, Any], student: Any = None) -> None:
@@ -92,10 +92,11 @@ def refuse_new_groups(given: Mapping[str, Any], student: Any = None) -> None:
     """
     groups = [] if student is None else student.groups
     if given.get("groups", groups) != groups:
-        _require(RECORDS)
+        require_scope(RECORDS)
 
 
-def _require(scope: str) -> None:
+def require_scope(scope: str) -> None:
+    """Raise ScopeMissing if the principal lacks this scope."""
     if not may(scope):
         refusal = ScopeMissing(scope)
         _log(refusal)

@@ -20,7 +20,7 @@ from sqlalchemy.orm import Session
 
 from course_management.core.errors import Error, PlanOutdated, Stale, Taken
 from course_management.db import integrity, transaction
-from course_management.web import access, idempotency, parsing, plans, rehearsal
+from course_management.web import access, idempotency, parsing, plans, rehearsal, rules_query
 from course_management.web.fields import StrictSchema
 from course_management.web.raw_path import as_code, as_course
 from course_management.web.request_context import current
@@ -97,12 +97,15 @@ def reading(**declared: Any) -> Callable[[View], View]:
 def writing(**declared: Any) -> Callable[[View], View]:
     """Declare a view that runs in a transaction (`Endpoint`): returning commits, raising rolls
     back. It gets the session, and the values of the path by name. With `?dry_run=true` returning
-    rolls back too (rehearsal.py).
+    rolls back too (rehearsal.py). With `ruled`, the request may skip the rules of registration
+    (rules_query.py).
     """
+    errors, ruled = declared.pop("errors", ()), declared.pop("ruled", False)
     if not declared.get("plans"):
-        return _endpoint(Endpoint(writes=True, query=rehearsal.WriteQuery(), **declared))
-    errors = (*declared.pop("errors"), PlanOutdated)
-    return _endpoint(Endpoint(writes=True, query=plans.PlanQuery(), errors=errors, **declared))
+        query = rules_query.RulesQuery() if ruled else rehearsal.WriteQuery()
+        return _endpoint(Endpoint(writes=True, query=query, errors=errors, **declared))
+    query = rules_query.PlanRulesQuery() if ruled else plans.PlanQuery()
+    return _endpoint(Endpoint(writes=True, query=query, errors=(*errors, PlanOutdated), **declared))
 
 
 def _endpoint(endpoint: Endpoint) -> Callable[[View], View]:
