@@ -8,7 +8,6 @@ from typing import Any, ClassVar
 from marshmallow import ValidationError, fields, post_load, validate, validates_schema
 
 from course_management.courses.schemas import CourseOut, CourseQuery
-from course_management.enrollments.finding_fields import Warnings
 from course_management.enrollments.models import ENROLLED
 from course_management.enrollments.requests import (
     ChangeRequest,
@@ -16,7 +15,7 @@ from course_management.enrollments.requests import (
     RosterRequest,
     RuledRequest,
 )
-from course_management.enrollments.rule_schemas import rules_context
+from course_management.enrollments.rule_schemas import Warnings, rules_context
 from course_management.history.models import STATES
 from course_management.history.schemas import Explained, ReasonOnly
 from course_management.students.schemas import StudentOut, StudentQuery
