@@ -30,10 +30,10 @@ WARNING = {
     "rule": "prerequisite-missing",
     "student_id": 1,
     "course_id": 7,
-    "detail": "Nobody has checked: consent of the head.",
-    "remedy": "Ask the department.",
+    "detail": "Nobody has checked this condition of CS 499: “consent of the head”.",
+    "remedy": "Check it by hand.",
     "overridable": True,
-    "facts": {},
+    "facts": {"moment": "2026-08-24T13:00:00Z"},
 }
 
 
