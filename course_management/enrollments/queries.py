@@ -29,19 +29,12 @@ _shown: dict[str, sa.ColumnElement[Any]] = {
 _filters: dict[str, Condition] = {"state": lambda value: table.c.state == value}
 
 
-def _add_credits(items: list[dict[str, Any]], rows: Sequence[Any], column: int = -2) -> None:
-    """Add the credits to the items of a page whose rows have any in this column."""
-    found = list(map(itemgetter(column), rows))
-    if found.count(None) < len(found):
-        for item, number in zip(items, found, strict=False):
-            if number is not None:
-                item["credits"] = as_number(number)
-
-
-def _add_term_fields(items: list[dict[str, Any]], rows: Sequence[Any]) -> None:
-    """Add the credits, and the fields of courses of terms, to the items of a page."""
-    _add_credits(items, rows, -5)
-    courses.add_term_fields(items, rows)
+def _add_credits(items: list[dict[str, Any]], rows: Sequence[Any]) -> None:
+    """Add the credits to the items of a page. They are in the last column but one of a row."""
+    if any(number is not None for number in map(itemgetter(-2), rows)):
+        for item, row in zip(items, rows, strict=False):
+            if row[-2] is not None:
+                item["credits"] = as_number(row[-2])
 
 
 COURSES_OF_STUDENT = Listing(
@@ -51,8 +44,8 @@ COURSES_OF_STUDENT = Listing(
     courses.SORTS | {"id": table.c.course_id},
     courses.FILTERS | _filters | {"student_id": lambda value: table.c.student_id == value},
     frozenset({"student_id"}),
-    more=(table.c.credits, *courses.TERM_COLUMNS),
-    finish=_add_term_fields,
+    more=(courses.term_column(table.c.credits),),
+    finish=courses.add_term_fields,
 )
 ROSTER = Listing(
     "students of a course",
