@@ -16,9 +16,14 @@ CONSENTS = ("instructor", "department")
 MAX_MEETINGS = 50
 _COMPONENT = "[a-z][a-z0-9]*(-[a-z0-9]+)*"
 _ANSWERS = {"sometimes": True}
+# Examples of requests have no term: /docs fills them in, and the term may not exist.
+_NONE = {"example": None}
 
-_TERM = {"description": "The code of the term to which the course belongs.", "example": "2026-FA"}
-_CATALOG = {"description": "The code of the catalog entry that the course teaches."}
+_TERM = {"description": "The code of the term to which the course belongs.", "example": "2026-FALL"}
+_CATALOG = {
+    "description": "The code of the catalog entry that the course teaches.",
+    "example": "CS 225",
+}
 _PART = {
     "description": "The part of the entry, such as `lecture` or `lab`. A student may take each "
     "part of an entry once.",
@@ -26,7 +31,17 @@ _PART = {
 }
 _MEETINGS = {
     "description": "When and where the course meets, in the time zone of the term. Without any, "
-    "its times are arranged with the students."
+    "its times are arranged with the students.",
+    "example": [
+        {
+            "days": ["mon", "wed"],
+            "starts": "09:30",
+            "ends": "10:45",
+            "first_on": None,
+            "last_on": None,
+            "location": "Hall 5",
+        }
+    ],
 }
 _DAYS = {
     "description": "The weekdays. A meeting that goes past midnight begins on them.",
@@ -111,8 +126,8 @@ class Meeting(StrictSchema):
 class TermFieldsIn(Schema):
     """What a request may set in a course of a term."""
 
-    term = Code(allow_none=True, metadata=_TERM)
-    catalog_code = Code(allow_none=True, metadata={**_CATALOG, "example": "CS 225"})
+    term = Code(allow_none=True, metadata=_TERM | _NONE)
+    catalog_code = Code(allow_none=True, metadata=_CATALOG | _NONE)
     component = Text(
         1,
         32,
@@ -123,13 +138,13 @@ class TermFieldsIn(Schema):
             )
         ],
         allow_none=True,
-        metadata={**_PART, "pattern": rf"^\s*{_COMPONENT}\s*$"},
+        metadata={**_PART, **_NONE, "pattern": rf"^\s*{_COMPONENT}\s*$"},
     )
     credits_min = Credits(
         allow_none=True,
         metadata={
             "description": "The least number of credits. By default that of the entry.",
-            "example": 3,
+            "example": None,
         },
     )
     credits_max = Credits(
@@ -137,22 +152,22 @@ class TermFieldsIn(Schema):
         metadata={
             "description": "The largest number of credits. By default `credits_min`, if the "
             "course has one, or else that of the entry.",
-            "example": 4,
+            "example": None,
         },
     )
     meetings = fields.List(
         fields.Nested(Meeting),
         allow_none=True,
         validate=validate.Length(max=MAX_MEETINGS, error=f"Must have at most {MAX_MEETINGS}."),
-        metadata=_MEETINGS,
+        metadata=_MEETINGS | _NONE,
     )
-    open_to = Expression(only_groups=True, metadata=_OPEN_TO)
+    open_to = Expression(only_groups=True, metadata=_OPEN_TO | _NONE)
     consent = fields.String(
         allow_none=True,
         validate=validate.OneOf(CONSENTS, error="Must be instructor, department or null."),
-        metadata=_CONSENT,
+        metadata=_CONSENT | _NONE,
     )
-    contact = Text(1, 200, allow_none=True, metadata=_CONTACT)
+    contact = Text(1, 200, allow_none=True, metadata=_CONTACT | _NONE)
 
 
 class MeetingOut(Answer):
@@ -170,7 +185,7 @@ class TermFieldsOut(Answer):
     """The fields of a course of a term. Those that are not set are left out."""
 
     term = fields.String(metadata=_TERM | _ANSWERS)
-    catalog_code = fields.String(metadata=_CATALOG | _ANSWERS | {"example": "CS 225"})
+    catalog_code = fields.String(metadata=_CATALOG | _ANSWERS)
     component = fields.String(metadata=_PART | _ANSWERS)
     credits_min = Credits(metadata=_ANSWERS | {"example": 3})
     credits_max = Credits(metadata=_ANSWERS | {"example": 4})

@@ -68,6 +68,7 @@ class RulesBroken(Conflict):
         "broken": {
             **list_of(*FINDING, **FINDING),
             "description": f"The broken rules, at most {MAX_BROKEN}.",
+            "example": [{name: schema["example"] for name, schema in FINDING.items()}],
         },
         "broken_count": {**COUNT, "description": "How many rules are broken.", "example": 1},
     }

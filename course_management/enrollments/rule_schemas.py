@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from flask import current_app
 from marshmallow import ValidationError, fields
 
@@ -24,6 +26,17 @@ def rules_context(reason: str | None = None) -> RulesContext:
     return RulesContext(began_at(), current_app.config["RULES"], skip)
 
 
+WARNING = {
+    "rule": "prerequisite-missing",
+    "student_id": 1,
+    "course_id": 7,
+    "detail": "Nobody has checked this condition of CS 499: “consent of the head”.",
+    "remedy": "Check it by hand.",
+    "overridable": True,
+    "facts": {"moment": "2026-08-24T13:00:00Z"},
+}
+
+
 class FindingOut(Answer):
     """A rule that is broken, or a warning."""
 
@@ -36,3 +49,12 @@ class FindingOut(Answer):
     facts = fields.Dict(
         metadata={"description": "The numbers, codes and times that the rule compared."}
     )
+
+
+class Warnings(fields.List[Any]):
+    """The findings that a response warns about. The field is left out if there are none."""
+
+    def __init__(self) -> None:
+        about = "What the rules of registration could not decide. Only if there is anything."
+        metadata = {"description": about, "sometimes": True, "example": [WARNING]}
+        super().__init__(fields.Nested(FindingOut), metadata=metadata)

@@ -8,7 +8,6 @@ from typing import Any, ClassVar
 from marshmallow import ValidationError, fields, post_load, validate, validates_schema
 
 from course_management.courses.schemas import CourseOut, CourseQuery
-from course_management.enrollments.finding_fields import Warnings
 from course_management.enrollments.models import ENROLLED
 from course_management.enrollments.requests import (
     ChangeRequest,
@@ -16,7 +15,7 @@ from course_management.enrollments.requests import (
     RosterRequest,
     RuledRequest,
 )
-from course_management.enrollments.rule_schemas import rules_context
+from course_management.enrollments.rule_schemas import Warnings, rules_context
 from course_management.history.models import STATES
 from course_management.history.schemas import Explained, ReasonOnly
 from course_management.students.schemas import StudentOut, StudentQuery
@@ -32,8 +31,9 @@ _WAITLIST = {
 }
 _STATE = {"example": ENROLLED}
 _CREDITS = {
-    "description": "The credits, if the course has a range: the least by default.",
-    "example": 3,
+    "description": "The credits, if the course has a range. null (the default) means the least, "
+    "or those that the student takes already.",
+    "example": None,
 }
 _CREDITS_TAKEN = {
     "description": "The credits that the student takes. Only for enrollments that have credits.",
@@ -45,7 +45,8 @@ _STATE_FILTER = {"description": "Only enrollments in this state."}
 
 def _hundredths(courses: Iterable[Mapping[str, Any]]) -> dict[int, int]:
     """The chosen credits of courses, in hundredths."""
-    return {one["course_id"]: round(one["credits"] * 100) for one in courses if "credits" in one}
+    chosen = {one["course_id"]: one.get("credits") for one in courses}
+    return {i: round(number * 100) for i, number in chosen.items() if number is not None}
 
 
 class DropOne(ReasonOnly):
@@ -114,12 +115,13 @@ class CourseSet(CourseIds):
 
     course_ids = Ids(0, 100, required=True, metadata={"example": [2, 3]})
     term = Code(
+        allow_none=True,
         metadata={
             "description": "The code of the term whose courses the request replaces. Without it, "
             "the request replaces the courses without a term, and those of the whole terms of the "
             "courses in `course_ids`.",
-            "example": "2026-FALL",
-        }
+            "example": None,
+        },
     )
 
 
@@ -128,7 +130,7 @@ class CourseToAdd(StrictSchema):
 
     course_id = Id(required=True, metadata={"example": 2})
     waitlist = Flag(load_default=False, metadata=_WAITLIST)
-    credits = Credits(metadata=_CREDITS)
+    credits = Credits(allow_none=True, metadata=_CREDITS)
 
 
 class Changes(Explained):
@@ -185,7 +187,7 @@ class OneCourse(Waiting):
     """The course to enroll in. Loads an EnrollmentRequest."""
 
     course_id = Id(required=True, metadata={"example": 1})
-    credits = Credits(metadata=_CREDITS)
+    credits = Credits(allow_none=True, metadata=_CREDITS)
 
     @post_load
     def _as_request(self, data: dict[str, Any], **_: Any) -> EnrollmentRequest:
@@ -233,11 +235,7 @@ class CourseResult(Answer):
         Id(), metadata={"description": "The students with a new seat.", "example": [1]}
     )
     kept = fields.List(
-        Id(),
-        metadata={
-            "description": "The students who had a seat before the request.",
-            "example": [2],
-        },
+        Id(), metadata={"description": "The students who had a seat before.", "example": [2]}
     )
     waitlisted = fields.List(
         Id(),

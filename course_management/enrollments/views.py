@@ -31,6 +31,7 @@ from course_management.enrollments.requests import (
 )
 from course_management.history.schemas import EventOut, HistoryQuery
 from course_management.students.models import StudentNotFound
+from course_management.terms.models import TermNotFound
 from course_management.web import access, etags
 from course_management.web.endpoint import reading, writing
 from course_management.web.parsing import prefers_count
@@ -72,7 +73,7 @@ def enroll(session: Session, student_id: int, request: EnrollmentRequest) -> Res
     precheck=prechecks.precheck_enrollment,
     body=schemas.CourseSet(),
     answer=schemas.StudentResult,
-    errors=(*REFUSALS, Stale),
+    errors=(*REFUSALS, TermNotFound, Stale),
     etag=True,
 )
 def replace_courses(session: Session, student_id: int, request: EnrollmentRequest) -> Response:

@@ -44,6 +44,9 @@ def world(make, client):
     ids["empty"] = make.course(name="Empty")["id"]
     make.term(code="F")
     make.term(code="F1", parent="F")
+    for code in ("CS 1", "CS 2"):
+        assert client.post("/catalog", json=ENTRY | {"code": code}).status_code == 201
+    make.course(term="F", catalog_code="CS 2")
     ids["gone"] = make.student(groups=["standing:new"])["id"]
     client.post(f"/students/{ids['gone']}/enroll", json={"course_ids": [ids["open"]]})
     client.delete(f"/students/{ids['gone']}/courses/{ids['open']}")
@@ -67,6 +70,7 @@ TERM = {
     "ends_on": "2027-05-14",
     "time_zone": "UTC",
 }
+ENTRY = {"code": "CS 3", "title": "Logic", "credits_min": 3, "excludes": ["CS 4"]}
 WINDOW = {"opens_at": "2026-11-02T08:00:00", "closes_at": "2026-11-06T17:00:00"}
 
 # For each operation a request that succeeds and one that is refused, or None.
@@ -101,6 +105,19 @@ WRITES = {
     "replaceTermWindows": (
         ("PUT", "/terms/F/windows", {"windows": [WINDOW]}),
         ("PUT", "/terms/F1/windows", {"windows": [WINDOW]}),
+    ),
+    "createCatalogEntry": (
+        ("POST", "/catalog", ENTRY),
+        ("POST", "/catalog", {**ENTRY, "code": "cs 1"}),
+    ),
+    "updateCatalogEntry": (("PUT", "/catalog/CS%201", {"title": "Trees"}), None),
+    "patchCatalogEntry": (
+        ("PATCH", "/catalog/CS%201", {"same_as": ["CS 2"]}),
+        ("PATCH", "/catalog/CS%201", {"credits_max": 2}),
+    ),
+    "deleteCatalogEntry": (
+        ("DELETE", "/catalog/CS%201", None),
+        ("DELETE", "/catalog/CS%202", None),
     ),
     "enrollStudent": (
         ("POST", "/students/{other}/enroll", {"course_ids": ["open"], "reason": "Major"}),
