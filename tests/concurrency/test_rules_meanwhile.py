@@ -12,8 +12,16 @@ from datetime import UTC, datetime, timedelta
 from threading import Barrier
 
 import pytest
+import sqlalchemy as sa
 
+from course_management.db.transaction import transaction
+from course_management.enrollments.locks import lock_students
+from course_management.records.completions.models import Completion
+from course_management.records.holds.models import Hold
+from course_management.terms.models import TermWindow
+from devtools.waiting import wait_until
 from tests.databases import audit
+from tests.web.problems import problem
 
 ROUNDS = 30
 
@@ -74,31 +82,44 @@ def test_credits_from_two_sides(app, client, make, course, term):
     audit(app)
 
 
-def test_a_hold_placed_meanwhile(app, client, make, course):
-    """Either the enrollment came first, or the hold blocked it."""
+def place_hold(session, student):
     hold = {"code": "fees", "detail": "Fees are due.", "blocks": ["add"]}
-    outcomes = set()
-    for _ in range(ROUNDS):
-        student, one = make.student()["id"], course()
-        placing = ("POST", f"/students/{student}/holds", hold)
-        found = at_once(app, placing, enrolling(student, one))
-        assert found in ([201, 201], [201, 409])
-        assert len(taken(client, student)) == found.count(201) - 1
-        outcomes.add(found[1])
-        refused = client.post(f"/students/{student}/courses", json={"course_id": course()})
-        assert refused.status_code == 409
-    audit(app)
+    session.add(Hold(student_id=student, **hold))
 
 
-def test_a_completion_removed_meanwhile(app, client, make, course):
+def remove_completions(session, student):
+    session.execute(sa.delete(Completion).where(Completion.student_id == student))
+
+
+def close_windows(session, student):
+    session.execute(sa.delete(TermWindow))
+
+
+@pytest.mark.parametrize(
+    ("change", "rule"),
+    [
+        (place_hold, "hold"),
+        (remove_completions, "prerequisite-missing"),
+        (close_windows, "registration-not-open"),
+    ],
+)
+def test_a_fact_that_changes_after_the_precheck(
+    app, client, make, course, statements, change, rule
+):
+    """The request has passed the precheck and waits for the student's lock."""
     body = {"code": "CS 225", "title": "x", "credits_min": 1, "prerequisites": {"course": "CS 1"}}
     client.post("/catalog", json=body)
-    for _ in range(ROUNDS):
-        student, one = make.student()["id"], course(catalog_code="CS 225")
-        path = f"/students/{student}/completions"
-        done = client.post(path, json={"catalog_code": "CS 1", "kind": "course"}).json
-        removing = ("DELETE", f"{path}/{done['id']}", None)
-        found = at_once(app, removing, enrolling(student, one))
-        assert found in ([201, 204], [204, 409])
-        assert len(taken(client, student)) == found.count(201)
-    audit(app)
+    student, one = make.student()["id"], course(catalog_code="CS 225")
+    done = {"catalog_code": "CS 1", "kind": "course"}
+    client.post(f"/students/{student}/completions", json=done)
+    method, path, body = enrolling(student, one)
+    with ThreadPoolExecutor(1) as pool, statements() as sent:
+        with app.app_context(), transaction(writing=True) as session:
+            lock_students(session, [student])
+            answer = pool.submit(app.test_client().open, path, method=method, json=body)
+            wait_until(lambda: any("rules_facts" in text or "'held'" in text for text in sent))
+            change(session, student)
+        refused = answer.result()
+    assert problem(refused) == (409, "rules-broken")
+    assert [broken["rule"] for broken in refused.json["broken"]] == [rule]
+    assert taken(client, student) == []
