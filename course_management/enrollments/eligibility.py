@@ -17,6 +17,7 @@ from course_management.enrollments.facts_reader import Facts, read_facts
 from course_management.enrollments.lock_statements import about
 from course_management.enrollments.locks import CourseStates, require_all
 from course_management.enrollments.refusals import about_seats, as_json
+from course_management.enrollments.registration import seat_overrides
 from course_management.enrollments.requests import RulesContext
 from course_management.rules import evaluator
 from course_management.rules.facts import Finding
@@ -110,7 +111,8 @@ def explain(
 def _explain(facts: Facts, found: CourseStates, pair: Pair, context: RulesContext) -> Eligibility:
     student_id, course_id = pair
     result = Eligibility(student_id, course_id)
-    if course := facts.courses.get(course_id):
+    course = facts.courses.get(course_id)
+    if course:
         for one in evaluator.explain(
             *(facts.students[student_id], course),
             moment=context.moment,
@@ -121,7 +123,9 @@ def _explain(facts: Facts, found: CourseStates, pair: Pair, context: RulesContex
             result.warnings += one.warnings
     # The decision counts the seat, so each pair gets a copy of the course.
     seats = {course_id: replace(found.courses[course_id])}
-    _, refusals = allocate(seats, found.states, [pair], waitlist=False)
+    own = [course] if course else []
+    lifted = seat_overrides([facts.students[student_id]], own, context.moment)
+    _, refusals = allocate(seats, found.states, [pair], waitlist=False, lifted=lifted)
     result.seats = about_seats(refusals)
     refused = {one["rule"] for one in result.seats}
     result.rules |= {code: code not in refused for code in _SEATS}

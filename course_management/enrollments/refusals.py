@@ -113,7 +113,7 @@ def about_seats(refusals: Sequence[Refusal]) -> list[dict[str, Any]]:
             "course_id": one.pair[1],
             "detail": detail,
             "remedy": _SEATS[code].remedy,
-            "overridable": False,
+            "overridable": code != CourseCancelled.code,
             "facts": {
                 "status": one.status,
                 "seats_free": one.seats_free,

@@ -271,3 +271,31 @@ def test_a_replacement_is_judged_on_the_set_afterwards(client, offer, student):
     assert enroll(client, student, first).status_code == 201
     assert replace(client, student, second).json["removed"] == [first]
     assert broken(replace(client, student, first, second)) == [("time-conflict", first)]
+
+
+def test_overrides_of_seats_and_status(client, offer, student, make):
+    """The course grows by the seat, which is an edit of it. One override lifts one refusal."""
+    course = offer(capacity=1, waitlist_capacity=0)
+    assert enroll(client, make.student()["id"], course).status_code == 201
+    client.patch(f"/courses/{course}", json={"status": "closed"})
+    path = f"/students/{student}/overrides"
+    body = {"course_id": course, "reason": "The dean agreed"}
+    client.post(path, json=body | {"rule": "course-full"})
+    assert problem(enroll(client, student, course)) == (409, "course-closed")
+    client.post(path, json=body | {"rule": "course-closed"})
+    (asked,) = client.get(f"/students/{student}/eligibility?course={course}").json
+    assert asked["eligible"]
+    assert enroll(client, student, course).status_code == 201
+    after = client.get(f"/courses/{course}").json
+    assert (after["capacity"], after["seats_taken"], after["version"]) == (2, 2, 3)
+    assert problem(enroll(client, make.student()["id"], course)) == (409, "course-closed")
+
+
+def test_an_override_of_a_full_waitlist(client, offer, student, make):
+    course = offer(capacity=0, waitlist_capacity=0)
+    assert problem(enroll(client, student, course, waitlist=True)) == (409, "waitlist-full")
+    body = {"rule": "waitlist-full", "course_id": course, "reason": "The dean agreed"}
+    client.post(f"/students/{student}/overrides", json=body)
+    assert enroll(client, student, course, waitlist=True).json["waitlisted"] == [course]
+    after = client.get(f"/courses/{course}").json
+    assert (after["waitlist_capacity"], after["waitlisted"]) == (1, 1)
