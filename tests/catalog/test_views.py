@@ -47,6 +47,16 @@ def test_credits_are_those_of_the_least_by_default(client, entry):
     assert (zero["credits_min"], zero["credits_max"]) == (0, 0)
 
 
+def test_attempts_are_a_whole_number_from_1_to_99(client, entry):
+    """3.0 is a whole number (JSON Schema 2020-12, section 6.1.1)."""
+    for value, kept in ((1, 1), (99, 99), (3.0, 3), (None, None)):
+        changed = client.patch("/catalog/CS%20225", json={"max_attempts": value})
+        assert (changed.status_code, changed.json["max_attempts"]) == (200, kept)
+    for value in (0, 100, 1.5, "1", True, []):
+        refused = client.patch("/catalog/CS%20225", json={"max_attempts": value})
+        assert problem(refused) == (422, "invalid"), value
+
+
 def test_lists_by_code_and_title(client, entry):
     other = client.post("/catalog", json=ENTRY | {"code": "MATH 241", "title": "Calculus"}).json
     for query, found in (
