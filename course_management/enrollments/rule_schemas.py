@@ -49,7 +49,10 @@ class FindingOut(Answer):
         metadata={"description": "Whether an override can lift the rule.", "example": True}
     )
     facts = fields.Dict(
-        metadata={"description": "The numbers, codes and times that the rule compared."}
+        metadata={
+            "description": "The numbers, codes and times that the rule compared.",
+            "example": {"moment": "2026-08-24T13:00:00Z"},
+        }
     )
 
 
