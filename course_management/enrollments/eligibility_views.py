@@ -90,12 +90,16 @@ class EligibilityOut(Answer):
             "example": True,
         }
     )
-    rules = fields.List(fields.Nested(RuleOut))
+    rules = fields.List(
+        fields.Nested(RuleOut), metadata={"example": [{"rule": "time-conflict", "met": True}]}
+    )
     broken = fields.List(
-        fields.Nested(FindingOut), metadata={"description": "Why rules are not met."}
+        fields.Nested(FindingOut),
+        metadata={"description": "Why rules are not met.", "example": []},
     )
     warnings = fields.List(
-        fields.Nested(FindingOut), metadata={"description": "What the rules could not decide."}
+        fields.Nested(FindingOut),
+        metadata={"description": "What the rules could not decide.", "example": []},
     )
 
 
@@ -117,7 +121,7 @@ def list_eligibility(connection: Connection, student_id: int, query: dict[str, A
     return _response(found, page)
 
 
-@bp.post("/courses/<course:course>/eligibility", endpoint="askEligibility")
+@bp.post("/courses/<course:course>/eligibility", endpoint="checkEligibility")
 @reading(
     scope="enrollments:read",
     query=AtQuery(),
