@@ -75,3 +75,19 @@ def catalog(side: Side) -> Iterator[Case]:
         ),
         201,
     )
+    yield Case(
+        "GET /students/{s}/eligibility?course",
+        lambda s: ("GET", f"/students/{s.student()}/eligibility?course={ruled}", None),
+    )
+    yield Case(
+        "GET /students/{s}/eligibility?term",
+        lambda s: ("GET", f"/students/{s.student()}/eligibility?term=RULES", None),
+    )
+    yield Case(
+        f"POST /courses/{{c}}/eligibility of {MANY}",
+        lambda s: (
+            "POST",
+            f"/courses/{ruled}/eligibility",
+            {"student_ids": list({s.student() for _ in range(MANY)})},
+        ),
+    )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -59,13 +59,29 @@ class Grade(Text):
         super().__init__(1, 10, also=[self._known], **kwargs)
 
     def json_schema(self) -> dict[str, Any]:
-        """The JSON schema of the field: its values."""
+        """The JSON schema of the field: its values, and their names for generated clients, which
+        cannot tell A+ from A- otherwise.
+        """
+        grades = current_app.config["GRADES"].order
         nothing = [None] if self.allow_none else []
         kinds = ["string", "null"] if self.allow_none else "string"
-        return {"type": kinds, "enum": [*current_app.config["GRADES"].order, *nothing]}
+        names = {"x-enum-varnames": _enum_names(grades)}
+        return {"type": kinds, "enum": [*grades, *nothing]} | names
 
     @staticmethod
     def _known(value: str) -> None:
         order = current_app.config["GRADES"].order
         if value not in order:
             raise ValidationError(f"Must be one of: {', '.join(order)}.")
+
+
+def _enum_names(grades: Sequence[str]) -> list[str]:
+    """A different identifier for each grade, such as A_PLUS for A+."""
+    names = [
+        re.sub(
+            r"\W", "_", grade if re.match("[A-Za-z]", grade) else f"GRADE_{grade}", flags=re.ASCII
+        )
+        for grade in (one.replace("+", "_PLUS").replace("-", "_MINUS") for one in grades)
+    ]
+    unique = len({name.upper() for name in names}) == len(names)
+    return names if unique else [f"GRADE_{number}" for number in range(1, len(names) + 1)]

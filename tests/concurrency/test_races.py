@@ -188,7 +188,7 @@ def test_a_term_that_gets_a_part_while_it_becomes_one(client, make, together):
     ],
 )
 def test_a_code_deleted_while_courses_get_it(client, make, together, path, body, field):
-    """Fails without the foreign keys: courses then have a code that nothing has."""
+    """Either the deletion is refused, or no course has the code afterwards."""
     other = {} if field == "term" else {"term": make.term()["code"]}
     course = make.course(**other)["id"]
     for i in range(10):
@@ -213,8 +213,8 @@ def test_a_code_deleted_while_courses_get_it(client, make, together, path, body,
 
 
 def test_a_course_gets_a_term_while_students_enroll(client, make, together):
-    """The term has no windows. Fails if a connection trusts that a course without a capacity has no
-    rules: then a request that follows the edit succeeds.
+    """The term has no windows. The rules judge a request that follows the edit, also on a connection
+    that has read the course as one without a capacity and a term.
     """
     term = make.term()["code"]
     students = [make.student()["id"] for _ in range(4)]

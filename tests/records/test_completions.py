@@ -7,6 +7,7 @@ import sqlalchemy as sa
 
 from course_management.db.transaction import transaction
 from course_management.rules.facts import Grades
+from course_management.rules.grades import parse_grades
 from tests.conftest import bearer
 from tests.web.problems import problem
 
@@ -217,3 +218,20 @@ def test_a_completion_read_again_is_not_sent_again(client, path):
     made = client.post(path, json=COURSE)
     again = client.get(made.headers["Location"], headers={"If-None-Match": made.headers["ETag"]})
     assert again.status_code == 304
+
+
+@pytest.mark.parametrize(
+    ("grades", "names"),
+    [
+        ("A+,A,A-|F", ["A_PLUS", "A", "A_MINUS", "F"]),
+        ("1.0,1.3|5.0", ["GRADE_1_0", "GRADE_1_3", "GRADE_5_0"]),
+        ("1.0,1_0|é", ["GRADE_1", "GRADE_2", "GRADE_3"]),
+    ],
+)
+def test_each_grade_has_another_name_in_generated_clients(make_app, tmp_path, grades, names):
+    """Fails without names: a generator of clients cannot tell A+ from A-."""
+    app = make_app(f"sqlite:///{tmp_path / 'unused.db'}", grades=parse_grades(grades))
+    schemas = app.test_client().get("/openapi.json").json["components"]["schemas"]
+    grade = schemas["CompletionIn"]["properties"]["grade"]
+    assert grade["enum"] == [*parse_grades(grades).order, None]
+    assert grade["x-enum-varnames"] == names
