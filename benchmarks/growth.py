@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 
 import psycopg2
 
-from benchmarks import lists, routes
+from benchmarks import lists, records, routes
 from benchmarks.inside import Sent, call, environ
 from benchmarks.lists import Case
 from benchmarks.plans import scanned
@@ -132,7 +132,7 @@ def report(big: Side, small: Side) -> int:
     pairs = [
         {
             c.label: c
-            for kind in (lists.whole, lists.within, routes.others)
+            for kind in (lists.whole, lists.within, routes.others, records.records)
             for c in kind(side)
             if ONLY in c.label
         }

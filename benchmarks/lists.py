@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
-from benchmarks.side import Side
+from benchmarks.side import GROUP, Side
 from course_management.core import text
 from course_management.courses import queries as courses
 from course_management.db import keyset
@@ -54,7 +54,10 @@ COURSES = Whole(
 STUDENTS = Whole(
     "/students",
     students.LISTING,
-    ({}, {"email": "student77@example.edu"}, {"external_id": "none"}, {"q": "zoë"}),
+    (
+        *({}, {"email": "student77@example.edu"}, {"external_id": "none"}, {"q": "zoë"}),
+        {"group": GROUP},
+    ),
 )
 
 
@@ -65,15 +68,15 @@ def sorts(listing: Listing) -> list[str]:
 
 def whole(side: Side) -> Iterator[Case]:
     """The lists of all courses and of all students."""
-    for path, listing, choices in (COURSES, STUDENTS):
-        for filters in choices:
-            for sort in sorts(listing):
+    for of in (COURSES, STUDENTS):
+        for filters in of.filters:
+            for sort in sorts(of.listing):
                 given = {"sort": sort, **filters}
-                for place, cursor in cursors(side, Whole(path, listing, choices), given).items():
+                for place, cursor in cursors(side, of, given).items():
                     query = {name: str(value).lower() for name, value in given.items()}
-                    address = f"{path}?{urlencode({'limit': LIMIT, **query} | cursor)}"
-                    label = f"{path}?{'&'.join(f'{n}={v}' for n, v in query.items())} {place}"
-                    excepted = listing is courses.LISTING and "q" in filters
+                    address = f"{of.path}?{urlencode({'limit': LIMIT, **query} | cursor)}"
+                    label = f"{of.path}?{'&'.join(f'{n}={v}' for n, v in query.items())} {place}"
+                    excepted = of is COURSES and "q" in filters
                     yield Case(
                         label, lambda _, address=address: ("GET", address, None), excepted=excepted
                     )
@@ -117,6 +120,8 @@ def _cursor(listing: Listing, given: dict[str, Any], item: dict[str, Any]) -> st
         name: text.key(value) if name in ("q", "email") else value
         for name, value in filters.items()
     }
+    if "group" in filters and sort.lstrip("-") == "id":
+        listing = students.LISTING_OF_GROUP
     identity = zlib.crc32(repr((listing.name, sort, sorted(folded.items()))).encode())
     field = sort.lstrip("-")
     return keyset._encode(

@@ -6,6 +6,7 @@ In both, students have the same number of courses, and courses the same number o
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from typing import Any
 
 import psycopg2
@@ -15,6 +16,14 @@ from benchmarks.stage import load
 
 EACH = 10  # courses of a student
 WAITLISTED = 20  # students on the waitlist of the course `full`
+
+# Every tenth student is in this group.
+GROUP = "standing:senior"
+JOIN_GROUP = (
+    "INSERT INTO student_groups (student_id, group_name) "
+    "SELECT id, %s FROM students WHERE mod(id, 10) = 0",
+    "UPDATE students SET groups = json_build_array(CAST(%s AS text)) WHERE mod(id, 10) = 0",
+)
 
 # Courses with students and low ids are full, as after a registration day. So the list of open
 # courses must skip many rows. This shows whether its cost grows.
@@ -42,7 +51,7 @@ class Side:
         self.standing = self.students // 2
         self.half, self.filled = self.courses // 2, self.courses * 2 // 5
         load(url, self.students, self.courses, EACH)
-        self._settle(url)
+        self._settle(url, JOIN_GROUP)
         self.service = Service(url)
         self.random = random.Random(1)
         self.full = self._course("Full", capacity=1, waitlist_capacity=None)
@@ -53,11 +62,15 @@ class Side:
         self.ask("POST", f"/courses/{self.full}/students", students)
         self._settle(url)
 
-    def _settle(self, url: str) -> None:
-        """Fill the courses, and let PostgreSQL vacuum now rather than during the measurement."""
+    def _settle(self, url: str, before: Sequence[str] = ()) -> None:
+        """Execute the statements of `before`, each with the name of the group. Then fill the
+        courses, and let PostgreSQL vacuum now rather than during the measurement.
+        """
         connection = psycopg2.connect(url)
         connection.autocommit = True
         cursor = connection.cursor()
+        for statement in before:
+            cursor.execute(statement, (GROUP,))
         cursor.execute(FILL, (self.filled,))
         for statement in ("VACUUM (ANALYZE)", "CHECKPOINT"):
             cursor.execute(statement)

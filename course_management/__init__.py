@@ -12,6 +12,7 @@ from course_management.core.api import API_PREFIX
 from course_management.core.principal import ADMIN
 from course_management.courses.views import bp as courses_bp
 from course_management.db import base, engine, statement_timing, transaction
+from course_management.enrollments.eligibility_views import bp as eligibility_bp
 from course_management.enrollments.views import bp as enrollments_bp
 from course_management.ops import cli, health, metrics_view
 from course_management.records.completions.views import bp as completions_bp
@@ -72,7 +73,7 @@ def create_app(config: Config | None = None) -> Flask:
         hosts.init_app(app)
 
     features = (students_bp, terms_bp, catalog_bp, courses_bp, enrollments_bp, registrar_bp)
-    records = (groups_bp, completions_bp, holds_bp, overrides_bp)
+    records = (groups_bp, completions_bp, holds_bp, overrides_bp, eligibility_bp)
     for blueprint in (*features, *records, health.bp, openapi.bp, problems.bp):
         app.register_blueprint(blueprint, url_prefix=API_PREFIX)
         app.register_blueprint(blueprint, name=f"{blueprint.name}_at_root")

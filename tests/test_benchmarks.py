@@ -116,9 +116,8 @@ def test_growth_measures_every_route(new_database, make_app):
         for path, methods in paths.items()
         for method in methods
     }
-    assert {
-        route for route in routes - asked if re.match("/(students|courses|terms)", route[1])
-    } == set()
+    features = "/(students|courses|terms|groups)"
+    assert {route for route in routes - asked if re.match(features, route[1])} == set()
 
 
 @pytest.mark.slow

@@ -97,6 +97,15 @@ def test_every_form_of_a_postgresql_address_means_psycopg2(scheme):
             "senior, " + "a" * 1025,
             "COURSE_LEVELS contains a level that no course can have",
         ),
+        ("GRADES", "A,B,C", "GRADES must be the passing grades from best to worst, a bar, and"),
+        ("GRADES", "|F", "GRADES must be the passing grades"),
+        ("GRADES", "A,,B|F", "GRADES must be the passing grades"),
+        ("GRADES", "A|B|C", "GRADES must be the passing grades"),
+        ("GRADES", "A,B|F,A", "GRADES names 'A' twice"),
+        ("GRADES", "A|F,", "GRADES contains '': a grade must have 1 to 10 visible characters"),
+        ("GRADES", "A,sehr gut bis|F", "GRADES contains 'sehr gut bis': a grade must have 1 to 10"),
+        ("GRADES", "A\x07|F", "GRADES contains 'A.x07': a grade must have"),
+        ("GRADES", "A" * 2000 + "|F", "GRADES must be the passing grades|GRADES Must have at most"),
         ("DATABASE_URL", "school.db", "DATABASE_URL is not an address"),
         ("DATABASE_URL", "postgresql://u@h:port/d", "DATABASE_URL is not an address"),
         ("DATABASE_URL", "sqlite+aiosqlite:////x.db", "DATABASE_URL must be postgresql"),
@@ -187,6 +196,26 @@ def test_course_levels_are_separated_by_commas():
         "freshman",
         "senior",
     )
+
+
+def test_grades_are_listed_from_best_to_worst():
+    grades = Config.from_env({}).grades
+    assert grades.order[:3] == ("A+", "A", "A-")
+    assert grades.order[grades.passing - 1 : grades.passing + 1] == ("CR", "F")
+    given = Config.from_env({"GRADES": " 1, 2,3 ,4 | 5 "}).grades
+    assert (given.order, given.passing) == (("1", "2", "3", "4", "5"), 4)
+    assert Config.from_env({"GRADES": "pass|"}).grades.order == ("pass",)
+
+
+def test_the_documented_grades_are_the_default():
+    root = Path(config.__file__).parent.parent
+    grades = Config.from_env({}).grades
+    passing, others = (
+        ",".join(part) for part in (grades.order[: grades.passing], grades.order[grades.passing :])
+    )
+    for document in (".env.example", "docs/settings.md"):
+        text = (root / document).read_text()
+        assert f"{passing}|{others}" in text or (f"`{passing}`" in text and f"`{others}`" in text)
 
 
 def test_the_environment_overrides_the_env_file(monkeypatch, tmp_path):

@@ -97,7 +97,7 @@ class CatalogIn(StrictSchema):
 class CatalogInChange(ChangeSchema, CatalogIn):
     """A change of a catalog entry."""
 
-    warnings = fields.Raw(dump_only=True)
+    warnings = fields.List(fields.String(), dump_only=True, metadata={"example": []})
 
 
 class CatalogOut(Answer):

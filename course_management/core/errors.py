@@ -73,14 +73,17 @@ class Taken(Conflict):
 
 
 class ExternalIdTaken(Taken):
-    """Two students cannot have the same external id, and neither can two courses."""
+    """Two students cannot have the same external id, and neither can two courses, or two
+    completions.
+    """
 
     code = "external-id-taken"
     pointer = "/external_id"
     title = "This external id is taken."
     remedy = (
         "Find the student or course that has it with GET /students?external_id=… or GET "
-        "/courses?external_id=…, or send another external id."
+        "/courses?external_id=…, or send another external id. `id` in errors is the id of the "
+        "student, course or completion that has it."
     )
 
 

@@ -7,12 +7,13 @@ from collections.abc import Sequence
 from operator import itemgetter
 from typing import Any, cast
 
+import orjson
 import sqlalchemy as sa
 
 from course_management.catalog.queries import entry_code
 from course_management.core import text
 from course_management.courses.models import Course, CourseNotFound, tag
-from course_management.db.base import Reader, connection_of
+from course_management.db.base import Reader, as_number, connection_of, json_list
 from course_management.db.keyset import Condition, Listing, Page
 from course_management.db.prepared_statements import Statement, send
 from course_management.terms.queries import term_and_parts
@@ -27,8 +28,16 @@ COLUMNS: dict[str, sa.ColumnElement[Any]] = {
         *("created_at", "updated_at", "version"),
     )
 }
-# The fields of a course of a term. Other courses do not have them, so rows have them after COLUMNS.
-TERM_COLUMNS = [_table.c.term, _table.c.catalog_code, _table.c.details]
+
+
+def term_column(*more: sa.ColumnElement[Any]) -> sa.ColumnElement[str]:
+    """The fields of a course of a term as the text of a JSON list, and `more`; null for another
+    course. Rows have it after COLUMNS: as one column, it costs a list of other courses nothing.
+    """
+    fields = json_list(_table.c.term, _table.c.catalog_code, _table.c.details, *more)
+    return sa.case((_table.c.term.is_not(None), fields))
+
+
 SORTS: dict[str, sa.ColumnElement[Any]] = {
     "id": _table.c.id,
     "name": _table.c.name_key,
@@ -55,20 +64,23 @@ PARTITION_COLUMNS: dict[str, sa.ColumnElement[Any]] = {
 
 
 def add_term_fields(items: list[dict[str, Any]], rows: Sequence[Any]) -> None:
-    """Add the fields of a course of a term to the items of a page. The rows end with TERM_COLUMNS
-    and the sort column.
+    """Add the fields of courses of terms to the items of a page. The last column but one of a row
+    is `term_column`.
     """
-    if any(map(itemgetter(-4), rows)):
+    if any(map(itemgetter(-2), rows)):
         for item, row in zip(items, rows, strict=False):
-            item.update(term_fields(row[-4], row[-3], row[-2]))
+            item.update(term_fields(row[-2]))
 
 
-def term_fields(
-    term: str | None, catalog_code: str | None, details: dict[str, Any] | None
-) -> dict[str, Any]:
-    """The fields of a course of a term that are not null; nothing for other courses."""
-    codes = {"term": term} if term else {}
-    return codes | ({"catalog_code": catalog_code} if catalog_code else {}) | (details or {})
+def term_fields(values: str | None) -> dict[str, Any]:
+    """The fields that a `term_column` has and that are not null."""
+    if values is None:
+        return {}
+    term, catalog_code, details, *more = orjson.loads(values)
+    fields = {"term": term, "catalog_code": catalog_code, **(details or {})}
+    if more:
+        fields["credits"] = as_number(more[0])
+    return {name: value for name, value in fields.items() if value is not None}
 
 
 LISTING = Listing(
@@ -79,7 +91,7 @@ LISTING = Listing(
     FILTERS,
     SELECTIVE_FILTERS,
     PARTITION_COLUMNS,
-    more=TERM_COLUMNS,
+    more=(term_column(),),
     finish=add_term_fields,
 )
 
@@ -102,7 +114,7 @@ _CONDITIONS = {
 _SHOW = {
     kind: Statement(
         f"show_course_by_{kind.__name__}",
-        sa.select(*COLUMNS.values(), *TERM_COLUMNS).where(key),
+        sa.select(*COLUMNS.values(), term_column()).where(key),
     )
     for kind, key in _CONDITIONS.items()
 }
@@ -118,7 +130,7 @@ def show_course(reader: Reader, course: int | str) -> dict[str, Any]:
     `course` is the id or the name of the course. Raises CourseNotFound.
     """
     row = _row(reader, _SHOW, course)
-    found = dict(zip(COLUMNS, row, strict=False)) | term_fields(row[-3], row[-2], row[-1])
+    found = dict(zip(COLUMNS, row, strict=False)) | term_fields(row[-1])
     state = (found[name] for name in ("id", "version", "seats_taken", "waitlisted"))
     return found | {"etag": tag(*state)}
 
@@ -148,3 +160,8 @@ def _row(reader: Reader, statements: dict[type, Statement], course: int | str) -
 def list_courses(reader: Reader, **query: Any) -> Page:
     """A page of the list of courses. `query` has the arguments of `keyset.Listing.page`."""
     return LISTING.page(reader, **folded(query))
+
+
+def cursor_after(course_id: int, **query: Any) -> str:
+    """The cursor of the page of the list of courses that follows a course. `query` has filters."""
+    return LISTING.cursor_after(course_id, **folded(query))

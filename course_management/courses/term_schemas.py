@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
-import re
 from datetime import date
 from typing import Any
 
-from marshmallow import Schema, ValidationError, fields, validate, validates_schema
+from marshmallow import Schema, ValidationError, fields, post_load, validate, validates_schema
 
+from course_management.rules.facts import WEEKDAYS
+from course_management.web.calendar_fields import Date, TimeOfDay
 from course_management.web.catalog_fields import Code, Expression
 from course_management.web.fields import Answer, Credits, StrictSchema, Text
 
-WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 CONSENTS = ("instructor", "department")
 MAX_MEETINGS = 50
 _COMPONENT = "[a-z][a-z0-9]*(-[a-z0-9]+)*"
 _ANSWERS = {"sometimes": True}
+# Examples of requests have no term: /docs fills them in, and the term may not exist.
+_NONE = {"example": None}
 
-_TERM = {"description": "The code of the term to which the course belongs.", "example": "2026-FA"}
-_CATALOG = {"description": "The code of the catalog entry that the course teaches."}
+_TERM = {"description": "The code of the term to which the course belongs.", "example": "2026-FALL"}
+_CATALOG = {
+    "description": "The code of the catalog entry that the course teaches.",
+    "example": "CS 225",
+}
 _PART = {
     "description": "The part of the entry, such as `lecture` or `lab`. A student may take each "
     "part of an entry once.",
@@ -26,8 +31,38 @@ _PART = {
 }
 _MEETINGS = {
     "description": "When and where the course meets, in the time zone of the term. Without any, "
-    "its times are arranged with the students."
+    "its times are arranged with the students.",
+    "example": [
+        {
+            "days": ["mon", "wed"],
+            "starts": "09:30",
+            "ends": "10:45",
+            "first_on": None,
+            "last_on": None,
+            "location": "Hall 5",
+        }
+    ],
 }
+_DAYS = {
+    "description": "The weekdays. A meeting that goes past midnight begins on them.",
+    "example": ["mon", "wed"],
+}
+_STARTS = {"description": "When it begins, in local time.", "example": "09:30"}
+_ENDS = {
+    "description": "When it ends, in local time. If this is not after `starts`, it ends on the "
+    "next day.",
+    "example": "10:45",
+}
+_FIRST = {
+    "description": "The first date on which it may take place; null means the first day of the "
+    "term.",
+    "example": None,
+}
+_LAST = {
+    "description": "The last date on which it may begin; null means the last day of the term.",
+    "example": None,
+}
+_LOCATION = {"description": "Where it takes place.", "example": "Hall 5"}
 _OPEN_TO = {
     "description": "The groups whose students may add the course, in the notation of "
     "docs/rules.md.",
@@ -41,31 +76,6 @@ _CONSENT = {
 _CONTACT = {"description": "Whom students ask about the course.", "example": "CS advising"}
 
 
-class TimeOfDay(fields.String):
-    """A time such as 09:30, from 00:00 to 23:59."""
-
-    RULE = "Must be a time such as 09:30."
-
-    def _deserialize(self, value: Any, *_: Any, **__: Any) -> str:
-        if type(value) is not str or not re.fullmatch(r"([01][0-9]|2[0-3]):[0-5][0-9]", value):
-            raise ValidationError(self.RULE)
-        return value
-
-
-class Day(fields.Date):
-    """A date such as 2026-09-01, or null. It is kept as text, because it is stored as JSON."""
-
-    RULE = "Must be a date such as 2026-09-01, or null."
-
-    def _deserialize(self, value: Any, *_: Any, **__: Any) -> Any:
-        try:
-            if type(value) is not str or len(value) != 10:
-                raise ValueError
-            return date.fromisoformat(value).isoformat()
-        except ValueError:
-            raise ValidationError(self.RULE) from None
-
-
 class Days(fields.List[str]):
     """Weekdays, each once, in the order of the week."""
 
@@ -74,6 +84,10 @@ class Days(fields.List[str]):
     def __init__(self, **kwargs: Any) -> None:
         one = fields.String(validate=validate.OneOf(WEEKDAYS))
         super().__init__(one, validate=validate.Length(1, 7), **kwargs)
+
+    def json_schema(self) -> dict[str, Any]:
+        """The part of the JSON Schema that the base class does not know."""
+        return {"uniqueItems": True}
 
     def _deserialize(self, value: Any, *_: Any, **__: Any) -> list[Any]:
         if type(value) is not list or not all(type(day) is str for day in value):
@@ -88,12 +102,12 @@ class Meeting(StrictSchema):
     Without dates it takes place during the whole term, or the part of the term.
     """
 
-    days = Days(required=True, metadata={"example": ["mon", "wed"]})
-    starts = TimeOfDay(required=True, metadata={"example": "09:30"})
-    ends = TimeOfDay(required=True, metadata={"example": "10:45"})
-    first_on = Day(load_default=None, allow_none=True, metadata={"example": None})
-    last_on = Day(load_default=None, allow_none=True, metadata={"example": None})
-    location = Text(1, 100, load_default=None, allow_none=True, metadata={"example": "Hall 5"})
+    days = Days(required=True, metadata=_DAYS)
+    starts = TimeOfDay(required=True, metadata=_STARTS)
+    ends = TimeOfDay(required=True, metadata=_ENDS)
+    first_on = Date(load_default=None, allow_none=True, metadata=_FIRST)
+    last_on = Date(load_default=None, allow_none=True, metadata=_LAST)
+    location = Text(1, 100, load_default=None, allow_none=True, metadata=_LOCATION)
 
     @validates_schema
     def _lasts(self, data: dict[str, Any], **_: Any) -> None:
@@ -103,12 +117,17 @@ class Meeting(StrictSchema):
         if first and last and last < first:
             raise ValidationError({"last_on": ["Must not be before first_on."]})
 
+    @post_load
+    def _as_json(self, data: dict[str, Any], **_: Any) -> dict[str, Any]:
+        """The meeting as it is stored: dates as text."""
+        return {n: v.isoformat() if isinstance(v, date) else v for n, v in data.items()}
+
 
 class TermFieldsIn(Schema):
     """What a request may set in a course of a term."""
 
-    term = Code(allow_none=True, metadata=_TERM)
-    catalog_code = Code(allow_none=True, metadata={**_CATALOG, "example": "CS 225"})
+    term = Code(allow_none=True, metadata=_TERM | _NONE)
+    catalog_code = Code(allow_none=True, metadata=_CATALOG | _NONE)
     component = Text(
         1,
         32,
@@ -119,13 +138,13 @@ class TermFieldsIn(Schema):
             )
         ],
         allow_none=True,
-        metadata={**_PART, "pattern": rf"^\s*{_COMPONENT}\s*$"},
+        metadata={**_PART, **_NONE, "pattern": rf"^\s*{_COMPONENT}\s*$"},
     )
     credits_min = Credits(
         allow_none=True,
         metadata={
             "description": "The least number of credits. By default that of the entry.",
-            "example": 3,
+            "example": None,
         },
     )
     credits_max = Credits(
@@ -133,40 +152,40 @@ class TermFieldsIn(Schema):
         metadata={
             "description": "The largest number of credits. By default `credits_min`, if the "
             "course has one, or else that of the entry.",
-            "example": 4,
+            "example": None,
         },
     )
     meetings = fields.List(
         fields.Nested(Meeting),
         allow_none=True,
         validate=validate.Length(max=MAX_MEETINGS, error=f"Must have at most {MAX_MEETINGS}."),
-        metadata=_MEETINGS,
+        metadata=_MEETINGS | _NONE,
     )
-    open_to = Expression(only_groups=True, metadata=_OPEN_TO)
+    open_to = Expression(only_groups=True, metadata=_OPEN_TO | _NONE)
     consent = fields.String(
         allow_none=True,
         validate=validate.OneOf(CONSENTS, error="Must be instructor, department or null."),
-        metadata=_CONSENT,
+        metadata=_CONSENT | _NONE,
     )
-    contact = Text(1, 200, allow_none=True, metadata=_CONTACT)
+    contact = Text(1, 200, allow_none=True, metadata=_CONTACT | _NONE)
 
 
 class MeetingOut(Answer):
     """Weekly hours of a course."""
 
-    days = fields.List(fields.String(), metadata={"example": ["mon", "wed"]})
-    starts = fields.String(metadata={"example": "09:30"})
-    ends = fields.String(metadata={"example": "10:45"})
-    first_on = fields.Date(allow_none=True, metadata={"example": None})
-    last_on = fields.Date(allow_none=True, metadata={"example": None})
-    location = fields.String(allow_none=True, metadata={"example": "Hall 5"})
+    days = fields.List(fields.String(metadata={"enum": list(WEEKDAYS)}), metadata=_DAYS)
+    starts = fields.String(metadata=_STARTS)
+    ends = fields.String(metadata=_ENDS)
+    first_on = fields.Date(allow_none=True, metadata=_FIRST)
+    last_on = fields.Date(allow_none=True, metadata=_LAST)
+    location = fields.String(allow_none=True, metadata=_LOCATION)
 
 
 class TermFieldsOut(Answer):
     """The fields of a course of a term. Those that are not set are left out."""
 
     term = fields.String(metadata=_TERM | _ANSWERS)
-    catalog_code = fields.String(metadata=_CATALOG | _ANSWERS | {"example": "CS 225"})
+    catalog_code = fields.String(metadata=_CATALOG | _ANSWERS)
     component = fields.String(metadata=_PART | _ANSWERS)
     credits_min = Credits(metadata=_ANSWERS | {"example": 3})
     credits_max = Credits(metadata=_ANSWERS | {"example": 4})

@@ -165,6 +165,31 @@ def _any_of_array(element: among, compiler: Any, **kw: Any) -> str:
     return f"{column} = ANY({ids})"
 
 
+class json_list(  # noqa: N801 - reads as an SQL function
+    sa.sql.expression.FunctionElement[str]
+):
+    """The text of a JSON list of columns. A JSON column becomes a part of it."""
+
+    inherit_cache = True
+    type = sa.Text()
+
+
+@compiles(json_list, "postgresql")
+def _json_build_array(element: json_list, compiler: Any, **kw: Any) -> str:
+    return f"CAST(json_build_array({compiler.process(element.clauses, **kw)}) AS TEXT)"
+
+
+@compiles(json_list, "sqlite")
+def _json_array(element: json_list, compiler: Any, **kw: Any) -> str:
+    values = (
+        f"json({compiler.process(one, **kw)})"
+        if isinstance(one.type, sa.JSON)
+        else compiler.process(one, **kw)
+        for one in element.clauses
+    )
+    return f"json_array({', '.join(values)})"
+
+
 Reader = Session | Connection
 
 

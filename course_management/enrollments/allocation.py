@@ -99,6 +99,7 @@ class Allocation:
     newly_waitlisted: dict[Pair, int] = field(default_factory=dict)
     waitlisted: list[Pair] = field(default_factory=list)
     refused: list[Pair] = field(default_factory=list)
+    lifted: list[Pair] = field(default_factory=list)  # for which a course grew
 
     @property
     def changed(self) -> bool:
@@ -112,14 +113,16 @@ def allocate(
     wanted: Iterable[Pair],
     *,
     waitlist: bool | Container[int],
+    lifted: Container[tuple[Pair, str]] = (),
 ) -> tuple[Allocation, list[Refusal]]:
     """Allocate a seat to every pair of `wanted`, in their order. With `waitlist`, allocate a
     waitlist position if no seat is free. `waitlist` may also be the ids of the courses for which a
     position will do.
 
     `courses` has the seats of every course, by id; this function changes their counts. `states` has
-    the state of each pair that has an enrollment. Also returns why courses refuse pairs; `refusal`
-    makes an error of that.
+    the state of each pair that has an enrollment. `lifted` has the codes of the refusals that
+    overrides lift, each with its pair: the course then grows by the seat or position. Also returns
+    why courses refuse pairs; `refusal` makes an error of that.
     """
     allocation = Allocation()
     refused: dict[int, list[Pair]] = {}
@@ -127,16 +130,24 @@ def allocate(
         course, state = courses[pair[1]], states.get(pair)
         if state == ENROLLED:
             allocation.already_enrolled.append(pair)
-        elif state is None and course.status != OPEN:
+        elif state is None and not _takes_new(course, pair, lifted):
             refused.setdefault(course.id, []).append(pair)
         elif state is None and course.has_seat:
             course.take()
             allocation.added.append(pair)
+        elif state is None and (pair, CourseFull.code) in lifted:
+            course.capacity = (course.capacity or 0) + 1
+            course.take()
+            allocation.added.append(pair)
+            allocation.lifted.append(pair)
         elif not _may_wait(waitlist, course.id):
             refused.setdefault(course.id, []).append(pair)
         elif state == WAITLISTED:
             allocation.waitlisted.append(pair)
-        elif course.waitlist_has_room:
+        elif course.waitlist_has_room or (pair, WaitlistFull.code) in lifted:
+            if not course.waitlist_has_room:
+                course.waitlist_capacity = course.waitlisted + 1
+                allocation.lifted.append(pair)
             allocation.newly_waitlisted[pair] = course.join_waitlist()
             allocation.waitlisted.append(pair)
         else:
@@ -166,6 +177,12 @@ def status_reasons(course: Seats) -> list[tuple[str, str]]:
     return []
 
 
+def _takes_new(course: Seats, pair: Pair, lifted: Container[tuple[Pair, str]]) -> bool:
+    return course.status == OPEN or (
+        course.status == CLOSED and (pair, CourseClosed.code) in lifted
+    )
+
+
 def _may_wait(waitlist: bool | Container[int], course_id: int) -> bool:
     return waitlist if isinstance(waitlist, bool) else course_id in waitlist
 
@@ -177,7 +194,7 @@ def _refusal(
     positions that `allocation` has given to other pairs count as free.
     """
     added, joined = (
-        sum(pair[1] == course.id for pair in given)
+        sum(pair[1] == course.id and pair not in allocation.lifted for pair in given)
         for given in (allocation.added, allocation.newly_waitlisted)
     )
     free, asked = (course.free or 0) + added, added + joined + len(pairs)

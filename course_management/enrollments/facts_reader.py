@@ -18,7 +18,7 @@ from course_management.enrollments.facts_statement import FACTS
 from course_management.enrollments.models import ENROLLED
 from course_management.rules import facts
 
-_WEEKDAYS = {name: i for i, name in enumerate(("mon", "tue", "wed", "thu", "fri", "sat", "sun"))}
+_WEEKDAYS = {name: i for i, name in enumerate(facts.WEEKDAYS)}
 
 
 @dataclass(slots=True)

@@ -7,11 +7,10 @@ from __future__ import annotations
 from typing import Any, cast
 
 import sqlalchemy as sa
-from sqlalchemy.ext.compiler import compiles
 
 from course_management.catalog.models import CatalogEntry, CatalogRelation
 from course_management.courses.models import Course
-from course_management.db.base import among
+from course_management.db.base import among, json_list
 from course_management.db.prepared_statements import Statement
 from course_management.enrollments.models import StudentCourse
 from course_management.records.completions.models import Completion
@@ -19,31 +18,6 @@ from course_management.records.holds.models import Hold
 from course_management.records.overrides.models import Override
 from course_management.students.models import Student
 from course_management.terms.models import Term, TermWindow
-
-
-class json_list(  # noqa: N801 - reads as an SQL function
-    sa.sql.expression.FunctionElement[str]
-):
-    """The text of a JSON list of columns. A JSON column becomes a part of it."""
-
-    inherit_cache = True
-    type = sa.Text()
-
-
-@compiles(json_list, "postgresql")
-def _json_build_array(element: json_list, compiler: Any, **kw: Any) -> str:
-    return f"CAST(json_build_array({compiler.process(element.clauses, **kw)}) AS TEXT)"
-
-
-@compiles(json_list, "sqlite")
-def _json_array(element: json_list, compiler: Any, **kw: Any) -> str:
-    values = (
-        f"json({compiler.process(one, **kw)})"
-        if isinstance(one.type, sa.JSON)
-        else compiler.process(one, **kw)
-        for one in element.clauses
-    )
-    return f"json_array({', '.join(values)})"
 
 
 def _table(model: Any) -> sa.Table:

@@ -6,7 +6,7 @@ these rows, because every change of an enrollment takes the lock of its course.
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any, cast
 
@@ -20,11 +20,7 @@ from course_management.db.base import as_number, now
 from course_management.db.prepared_statements import Call, Insert, Statement
 from course_management.enrollments.allocation import COUNTS, LIMITS, Allocation, Pair, allocate
 from course_management.enrollments.locks import CourseStates
-from course_management.enrollments.models import (
-    ENROLLED,
-    WAITLISTED,
-    StudentCourse,
-)
+from course_management.enrollments.models import ENROLLED, WAITLISTED, StudentCourse
 from course_management.history import recorder
 from course_management.history.models import EventType, Why
 from course_management.telemetry import logs
@@ -79,14 +75,12 @@ class SeatLedger:
         self._events: list[dict[str, Any]] = []
         self._notes: dict[Event, list[Pair]] = {}
 
-    def allocate(
-        self, wanted: Iterable[Pair], *, waitlist: bool | Container[int]
-    ) -> tuple[Allocation, list[Refusal]]:
+    def allocate(self, wanted: Iterable[Pair], **options: Any) -> tuple[Allocation, list[Refusal]]:
         """Allocate a seat or, with `waitlist`, a waitlist position to every pair.
 
-        `waitlist` and the result are those of `allocation.allocate`.
+        The options and the result are those of `allocation.allocate`.
         """
-        allocation, refusals = allocate(self.courses, self.states, wanted, waitlist=waitlist)
+        allocation, refusals = allocate(self.courses, self.states, wanted, **options)
         for pair in allocation.added:
             self.insert(pair, enrolled_at=self.moment)
         for pair, ticket in allocation.newly_waitlisted.items():

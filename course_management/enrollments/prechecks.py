@@ -13,7 +13,7 @@ from sqlalchemy.engine import Connection
 from course_management.courses import queries as courses
 from course_management.enrollments.allocation import allocate
 from course_management.enrollments.locks import read_unlocked
-from course_management.enrollments.registration import judge, read_case
+from course_management.enrollments.registration import judge, lifted, read_case
 from course_management.enrollments.requests import ChangeRequest, EnrollmentRequest, RosterRequest
 
 StudentRequest = TypeVar("StudentRequest", EnrollmentRequest, ChangeRequest)
@@ -62,10 +62,12 @@ def _refuse_early(
     found = read_unlocked(connection, student_ids, course_ids)
     if len(found.courses) == len(course_ids) and found.student_count == len(student_ids):
         pairs = [(s, c) for s in student_ids for c in course_ids]
-        allocation, refusals = allocate(
-            found.courses, found.states, pairs, waitlist=request.waitlist
-        )
         case = None if request.replaces else read_case(connection, found, student_ids, request)
+        allocation, refusals = allocate(
+            *(found.courses, found.states, pairs),
+            waitlist=request.waitlist,
+            lifted=lifted(case),
+        )
         dropped = [(s, c) for s in student_ids for c in request.drop]
         judge(case, allocation, refusals, dropped)
     return [course.id for course in found.courses.values() if course.capacity is not None]

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from operator import itemgetter
 from typing import Any, cast
 
 import sqlalchemy as sa
 
 from course_management.courses import queries as courses
 from course_management.courses.models import Course
-from course_management.db.base import Reader, among, connection_of
+from course_management.db.base import Reader, among, as_number, connection_of
 from course_management.db.keyset import Condition, Listing, Page
 from course_management.db.prepared_statements import Statement, send
 from course_management.enrollments.ledger import IS_WAITLISTED, table
@@ -26,6 +28,15 @@ _shown: dict[str, sa.ColumnElement[Any]] = {
 }
 _filters: dict[str, Condition] = {"state": lambda value: table.c.state == value}
 
+
+def _add_credits(items: list[dict[str, Any]], rows: Sequence[Any]) -> None:
+    """Add the credits to the items of a page. They are in the last column but one of a row."""
+    if any(number is not None for number in map(itemgetter(-2), rows)):
+        for item, row in zip(items, rows, strict=False):
+            if row[-2] is not None:
+                item["credits"] = as_number(row[-2])
+
+
 COURSES_OF_STUDENT = Listing(
     "courses of a student",
     courses.COLUMNS | _shown,
@@ -33,7 +44,7 @@ COURSES_OF_STUDENT = Listing(
     courses.SORTS | {"id": table.c.course_id},
     courses.FILTERS | _filters | {"student_id": lambda value: table.c.student_id == value},
     frozenset({"student_id"}),
-    more=courses.TERM_COLUMNS,
+    more=(courses.term_column(table.c.credits),),
     finish=courses.add_term_fields,
 )
 ROSTER = Listing(
@@ -43,6 +54,8 @@ ROSTER = Listing(
     students.SORTS | {"id": table.c.student_id},
     students.FILTERS | _filters | {"course_id": lambda value: table.c.course_id == value},
     frozenset({"course_id"}),
+    more=(table.c.credits,),
+    finish=_add_credits,
 )
 
 _courses = cast(sa.Table, Course.__table__)
@@ -97,7 +110,7 @@ _POSITIONS = {
 
 _ONE = Statement(
     "enrollment",
-    sa.select(table.c.enrolled_at, table.c.state, table.c.ticket).where(
+    sa.select(table.c.enrolled_at, table.c.state, table.c.ticket, table.c.credits).where(
         table.c.student_id == sa.bindparam("student_id"),
         table.c.course_id == sa.bindparam("course_id"),
     ),
@@ -115,7 +128,8 @@ _POSITION = Statement(
 @dataclass(frozen=True, slots=True)
 class Enrollment:
     """A student takes a course, or waits for it. `position` is the position on the waitlist (1 is
-    next), or None with a seat.
+    next), or None with a seat. `credits` are None for a course without a term. `warnings` are those
+    of the request that made the enrollment.
     """
 
     student_id: int
@@ -124,6 +138,8 @@ class Enrollment:
     state: str
     ticket: int | None
     position: int | None
+    credits: float | None = None
+    warnings: list[dict[str, Any]] | None = None
 
     @property
     def etag(self) -> str:
@@ -132,7 +148,8 @@ class Enrollment:
             if self.enrolled_at
             else f"line-{self.ticket}"
         )
-        return since if self.position is None else f"{since}.{self.position}"
+        tag = since if self.position is None else f"{since}.{self.position}"
+        return tag if self.credits is None else f"{tag}-{self.credits}"
 
 
 def get_enrollment(reader: Reader, student_id: int, course_id: int) -> Enrollment:
@@ -145,10 +162,11 @@ def get_enrollment(reader: Reader, student_id: int, course_id: int) -> Enrollmen
         students.require_student(reader, student_id)
         courses.require_course(reader, course_id)
         raise EnrollmentNotFound
-    (enrolled_at, state, ticket), position = rows[0], None
+    (enrolled_at, state, ticket, number), position = rows[0], None
     if state == WAITLISTED:
         position = send(connection, (_POSITION, {"course_id": course_id, "ticket": ticket}))[0][0]
-    return Enrollment(student_id, course_id, enrolled_at, state, ticket, position)
+    taken = as_number(number)
+    return Enrollment(student_id, course_id, enrolled_at, state, ticket, position, taken)
 
 
 def get_course_set(reader: Reader, student_id: int) -> CourseSet:

@@ -68,6 +68,7 @@ class RulesBroken(Conflict):
         "broken": {
             **list_of(*FINDING, **FINDING),
             "description": f"The broken rules, at most {MAX_BROKEN}.",
+            "example": [{name: schema["example"] for name, schema in FINDING.items()}],
         },
         "broken_count": {**COUNT, "description": "How many rules are broken.", "example": 1},
     }
@@ -112,7 +113,7 @@ def about_seats(refusals: Sequence[Refusal]) -> list[dict[str, Any]]:
             "course_id": one.pair[1],
             "detail": detail,
             "remedy": _SEATS[code].remedy,
-            "overridable": False,
+            "overridable": code != CourseCancelled.code,
             "facts": {
                 "status": one.status,
                 "seats_free": one.seats_free,

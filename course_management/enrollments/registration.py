@@ -4,14 +4,21 @@ no rules, and requests without a course of a term read no facts.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy.engine import Connection
 
 from course_management.core.errors import Invalid
-from course_management.courses.refusals import Refusal
+from course_management.courses.refusals import (
+    CLOSED,
+    CourseClosed,
+    CourseFull,
+    Refusal,
+    WaitlistFull,
+)
 from course_management.enrollments.allocation import Allocation, Pair, refusal
 from course_management.enrollments.facts_reader import Facts, read_facts
 from course_management.enrollments.ledger import SeatLedger
@@ -24,18 +31,23 @@ from course_management.history.recorder import record
 from course_management.records.completions.models import Completion
 from course_management.records.completions.service import insert_completions, record_completions
 from course_management.rules import evaluator
-from course_management.rules.facts import WITHDRAWN, Finding, Held, Judgement, Student
+from course_management.rules.case import covers
+from course_management.rules.facts import WITHDRAWN, Course, Finding, Held, Judgement, Student
+
+SEAT_RULES = frozenset({CourseClosed.code, CourseFull.code, WaitlistFull.code})
 
 
 @dataclass(slots=True)
 class Case:
     """A request about courses of terms, and the facts about it. After `judge`, the `students` have
-    the sets of courses that they would have.
+    the sets of courses that they would have, and `used` has the overrides about seats and status
+    without which they would not.
     """
 
     facts: Facts
     request: RuledRequest
     students: list[Student] = field(default_factory=list)
+    used: set[int] = field(default_factory=set)
 
 
 def read_case(
@@ -56,6 +68,30 @@ def read_case(
     return Case(facts, request)
 
 
+def seat_overrides(
+    students: Iterable[Student], courses: Collection[Course], moment: datetime
+) -> dict[tuple[Pair, str], int]:
+    """The ids of the overrides about seats and status that are in force, by the pair of a student
+    and a course that they are for, and by the code that they lift.
+    """
+    return {
+        ((student.id, course.id), one.rule): one.id
+        for student in students
+        for one in student.overrides
+        if one.rule in SEAT_RULES and (one.expires_at is None or moment < one.expires_at)
+        for course in courses
+        if covers(one, course)
+    }
+
+
+def lifted(case: Case | None) -> dict[tuple[Pair, str], int]:
+    """The refusals about seats and status that overrides lift in this case."""
+    if case is None:
+        return {}
+    facts, moment = case.facts, case.request.context.moment
+    return seat_overrides(facts.students.values(), facts.courses.values(), moment)
+
+
 def judge(
     case: Case | None,
     allocation: Allocation,
@@ -68,11 +104,24 @@ def judge(
     of `refusals` among them, or the error of `refusals` if no other rule is broken.
     """
     judgement = _judge(case, allocation, dropped) if case else Judgement()
+    if case:
+        case.used = _used_for_seats(case, allocation)
     if judgement.broken:
         raise RulesBroken(judgement.broken, refusals)
     if refusals:
         raise refusal(refusals)
     return judgement
+
+
+def _used_for_seats(case: Case, allocation: Allocation) -> set[int]:
+    """The overrides about seats and status without which a pair would have been refused."""
+    new, courses = {*allocation.added, *allocation.newly_waitlisted}, case.facts.courses
+    closed = {pair for pair in new if pair[1] in courses and courses[pair[1]].status == CLOSED}
+    return {
+        override_id
+        for (pair, code), override_id in lifted(case).items()
+        if pair in (closed if code == CourseClosed.code else allocation.lifted)
+    }
 
 
 def _judge(case: Case, allocation: Allocation, dropped: Collection[Pair]) -> Judgement:
@@ -123,7 +172,7 @@ def write(ledger: SeatLedger, case: Case | None, judgement: Judgement) -> None:
     insert_completions(ledger.session, withdrawn)
     ledger.write()
     record_completions(ledger.session, withdrawn)
-    used = set(judgement.overrides_used)
+    used = {*judgement.overrides_used, *case.used}
     for student in case.students:
         for override in student.overrides:
             if override.id in used:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar
 
-from flask import current_app
 from marshmallow import ValidationError, fields, post_load, validate, validates_schema
 
 from course_management.courses.schemas import CourseOut, CourseQuery
@@ -15,24 +14,13 @@ from course_management.enrollments.requests import (
     EnrollmentRequest,
     RosterRequest,
     RuledRequest,
-    RulesContext,
 )
+from course_management.enrollments.rule_schemas import Warnings, rules_context
 from course_management.history.models import STATES
 from course_management.history.schemas import Explained, ReasonOnly
 from course_management.students.schemas import StudentOut, StudentQuery
-from course_management.web import rules_query
 from course_management.web.catalog_fields import Code
-from course_management.web.fields import (
-    Answer,
-    Credits,
-    Flag,
-    Id,
-    Ids,
-    Moment,
-    StrictSchema,
-    Total,
-)
-from course_management.web.request_context import began_at
+from course_management.web.fields import Answer, Credits, Flag, Id, Ids, Moment, StrictSchema, Total
 
 _one_state = validate.OneOf(STATES, error=f"Must be one of: {', '.join(STATES)}.")
 
@@ -43,31 +31,22 @@ _WAITLIST = {
 }
 _STATE = {"example": ENROLLED}
 _CREDITS = {
-    "description": "The credits, if the course has a range: the least by default.",
-    "example": 3,
+    "description": "The credits, if the course has a range. null (the default) means the least, "
+    "or those that the student takes already.",
+    "example": None,
 }
-_WARNINGS = {
-    "description": "What the rules of registration could not decide. Only if there is anything.",
+_CREDITS_TAKEN = {
+    "description": "The credits that the student takes. Only for enrollments that have credits.",
+    "example": 3,
     "sometimes": True,
 }
-
-
-def rules_context(reason: str | None = None) -> RulesContext:
-    """The moment at which the head of the request was read, the settings of the rules, and whether
-    the request skips them.
-
-    Raises ScopeMissing if the principal may not skip them, and ValidationError if they are skipped
-    without a reason.
-    """
-    skip = rules_query.skips_rules()
-    if skip and not reason:
-        raise ValidationError({"reason": ["Say why the rules are skipped."]})
-    return RulesContext(began_at(), current_app.config["RULES"], skip)
+_STATE_FILTER = {"description": "Only enrollments in this state."}
 
 
 def _hundredths(courses: Iterable[Mapping[str, Any]]) -> dict[int, int]:
     """The chosen credits of courses, in hundredths."""
-    return {one["course_id"]: round(one["credits"] * 100) for one in courses if "credits" in one}
+    chosen = {one["course_id"]: one.get("credits") for one in courses}
+    return {i: round(number * 100) for i, number in chosen.items() if number is not None}
 
 
 class DropOne(ReasonOnly):
@@ -101,22 +80,19 @@ class Standing(Answer):
             "example": None,
         },
     )
+    credits = Credits(metadata=_CREDITS_TAKEN)
 
 
 class TakenQuery(CourseQuery):
     """The query parameters of the list of a student's courses."""
 
-    state = fields.String(
-        validate=_one_state, metadata={"description": "Only enrollments in this state."}
-    )
+    state = fields.String(validate=_one_state, metadata=_STATE_FILTER)
 
 
 class RosterQuery(StudentQuery):
     """The query parameters of a roster."""
 
-    state = fields.String(
-        validate=_one_state, metadata={"description": "Only enrollments in this state."}
-    )
+    state = fields.String(validate=_one_state, metadata=_STATE_FILTER)
 
 
 class CourseIds(Waiting):
@@ -139,12 +115,13 @@ class CourseSet(CourseIds):
 
     course_ids = Ids(0, 100, required=True, metadata={"example": [2, 3]})
     term = Code(
+        allow_none=True,
         metadata={
             "description": "The code of the term whose courses the request replaces. Without it, "
             "the request replaces the courses without a term, and those of the whole terms of the "
             "courses in `course_ids`.",
-            "example": "2026-FALL",
-        }
+            "example": None,
+        },
     )
 
 
@@ -153,7 +130,7 @@ class CourseToAdd(StrictSchema):
 
     course_id = Id(required=True, metadata={"example": 2})
     waitlist = Flag(load_default=False, metadata=_WAITLIST)
-    credits = Credits(metadata=_CREDITS)
+    credits = Credits(allow_none=True, metadata=_CREDITS)
 
 
 class Changes(Explained):
@@ -210,7 +187,7 @@ class OneCourse(Waiting):
     """The course to enroll in. Loads an EnrollmentRequest."""
 
     course_id = Id(required=True, metadata={"example": 1})
-    credits = Credits(metadata=_CREDITS)
+    credits = Credits(allow_none=True, metadata=_CREDITS)
 
     @post_load
     def _as_request(self, data: dict[str, Any], **_: Any) -> EnrollmentRequest:
@@ -244,6 +221,12 @@ class EnrollmentOut(Standing):
     course_id = Id(metadata={"example": 7})
 
 
+class EnrollmentWritten(EnrollmentOut):
+    """An enrollment that a request made or found."""
+
+    warnings = Warnings()
+
+
 class CourseResult(Answer):
     """The result for a course. Each id of the request is in one list, in the request's order."""
 
@@ -252,11 +235,7 @@ class CourseResult(Answer):
         Id(), metadata={"description": "The students with a new seat.", "example": [1]}
     )
     kept = fields.List(
-        Id(),
-        metadata={
-            "description": "The students who had a seat before the request.",
-            "example": [2],
-        },
+        Id(), metadata={"description": "The students who had a seat before.", "example": [2]}
     )
     waitlisted = fields.List(
         Id(),
@@ -266,6 +245,7 @@ class CourseResult(Answer):
             "sometimes": True,
         },
     )
+    warnings = Warnings()
 
 
 class StudentResult(Answer):
@@ -294,6 +274,7 @@ class StudentResult(Answer):
             "sometimes": True,
         },
     )
+    warnings = Warnings()
 
 
 class DropResult(Answer):

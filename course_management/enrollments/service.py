@@ -102,7 +102,9 @@ def enroll_many(session: Session, course: int | str, request: RosterRequest) -> 
     case = registration.read_case(session.connection(), found, request.student_ids, request)
     ledger = SeatLedger(session, found, request.reason)
     pairs = [(student_id, course_id) for student_id in request.student_ids]
-    allocation, refusals = ledger.allocate(pairs, waitlist=request.waitlist)
+    allocation, refusals = ledger.allocate(
+        pairs, waitlist=request.waitlist, lifted=registration.lifted(case)
+    )
     judgement = registration.judge(case, allocation, refusals)
     registration.write(ledger, case, judgement)
     added, kept, waitlisted = _ids(allocation, 0)
@@ -182,7 +184,9 @@ def _change(
     if drop:
         ledger.remove([student_id], drop, Why.DROPPED)
     pairs = [(student_id, course_id) for course_id in request.course_ids]
-    allocation, refusals = ledger.allocate(pairs, waitlist=request.waitlist)
+    allocation, refusals = ledger.allocate(
+        pairs, waitlist=request.waitlist, lifted=registration.lifted(case)
+    )
     dropped = [(student_id, course_id) for course_id in drop]
     judgement = registration.judge(case, allocation, refusals, dropped)
     registration.write(ledger, case, judgement)

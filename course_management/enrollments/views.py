@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from flask import Blueprint, Response
@@ -30,6 +31,7 @@ from course_management.enrollments.requests import (
 )
 from course_management.history.schemas import EventOut, HistoryQuery
 from course_management.students.models import StudentNotFound
+from course_management.terms.models import TermNotFound
 from course_management.web import access, etags
 from course_management.web.endpoint import reading, writing
 from course_management.web.parsing import prefers_count
@@ -71,7 +73,7 @@ def enroll(session: Session, student_id: int, request: EnrollmentRequest) -> Res
     precheck=prechecks.precheck_enrollment,
     body=schemas.CourseSet(),
     answer=schemas.StudentResult,
-    errors=(*REFUSALS, Stale),
+    errors=(*REFUSALS, TermNotFound, Stale),
     etag=True,
 )
 def replace_courses(session: Session, student_id: int, request: EnrollmentRequest) -> Response:
@@ -145,7 +147,7 @@ def list_courses_of(connection: Connection, student_id: int, query: dict[str, An
     allow_self=True,
     precheck=prechecks.precheck_enrollment,
     body=schemas.OneCourse(),
-    answer=schemas.EnrollmentOut,
+    answer=schemas.EnrollmentWritten,
     status=(200, 201),
     errors=REFUSALS,
     etag=True,
@@ -155,9 +157,11 @@ def enroll_in_one(session: Session, student_id: int, request: EnrollmentRequest)
     (course_id,) = request.course_ids
     result = service.enroll(session, student_id, request)
     enrollment = queries.get_enrollment(session, student_id, course_id)
+    if result.warnings:
+        enrollment = replace(enrollment, warnings=result.warnings)
     location = f"/students/{student_id}/courses/{course_id}"
     return json_response(
-        schemas.EnrollmentOut, enrollment, 201 if result.changed else 200, location
+        schemas.EnrollmentWritten, enrollment, 201 if result.changed else 200, location
     )
 
 

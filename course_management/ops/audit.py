@@ -1,4 +1,4 @@
-"""The audit: checks every invariant of seats, waitlists and events against the rows.
+"""The audit: checks every invariant of seats, waitlists, events and groups against the rows.
 
 The results of the last runs are stored for /metrics.
 """
@@ -61,6 +61,14 @@ _EVENTS = (
     "enrollment_events WHERE type = 'enrollment.changed'"
 )
 
+# The names of groups contain no quotes, so each name of the JSON list has two.
+_COPY = "CAST(s.groups AS text)"
+_NUMBER = "coalesce(g.number, 0)"
+_JOIN_GROUPS = (
+    "LEFT JOIN (SELECT student_id, count(*) AS number FROM student_groups GROUP BY student_id) g "
+    "ON g.student_id = s.id"
+)
+
 # Each invariant and a query that returns the rows that violate it. The columns of such a row are
 # shown as `name value`.
 INVARIANTS = (
@@ -114,6 +122,13 @@ INVARIANTS = (
         "SELECT e.student_id AS student, e.course_id AS course FROM student_courses e "
         "WHERE NOT EXISTS (SELECT 1 FROM students s WHERE s.id = e.student_id) "
         "OR NOT EXISTS (SELECT 1 FROM courses c WHERE c.id = e.course_id)",
+    ),
+    (
+        "the groups of each student = the rows of their groups",
+        f"SELECT s.id AS student, {_COPY} AS groups, {_NUMBER} AS rows_ FROM students s "
+        f"{_JOIN_GROUPS} WHERE length({_COPY}) - length(replace({_COPY}, '\"', '')) "
+        f"<> 2 * {_NUMBER} OR EXISTS (SELECT 1 FROM student_groups r WHERE r.student_id = s.id "
+        f"AND replace({_COPY}, '\"' || r.group_name || '\"', '') = {_COPY})",
     ),
 )
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any
 
+WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 # The kinds of a completion. Courses, transfers and tests are done; the others are attempts.
 COURSE, TRANSFER, TEST, IN_PROGRESS, WITHDRAWN = KINDS = (
     *("course", "transfer", "test"),

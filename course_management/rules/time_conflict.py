@@ -10,12 +10,11 @@ from datetime import date
 from functools import lru_cache
 
 from course_management.rules.case import ADD, Case, Rule
-from course_management.rules.facts import Course, Finding, Meeting
+from course_management.rules.facts import WEEKDAYS, Course, Finding, Meeting
 from course_management.rules.meetings import first_shared_date
 from course_management.rules.wording import label
 
 CODE = "time-conflict"
-_DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 
 
 def judge(case: Case) -> Iterator[Finding]:
@@ -51,7 +50,7 @@ def _finding(
 @lru_cache(maxsize=4096)
 def _shown(meeting: Meeting) -> str:
     """A meeting for a sentence, such as "Mon, Wed 09:30-10:45"."""
-    days = ", ".join(_DAYS[day] for day in sorted(meeting.days))
+    days = ", ".join(WEEKDAYS[day].capitalize() for day in sorted(meeting.days))
     starts, ends = (
         f"{minutes // 60:02}:{minutes % 60:02}" for minutes in (meeting.starts, meeting.ends)
     )

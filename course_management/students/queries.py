@@ -42,12 +42,13 @@ FILTERS: dict[str, Condition] = {
 }
 SELECTIVE_FILTERS = frozenset({"id", "email", "external_id"})
 LISTING = Listing("students", COLUMNS, _table, SORTS, FILTERS, SELECTIVE_FILTERS)
-# Sorted by id, the students of a group are one range of an index of `student_groups`.
+# Sorted by id, the students of a group are one range of an index of `student_groups`. In another
+# order, LISTING walks the index of that order, or sorts the students of a small group.
 LISTING_OF_GROUP = Listing(
     "students of a group",
     COLUMNS,
     _groups.join(_table),
-    SORTS | {"id": _groups.c.student_id},
+    {"id": _groups.c.student_id},
     FILTERS | {"group": lambda value: _groups.c.group_name == value},
     SELECTIVE_FILTERS,
     {"group": _groups.c.group_name},
@@ -110,5 +111,6 @@ def require_student(reader: Reader, student_id: int) -> None:
 
 def list_students(reader: Reader, **query: Any) -> Page:
     """A page of the list of students. `query` has the arguments of `keyset.Listing.page`."""
-    listing = LISTING_OF_GROUP if "group" in query else LISTING
+    by_id = query.get("sort", "id") in ("id", "-id")
+    listing = LISTING_OF_GROUP if "group" in query and by_id else LISTING
     return listing.page(reader, **folded(query))

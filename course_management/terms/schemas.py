@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from marshmallow import ValidationError, fields
+from marshmallow import fields
 
 from course_management.terms.models import MAX_WINDOWS
 from course_management.web.calendar_fields import Date, LocalOrMoment, TimeZone
+from course_management.web.catalog_fields import Code
 from course_management.web.changes import ChangeSchema
 from course_management.web.fields import (
-    CONTROLS,
     Answer,
     Count,
     Credits,
@@ -23,8 +23,6 @@ from course_management.web.fields import (
     Text,
 )
 
-# The rule of `addressable` as a pattern for OpenAPI.
-_CODE = rf"^(?!\s*\.{{1,2}}\s*$)\s*[^\s/{CONTROLS}][^/{CONTROLS}]*\s*$"
 _PARENT = {"description": "The code of the whole term, for a part of a term.", "example": None}
 _ZONE = {
     "description": "The IANA name of the time zone. A whole term needs one; a part has that of its "
@@ -42,14 +40,6 @@ _MAX_COURSES = {
 _GROUP = {"description": "The group whose students may add courses; null means all students."}
 
 
-def addressable(code: str) -> None:
-    """Raise ValidationError for a code that cannot be a segment of an address."""
-    if "/" in code:
-        raise ValidationError('Must not have "/".')
-    if code in (".", ".."):
-        raise ValidationError('Must not be "." or "..": proxies remove them from addresses.')
-
-
 def _deadline(what: str, day: int) -> dict[str, Any]:
     return {
         "description": f"{what} With an offset, or a local time in the time zone of the term.",
@@ -60,12 +50,7 @@ def _deadline(what: str, day: int) -> dict[str, Any]:
 class TermIn(StrictSchema):
     """A term to create, or a part of a term."""
 
-    code = Text(
-        *(1, 32),
-        also=[addressable],
-        required=True,
-        metadata={"example": "2026-FALL", "pattern": _CODE},
-    )
+    code = Code(required=True, metadata={"example": "2026-FALL"})
     name = Text(1, 200, required=True, metadata={"example": "Fall 2026"})
     parent = Text(1, 32, allow_none=True, metadata=_PARENT)
     starts_on = Date(required=True, metadata={"example": "2026-08-24"})

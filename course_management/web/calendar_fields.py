@@ -36,6 +36,23 @@ class Date(fields.Date):
         raise ValidationError(self.RULE)
 
 
+class TimeOfDay(fields.String):
+    """A local time of minutes, such as 09:30, from 00:00 to 23:59. It loads as the same text."""
+
+    RULE = "Must be a time such as 09:30."
+    _FORM = f"{_HOUR}:[0-5][0-9]"
+
+    def __init__(self, **kwargs: Any) -> None:
+        messages: dict[str, Any] = {"required": "This field is required.", "null": self.RULE}
+        metadata = {"pattern": f"^{self._FORM}$", "example": "09:30"} | kwargs.pop("metadata", {})
+        super().__init__(error_messages=messages, metadata=metadata, **kwargs)
+
+    def _deserialize(self, value: Any, *_: Any, **__: Any) -> str:
+        if type(value) is str and re.fullmatch(self._FORM, value):
+            return value
+        raise ValidationError(self.RULE)
+
+
 class LocalOrMoment(fields.String):
     """A time with an offset (RFC 3339), or without one: then it is a local time, which loads as a
     datetime without a zone. The service turns it into a moment (core/zones.py).

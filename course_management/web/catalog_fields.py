@@ -8,19 +8,27 @@ from typing import Any
 from marshmallow import ValidationError, fields
 
 from course_management.rules import expressions
-from course_management.web.fields import Text
+from course_management.web.fields import CONTROLS, Text
 
 
 class Code(Text):
-    """The code of a term or a catalog entry, which can be a part of an address."""
+    """The code of a term or a catalog entry: 1 to 32 characters that can be a segment of an
+    address. Proxies remove the segments `.` and `..` (RFC 3986, section 5.2.4).
+    """
+
+    # The rule of `_addressable` for OpenAPI.
+    PATTERN = rf"^(?!\s*\.{{1,2}}\s*$)\s*[^\s/{CONTROLS}][^/{CONTROLS}]*\s*$"
 
     def __init__(self, **kwargs: Any) -> None:
-        super().__init__(1, 32, also=[self._addressable], **kwargs)
+        metadata = {"pattern": self.PATTERN} | kwargs.pop("metadata", {})
+        super().__init__(1, 32, also=[self._addressable], metadata=metadata, **kwargs)
 
     @staticmethod
-    def _addressable(value: str) -> None:
-        if "/" in value or value in (".", ".."):
-            raise ValidationError('Must not contain a slash, and must not be "." or "..".')
+    def _addressable(code: str) -> None:
+        if "/" in code:
+            raise ValidationError('Must not have "/".')
+        if code in (".", ".."):
+            raise ValidationError('Must not be "." or "..": proxies remove them from addresses.')
 
 
 class Expression(fields.Field[Any]):
@@ -33,6 +41,10 @@ class Expression(fields.Field[Any]):
     def __init__(self, *, only_groups: bool = False, **kwargs: Any) -> None:
         self.only_groups = only_groups
         super().__init__(allow_none=True, **kwargs)
+
+    def json_schema(self) -> dict[str, Any]:
+        """The JSON Schema: an object. docs/rules.md explains the notation."""
+        return {"type": ["object", "null"], "additionalProperties": True}
 
     def _deserialize(
         self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any

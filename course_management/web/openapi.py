@@ -50,7 +50,8 @@ _BEARER = {
     "scheme": "bearer",
     "description": "An API key (`cm_…`) or a token of the school's sign-in. Each operation names "
     "the scope it needs; `admin` includes all scopes, and `:write` includes `:read`. To "
-    "change the attribute by which sign-ins recognise a student, you also need `identities:write`.",
+    "change the attribute by which sign-ins recognise a student, you also need `identities:write`. "
+    "To change the groups of a student, you also need `records:write`.",
 }
 _HEADERS: dict[str, dict[str, Any]] = {
     "X-Request-ID": {

@@ -7,6 +7,7 @@ from __future__ import annotations
 from typing import Any
 
 from flask import current_app
+from marshmallow import fields
 
 from course_management.web.fields import TEXT, Count, Credits, Id, Level, Text, Total
 
@@ -27,6 +28,8 @@ def bounds(self: Any, field: Any, **_: Any) -> dict[str, Any]:
         }
     if isinstance(field, (Count, Total)):
         return {"format": "int32"}
+    if isinstance(field, fields.Dict):
+        return {"additionalProperties": True}
     if isinstance(field, Credits):
         return {"format": "double"}
     return {"format": "int64"} if isinstance(field, Id) else {}

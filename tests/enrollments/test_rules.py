@@ -165,6 +165,47 @@ def test_a_swap_is_judged_on_the_set_afterwards(client, offer, student):
     assert client.post(f"/students/{student}/changes", json=body).status_code == 200
 
 
+def test_a_condition_in_words_is_a_warning_of_every_request_that_enrolls(client, offer, make):
+    course = offer("CS 499", {"prerequisites": {"text": "Consent of the head"}})
+    one, two, three, four = (make.student()["id"] for _ in range(4))
+    answers = {
+        one: enroll(client, one, course),
+        two: client.post(f"/students/{two}/courses", json={"course_id": course}),
+        three: client.post(f"/students/{three}/changes", json={"add": [{"course_id": course}]}),
+        four: client.post(f"/courses/{course}/students", json={"student_ids": [four]}),
+    }
+    for student, answer in answers.items():
+        assert answer.status_code in (200, 201), answer.text
+        (warning,) = answer.json["warnings"]
+        named = (warning["rule"], warning["student_id"], warning["course_id"])
+        assert named == ("prerequisite-missing", student, course)
+        assert "Consent of the head" in warning["detail"]
+    assert "warnings" not in client.get(f"/students/{two}/courses/{course}").json
+
+
+def test_enrollments_show_their_credits(client, offer, make, student):
+    ranged, fixed = offer(credits_min=1, credits_max=4), offer(credits_min=0)
+    plain = make.course()["id"]
+    path = f"/students/{student}/courses"
+    made = client.post(path, json={"course_id": ranged, "credits": 2.5})
+    assert (made.status_code, made.json["credits"]) == (201, 2.5)
+    assert enroll(client, student, fixed, plain).status_code == 201
+    credits_of = {ranged: 2.5, fixed: 0, plain: None}
+    for course, number in credits_of.items():
+        assert client.get(f"{path}/{course}").json.get("credits") == number
+        (listed,) = client.get(f"/courses/{course}/students").json
+        assert listed.get("credits") == number
+    assert {one["id"]: one.get("credits") for one in client.get(path).json} == credits_of
+    assert "credits" not in client.get(f"{path}/{plain}").json
+    tag = client.get(f"{path}/{ranged}").headers["ETag"]
+    again = client.post(path, json={"course_id": ranged, "credits": 4})
+    assert (again.status_code, again.json["credits"]) == (200, 4)
+    fresh = client.get(f"{path}/{ranged}", headers={"If-None-Match": tag})
+    assert (fresh.status_code, fresh.json["credits"]) == (200, 4)
+    kept = client.post(path, json={"course_id": ranged, "credits": None})
+    assert kept.json["credits"] == 4
+
+
 def test_rosters_are_judged_student_by_student(client, offer, make):
     course = offer(open_to={"group": "program:cs"})
     students = [make.student()["id"] for _ in range(3)]
@@ -230,3 +271,31 @@ def test_a_replacement_is_judged_on_the_set_afterwards(client, offer, student):
     assert enroll(client, student, first).status_code == 201
     assert replace(client, student, second).json["removed"] == [first]
     assert broken(replace(client, student, first, second)) == [("time-conflict", first)]
+
+
+def test_overrides_of_seats_and_status(client, offer, student, make):
+    """The course grows by the seat, which is an edit of it. One override lifts one refusal."""
+    course = offer(capacity=1, waitlist_capacity=0)
+    assert enroll(client, make.student()["id"], course).status_code == 201
+    client.patch(f"/courses/{course}", json={"status": "closed"})
+    path = f"/students/{student}/overrides"
+    body = {"course_id": course, "reason": "The dean agreed"}
+    client.post(path, json=body | {"rule": "course-full"})
+    assert problem(enroll(client, student, course)) == (409, "course-closed")
+    client.post(path, json=body | {"rule": "course-closed"})
+    (asked,) = client.get(f"/students/{student}/eligibility?course={course}").json
+    assert asked["eligible"]
+    assert enroll(client, student, course).status_code == 201
+    after = client.get(f"/courses/{course}").json
+    assert (after["capacity"], after["seats_taken"], after["version"]) == (2, 2, 3)
+    assert problem(enroll(client, make.student()["id"], course)) == (409, "course-closed")
+
+
+def test_an_override_of_a_full_waitlist(client, offer, student, make):
+    course = offer(capacity=0, waitlist_capacity=0)
+    assert problem(enroll(client, student, course, waitlist=True)) == (409, "waitlist-full")
+    body = {"rule": "waitlist-full", "course_id": course, "reason": "The dean agreed"}
+    client.post(f"/students/{student}/overrides", json=body)
+    assert enroll(client, student, course, waitlist=True).json["waitlisted"] == [course]
+    after = client.get(f"/courses/{course}").json
+    assert (after["waitlist_capacity"], after["waitlisted"]) == (1, 1)

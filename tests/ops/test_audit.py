@@ -26,6 +26,8 @@ def school(client, make):
     client.post(f"/courses/{course}/students", json={"student_ids": students, "waitlist": True})
     client.post(f"/courses/{other}/students", json={"student_ids": students[:1]})
     client.delete(f"/students/{students[1]}/courses/{course}")
+    client.patch(f"/students/{students[0]}", json={"groups": ["a_b", "c:d"]})
+    client.post("/groups/c:d/add", json={"student_ids": students[:2]})
     return {
         "c": course,
         "o": other,
@@ -39,7 +41,7 @@ def school(client, make):
 def test_the_audit_of_correct_data_finds_nothing(app, school):
     result = audit(app)
     assert result.exit_code == 0
-    assert [line[:4] for line in result.stdout.splitlines()] == ["ok  "] * 9
+    assert [line[:4] for line in result.stdout.splitlines()] == ["ok  "] * 10
 
 
 FALSE = [
@@ -70,6 +72,20 @@ FALSE = [
     (
         "DELETE FROM enrollment_events WHERE course_id = :o",
         "the last event of each student and course = the enrollment",
+    ),
+    *(
+        (statement, "the groups of each student = the rows of their groups")
+        for statement in (
+            "DELETE FROM student_groups WHERE student_id = :b",
+            "DELETE FROM student_groups WHERE student_id = :a AND group_name = 'c:d'",
+            "INSERT INTO student_groups (student_id, group_name) VALUES (:b, 'd')",
+            "INSERT INTO student_groups (student_id, group_name) VALUES (:e, 'new')",
+            "UPDATE student_groups SET group_name = 'axb' WHERE group_name = 'a_b'",
+            "UPDATE student_groups SET group_name = 'c' WHERE student_id = :b",
+            "UPDATE students SET groups = '[]' WHERE id = :a",
+            'UPDATE students SET groups = \'["a_b", "a_b"]\' WHERE id = :a',
+            "UPDATE students SET groups = '[\"new\"]' WHERE id = :e",
+        )
     ),
 ]
 
@@ -168,7 +184,7 @@ def test_a_read_only_database_can_be_audited(app, school, backend, make_app):
             {"options": "-c default_transaction_read_only=on"}
         ).render_as_string(hide_password=False)
     result = audit(make_app(reading))
-    assert (result.exit_code, len(result.stdout.splitlines())) == (0, 9)
+    assert (result.exit_code, len(result.stdout.splitlines())) == (0, 10)
     assert (
         result.stderr
         == "This database accepts no writes: the result is not recorded for /metrics.\n"

@@ -26,6 +26,19 @@ BEYOND_SCHEMAS = {
     r"Name each course only once\.",
     r"Send either `student_ids` or `\"all\": true`\.",
     r"Must be another course\.",
+    # Which fields of a completion and of an override fit together depends on their values.
+    r"Send either `catalog_code` or `test`\.",
+    r"Must be test for a test, and another kind for a catalog code\.",
+    r"Only these kinds have a grade: .*",
+    r"Only a test has a score\.",
+    r"Send exactly one of `course_id`, `catalog_code` and `term`\.",
+    r"These rules have a value, and no others: .*",
+    r"Must be a whole number for this rule\.",
+    r"Must be at most 99\.99 for this rule\.",
+    # "multipleOf": 0.01 is wrong for floating-point numbers in most validators.
+    r"Must be a number from 0 to [0-9.]+ with at most two decimals\.",
+    # A date-time of JSON Schema may be a leap second, or have a year beyond 9999 in UTC.
+    r"Must be a time with its offset, such as 2026-09-01T08:00:00Z\.",
     # A schema cannot say which days a month has, and the format `date` does not limit the year.
     r"Must be a (date|time) of the years 1900 to 2199, such as .*",
     # `multipleOf` is unreliable for binary fractions.

@@ -82,6 +82,8 @@ def addresses(app, student_id):
     values = {
         "student_id": student_id,
         "course_id": 1,
+        **dict.fromkeys(("completion_id", "hold_id", "override_id"), 1),
+        "group": "program:cs",
         "course": "logic",
         "name": "start.js",
         "code": "invalid",

@@ -12,6 +12,12 @@ from course_management.db.base import Base
 from course_management.db.transaction import transaction
 from course_management.telemetry import logs
 
+RECORDS = {
+    "completion": {"catalog_code": "CS 1", "kind": "course", "external_id": "T-1"},
+    "hold": {"code": "B", "detail": "A fee", "blocks": ["add"]},
+    "override": {"rule": "hold", "catalog_code": "CS 1", "reason": "Paid"},
+}
+
 
 @pytest.fixture
 def rows(app):
@@ -38,15 +44,25 @@ def world(make, client):
     ids["empty"] = make.course(name="Empty")["id"]
     make.term(code="F")
     make.term(code="F1", parent="F")
-    ids["gone"] = make.student()["id"]
+    for code in ("CS 1", "CS 2"):
+        assert client.post("/catalog", json=ENTRY | {"code": code}).status_code == 201
+    make.course(term="F", catalog_code="CS 2")
+    ids["gone"] = make.student(groups=["standing:new"])["id"]
     client.post(f"/students/{ids['gone']}/enroll", json={"course_ids": [ids["open"]]})
     client.delete(f"/students/{ids['gone']}/courses/{ids['open']}")
     for student in (ids["seated"], ids["waiting"]):
         body = {"course_ids": [ids["full"]], "waitlist": True}
         client.post(f"/students/{student}/enroll", json=body)
+    for kind, body in RECORDS.items():
+        made = client.post(f"/students/{ids['other']}/{kind}s", json=body)
+        assert made.status_code == 201, made.text
+        ids[kind] = made.json["id"]
     return ids
 
 
+COMPLETION = "/students/{other}/completions/{completion}"
+HOLD = "/students/{other}/holds/{hold}"
+OVERRIDE = "/students/{other}/overrides/{override}"
 TERM = {
     "code": "S",
     "name": "Spring",
@@ -54,6 +70,7 @@ TERM = {
     "ends_on": "2027-05-14",
     "time_zone": "UTC",
 }
+ENTRY = {"code": "CS 3", "title": "Logic", "credits_min": 3, "excludes": ["CS 4"]}
 WINDOW = {"opens_at": "2026-11-02T08:00:00", "closes_at": "2026-11-06T17:00:00"}
 
 # For each operation a request that succeeds and one that is refused, or None.
@@ -88,6 +105,19 @@ WRITES = {
     "replaceTermWindows": (
         ("PUT", "/terms/F/windows", {"windows": [WINDOW]}),
         ("PUT", "/terms/F1/windows", {"windows": [WINDOW]}),
+    ),
+    "createCatalogEntry": (
+        ("POST", "/catalog", ENTRY),
+        ("POST", "/catalog", {**ENTRY, "code": "cs 1"}),
+    ),
+    "updateCatalogEntry": (("PUT", "/catalog/CS%201", {"title": "Trees"}), None),
+    "patchCatalogEntry": (
+        ("PATCH", "/catalog/CS%201", {"same_as": ["CS 2"]}),
+        ("PATCH", "/catalog/CS%201", {"credits_max": 2}),
+    ),
+    "deleteCatalogEntry": (
+        ("DELETE", "/catalog/CS%201", None),
+        ("DELETE", "/catalog/CS%202", None),
     ),
     "enrollStudent": (
         ("POST", "/students/{other}/enroll", {"course_ids": ["open"], "reason": "Major"}),
@@ -125,6 +155,41 @@ WRITES = {
         ("POST", "/courses/{full}/move", {"to": "open", "all": True}),
         ("POST", "/courses/{open}/move", {"to": "full", "student_ids": ["seated"]}),
     ),
+    "addStudentsToGroup": (
+        ("POST", "/groups/program:cs/add", {"student_ids": ["other", "seated"]}),
+        ("POST", "/groups/program:cs/add", {"student_ids": ["other", 999999]}),
+    ),
+    "removeStudentsFromGroup": (
+        ("POST", "/groups/standing:new/remove", {"student_ids": ["gone", "other"]}),
+        ("POST", "/groups/standing:new/remove", {"student_ids": [999999]}),
+    ),
+    "createCompletion": (
+        ("POST", "/students/{other}/completions", {"test": "ALEKS", "kind": "test"}),
+        ("POST", "/students/{other}/completions", {**RECORDS["completion"], "credits": 3}),
+    ),
+    "updateCompletion": (("PUT", COMPLETION, {"grade": "A"}), None),
+    "patchCompletion": (("PATCH", COMPLETION, {"grade": "A"}), ("PATCH", COMPLETION, {"score": 1})),
+    "deleteCompletion": (
+        ("DELETE", COMPLETION, None),
+        ("DELETE", "/students/{seated}/completions/{completion}", None),
+    ),
+    "createHold": (
+        ("POST", "/students/{other}/holds", RECORDS["hold"]),
+        ("POST", "/students/{other}/holds", {}),
+    ),
+    "patchHold": (("PATCH", HOLD, {"blocks": ["drop"]}), ("PATCH", HOLD, {"blocks": []})),
+    "releaseHold": (
+        ("POST", f"{HOLD}/release", {"reason": "Paid"}),
+        ("POST", "/students/{seated}/holds/{hold}/release", None),
+    ),
+    "createOverride": (
+        ("POST", "/students/{other}/overrides", RECORDS["override"]),
+        ("POST", "/students/{other}/overrides", {**RECORDS["override"], "term": "F26"}),
+    ),
+    "revokeOverride": (
+        ("POST", f"{OVERRIDE}/revoke", {"reason": "A mistake"}),
+        ("POST", "/students/{seated}/overrides/{override}/revoke", None),
+    ),
     "reinstateStudents": (
         ("POST", "/courses/{open}/reinstate", {"student_ids": ["gone"]}),
         ("POST", "/courses/{full}/reinstate", {"student_ids": ["other"]}),
@@ -156,6 +221,7 @@ def shown(response):
     """The response without what differs between any two requests."""
     body = response.get_json(silent=True) or {}
     changing = {"id", "instance", "request_id", "created_at", "updated_at", "enrolled_at"}
+    changing |= {"released_at", "revoked_at"}
     return (
         response.status_code,
         {name: value for name, value in body.items() if name not in changing},
