@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 
 import psycopg2
 
-from benchmarks import lists, records, routes
+from benchmarks import catalog, lists, records, routes
 from benchmarks.inside import Sent, call, environ
 from benchmarks.lists import Case
 from benchmarks.plans import scanned
@@ -60,6 +60,9 @@ class Measured:
     def p50(self) -> float:
         """The median time in microseconds."""
         return statistics.median(self.took) * 1e6
+
+
+KINDS = (lists.whole, lists.within, routes.others, records.records, catalog.catalog)
 
 
 def compare(big: Measured, small: Measured) -> float:
@@ -130,12 +133,7 @@ def report(big: Side, small: Side) -> int:
     print(f"{'request':<68}{'us small':>9}{'us big':>9}{'ratio':>7}{'statements':>12}  verdict")
     bad = 0
     pairs = [
-        {
-            c.label: c
-            for kind in (lists.whole, lists.within, routes.others, records.records)
-            for c in kind(side)
-            if ONLY in c.label
-        }
+        {c.label: c for kind in KINDS for c in kind(side) if ONLY in c.label}
         for side in (big, small)
     ]
     # A list with several pages on the big side may have only one on the small side.

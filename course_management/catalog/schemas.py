@@ -20,6 +20,7 @@ from course_management.web.fields import (
     StrictSchema,
     Text,
     Total,
+    whole,
 )
 
 MAX_CODES = 50
@@ -60,6 +61,21 @@ class Codes(fields.List[str]):
         )
 
 
+class Attempts(fields.Integer):
+    """A whole JSON number from 1 to 99, or null."""
+
+    RULE = "Must be a whole number from 1 to 99, or null."
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(allow_none=True, validate=validate.Range(1, 99, error=self.RULE), **kwargs)
+
+    def _deserialize(self, value: Any, *_: Any, **__: Any) -> int:
+        number = whole(value)
+        if number is None:
+            raise ValidationError(self.RULE)
+        return number
+
+
 class CatalogIn(StrictSchema):
     """A catalog entry to create."""
 
@@ -72,13 +88,7 @@ class CatalogIn(StrictSchema):
     prerequisites = Expression(metadata=_PREREQUISITES)
     excludes = Codes("excludes")
     same_as = Codes("same_as")
-    max_attempts = fields.Integer(
-        strict=True,
-        allow_none=True,
-        validate=validate.Range(1, 99, error="Must be a whole number from 1 to 99, or null."),
-        error_messages={"invalid": "Must be a whole number from 1 to 99, or null."},
-        metadata=_ATTEMPTS,
-    )
+    max_attempts = Attempts(metadata=_ATTEMPTS)
 
     @validates_schema
     def _names_others(self, data: dict[str, Any], **_: Any) -> None:

@@ -8,12 +8,13 @@ from datetime import datetime
 from typing import Any
 
 from flask import Blueprint, Response
-from marshmallow import fields
+from marshmallow import fields, validate
 from sqlalchemy.engine import Connection
 
 from course_management.courses import queries as courses
 from course_management.courses.models import CourseNotFound
 from course_management.courses.schemas import CourseQuery
+from course_management.db.base import MAX_ID
 from course_management.db.keyset import Page
 from course_management.enrollments import eligibility
 from course_management.enrollments.eligibility import Eligibility
@@ -38,7 +39,15 @@ _AT = {
 class EligibilityQuery(CourseQuery):
     """The query parameters of the courses that a student may add."""
 
-    course = fields.Integer(metadata={"description": "Only the course with this id.", "example": 7})
+    course = fields.Integer(
+        validate=validate.Range(1, MAX_ID, error=Id.RULE),
+        error_messages={"invalid": Id.RULE},
+        metadata={
+            "description": "Only the course with this id.",
+            "example": 7,
+            "format": "int64",
+        },
+    )
     eligible = FlagParameter(
         metadata={
             "description": "`true`: only courses that the student may add; `false`: only others. "
@@ -81,12 +90,16 @@ class EligibilityOut(Answer):
             "example": True,
         }
     )
-    rules = fields.List(fields.Nested(RuleOut))
+    rules = fields.List(
+        fields.Nested(RuleOut), metadata={"example": [{"rule": "time-conflict", "met": True}]}
+    )
     broken = fields.List(
-        fields.Nested(FindingOut), metadata={"description": "Why rules are not met."}
+        fields.Nested(FindingOut),
+        metadata={"description": "Why rules are not met.", "example": []},
     )
     warnings = fields.List(
-        fields.Nested(FindingOut), metadata={"description": "What the rules could not decide."}
+        fields.Nested(FindingOut),
+        metadata={"description": "What the rules could not decide.", "example": []},
     )
 
 
@@ -108,7 +121,7 @@ def list_eligibility(connection: Connection, student_id: int, query: dict[str, A
     return _response(found, page)
 
 
-@bp.post("/courses/<course:course>/eligibility", endpoint="askEligibility")
+@bp.post("/courses/<course:course>/eligibility", endpoint="checkEligibility")
 @reading(
     scope="enrollments:read",
     query=AtQuery(),

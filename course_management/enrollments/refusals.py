@@ -22,7 +22,7 @@ _SEATS: dict[str, type[Error]] = {
     error.code: error for error in (CourseCancelled, CourseClosed, CourseFull, WaitlistFull)
 }
 
-FINDING = {
+FINDING: dict[str, dict[str, Any]] = {
     "rule": {"type": "string", "description": "The code of the rule.", "example": "time-conflict"},
     "student_id": ID,
     "course_id": {

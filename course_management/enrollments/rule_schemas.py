@@ -45,9 +45,14 @@ class FindingOut(Answer):
     course_id = Id(allow_none=True, metadata={"example": 7})
     detail = fields.String(metadata={"example": "Course 7 meets at the same time as course 9."})
     remedy = fields.String(metadata={"example": "Choose another section of one of the courses."})
-    overridable = Flag(metadata={"description": "Whether an override can lift the rule."})
+    overridable = Flag(
+        metadata={"description": "Whether an override can lift the rule.", "example": True}
+    )
     facts = fields.Dict(
-        metadata={"description": "The numbers, codes and times that the rule compared."}
+        metadata={
+            "description": "The numbers, codes and times that the rule compared.",
+            "example": {"moment": "2026-08-24T13:00:00Z"},
+        }
     )
 
 

@@ -77,7 +77,10 @@ def enroll(session: Session, student_id: int, request: EnrollmentRequest) -> Res
     etag=True,
 )
 def replace_courses(session: Session, student_id: int, request: EnrollmentRequest) -> Response:
-    """Replace all courses of a student by these: add and drop, all or nothing.
+    """Replace courses of a student by these: add and drop, all or nothing.
+
+    With `term`, the courses of this whole term are replaced. Without, those without a term, and
+    those of the whole terms of the courses in the body.
 
     Mind two traps. Without `"waitlist": true`, a course for which the student waits is refused.
     With it, the student may give up a seat for a waitlist position. `changes` has neither.

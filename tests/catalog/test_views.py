@@ -7,8 +7,10 @@ import sqlalchemy as sa
 
 from course_management.db.transaction import transaction
 from course_management.history.models import EnrollmentEvent
+from tests.conftest import bearer
 from tests.web.problems import problem
 
+SCOPES = ("courses:write", "enrollments:write")
 ENTRY = {"code": "CS 225", "title": "Data Structures", "credits_min": 4}
 
 
@@ -43,6 +45,16 @@ def test_credits_are_those_of_the_least_by_default(client, entry):
     assert (entry["credits_min"], entry["credits_max"]) == (4, 4)
     zero = client.post("/catalog", json=ENTRY | {"code": "CS 1", "credits_min": 0}).json
     assert (zero["credits_min"], zero["credits_max"]) == (0, 0)
+
+
+def test_attempts_are_a_whole_number_from_1_to_99(client, entry):
+    """3.0 is a whole number (JSON Schema 2020-12, section 6.1.1)."""
+    for value, kept in ((1, 1), (99, 99), (3.0, 3), (None, None)):
+        changed = client.patch("/catalog/CS%20225", json={"max_attempts": value})
+        assert (changed.status_code, changed.json["max_attempts"]) == (200, kept)
+    for value in (0, 100, 1.5, "1", True, []):
+        refused = client.patch("/catalog/CS%20225", json={"max_attempts": value})
+        assert problem(refused) == (422, "invalid"), value
 
 
 def test_lists_by_code_and_title(client, entry):
@@ -128,3 +140,44 @@ def test_the_history_tells_of_the_catalog(app, client, entry):
     assert [(one.type, one.data) for one in events] == [
         (f"catalog.{what}", {"code": "CS 225"}) for what in ("created", "changed", "deleted")
     ]
+
+
+def test_students_read_the_catalog_and_staff_write_it(guarded, new_key, make, client, issuer, term):
+    """With AUTH=required. A clash names the other entry only to those who may read it."""
+    make.student(external_id="100")
+    app = guarded.test_client()
+    student = bearer(issuer.token(number="100"))
+    staff, clerk = (bearer(new_key(scope, name=scope)) for scope in SCOPES)
+    assert app.post("/catalog", json=ENTRY, headers=staff).status_code == 201
+    course = {"name": "A", "level": "x", "term": term["code"], "catalog_code": "cs 225"}
+    made = app.post("/courses", json=course, headers=staff)
+    assert (made.status_code, made.json["catalog_code"]) == (201, "CS 225")
+    for path in ("/catalog", "/catalog/cs%20225", f"/courses?term={term['code']}"):
+        assert app.get(path, headers=student).status_code == 200
+        assert problem(app.get(path, headers=clerk)) == (403, "scope-missing")
+    for headers in (student, clerk):
+        for method, path, body in (
+            ("POST", "/catalog", ENTRY),
+            ("PATCH", "/catalog/CS%20225", {"title": "x"}),
+            ("DELETE", "/catalog/CS%20225", None),
+            ("PATCH", f"/courses/{made.json['id']}", {"term": None}),
+        ):
+            answer = app.open(path, method=method, json=body, headers=headers)
+            assert problem(answer) == (403, "scope-missing"), (method, path)
+    refused = app.delete("/catalog/CS%20225", headers=staff)
+    assert problem(refused) == (409, "catalog-entry-has-courses")
+
+
+def test_a_student_enrolls_themselves_by_the_rules(guarded, make, client, issuer, term):
+    me = make.student(external_id="100")["id"]
+    app, headers = guarded.test_client(), bearer(issuer.token(number="100"))
+    course = make.course(term=term["code"])["id"]
+    body = {"course_ids": [course]}
+    refused = app.post(f"/students/{me}/enroll", json=body, headers=headers)
+    assert problem(refused) == (409, "rules-broken")
+    assert [one["rule"] for one in refused.json["broken"]] == ["registration-not-open"]
+    window = {"opens_at": "1900-01-01T00:00:00Z", "closes_at": "2199-01-01T00:00:00Z"}
+    client.put(f"/terms/{term['code']}/windows", json={"windows": [window]})
+    assert app.post(f"/students/{me}/enroll", json=body, headers=headers).status_code == 201
+    (shown,) = app.get(f"/students/{me}/courses", headers=headers).json
+    assert (shown["term"], shown["credits"]) == (term["code"], 0)

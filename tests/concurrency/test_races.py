@@ -169,3 +169,65 @@ def test_a_term_that_gets_a_part_while_it_becomes_one(client, make, together):
             ("PATCH", f"/terms/A{i}", {"parent": "F", "time_zone": None}),
         )
         assert statuses(answers) in ([200, 422], [201, 422])
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "field"),
+    [
+        (
+            "/terms",
+            {
+                "time_zone": "UTC",
+                "starts_on": "2026-08-24",
+                "ends_on": "2026-12-18",
+                "name": "Fall",
+            },
+            "term",
+        ),
+        ("/catalog", {"title": "Trees", "credits_min": 3}, "catalog_code"),
+    ],
+)
+def test_a_code_deleted_while_courses_get_it(client, make, together, path, body, field):
+    """Fails without the foreign keys: courses then have a code that nothing has."""
+    other = {} if field == "term" else {"term": make.term()["code"]}
+    course = make.course(**other)["id"]
+    for i in range(10):
+        code = f"X{i}"
+        assert client.post(path, json=body | {"code": code}).status_code == 201
+        fields = other | {field: code}
+        created, changed, deleted = together(
+            ("POST", "/courses", {"name": f"{field} {i}", "level": "x"} | fields),
+            ("PATCH", f"/courses/{course}", {field: code}),
+            ("DELETE", f"{path}/{code}", None),
+        )
+        there = client.get(f"{path}/{code}").status_code == 200
+        assert deleted.status == (409 if there else 204)
+        assert created.status in (201, 404)
+        assert changed.status in (200, 404)
+        taken = [one.status for one in (created, changed)].count(404) < 2
+        assert there == taken
+        assert len(client.get(f"/courses?{field}={code}").json) == sum(
+            one.status < 300 for one in (created, changed)
+        )
+        client.patch(f"/courses/{course}", json={field: None})
+
+
+def test_a_course_gets_a_term_while_students_enroll(client, make, together):
+    """The term has no windows. Fails if a connection trusts that a course without a capacity has no
+    rules: then a request that follows the edit succeeds.
+    """
+    term = make.term()["code"]
+    students = [make.student()["id"] for _ in range(4)]
+    for _ in range(8):
+        course = make.course()["id"]
+        asking = [("POST", f"/students/{s}/enroll", {"course_ids": [course]}) for s in students]
+        edit = ("PATCH", f"/courses/{course}", {"term": term})
+        *enrolled, edited = together(*asking, edit)
+        assert edited.status == 200
+        for answer in enrolled:
+            assert answer.status == 201 or answer.json["type"] == "/problems/rules-broken"
+        late = together(*asking)
+        for before, after in zip(enrolled, late, strict=True):
+            assert after.status == (200 if before.status == 201 else 409)
+        roster = client.get(f"/courses/{course}/students").json
+        assert len(roster) == statuses(enrolled).count(201)

@@ -53,6 +53,17 @@ BEYOND_SCHEMAS = {
     r"A whole term needs a time zone\.",
     r"Must be null or left out: .*",
     r".* (does not exist|exists twice) in .*, because the clocks go .*",
+    # A schema cannot compare the fields of a course, of a meeting or of a catalog entry.
+    r"Only a course of a term has this field\. .*",
+    r"Must not be below credits_min, .*",
+    r"Must differ from starts\.",
+    r"Must not be before first_on\.",
+    r"An entry cannot name itself\.",
+    # The term and the credits of a course are stored.
+    r"Must be a course of the term\.",
+    r"Course \d+ (belongs to no term, so it has no|has \S+ to \S+) credits\.",
+    # A schema of a body does not know the query.
+    r"Say why the rules are skipped\.",
     # What a term can become depends on the other terms.
     r"A term cannot be a part of itself\.",
     r"Must be a whole term\. .*",
@@ -60,6 +71,10 @@ BEYOND_SCHEMAS = {
     # Schemas do not know that a parameter can be given twice.
     r"Send this parameter only once\.",
 }
+
+# The fields of conditions. Their notation is recursive, and clients generated from a recursive
+# schema are hard to use. So the document says only that they are objects.
+CONDITIONS = ("/prerequisites", "/open_to")
 
 
 @schemathesis.hook
@@ -91,5 +106,7 @@ def refusal_is_beyond_the_schema(ctx: Any, response: Any, case: Any) -> None:
     ):
         return
     for fault in response.json().get("errors", []):
+        if fault.get("pointer", "").startswith(CONDITIONS):
+            continue
         beyond = any(re.fullmatch(rule, fault["detail"]) for rule in BEYOND_SCHEMAS)
         assert beyond, f"The document does not say that this is refused: {fault}"

@@ -1,0 +1,70 @@
+"""The statements that the rules of registration add to a request."""
+
+from __future__ import annotations
+
+from itertools import count
+
+import pytest
+
+from tests.web.problems import problem
+
+
+@pytest.fixture
+def offer(client, make):
+    """Makes courses of a term with an open window, each with a capacity and a catalog entry."""
+    term, numbers = make.term()["code"], count(1)
+    window = {"opens_at": "1900-01-01T00:00:00Z", "closes_at": "2199-01-01T00:00:00Z"}
+    client.put(f"/terms/{term}/windows", json={"windows": [window]})
+
+    def some(number, **fields):
+        made = []
+        for i in (next(numbers) for _ in range(number)):
+            entry = {"code": f"CS {i}", "title": "Logic", "credits_min": 1, "same_as": ["LOGIC"]}
+            needs = {"any": [{"course": "MATH 1"}, {"text": "consent"}]}
+            client.post("/catalog", json=entry | {"prerequisites": needs})
+            of_term = {"term": term, "catalog_code": f"CS {i}", "capacity": 50}
+            made.append(make.course(**of_term, **fields)["id"])
+        return made
+
+    return some
+
+
+@pytest.fixture
+def cost(client, statements):
+    """The number of statements of a request, and its response."""
+
+    def ask(path, **body):
+        with statements() as sent:
+            answer = client.post(path, json=body)
+        return len(sent), answer
+
+    return ask
+
+
+@pytest.mark.parametrize("number", [1, 5])
+def test_rules_add_two_statements_for_any_number_of_courses(make, offer, cost, number):
+    """The facts are read with one statement before the locks, and with one under them."""
+    plain = [make.course(capacity=50)["id"] for _ in range(number)]
+    for courses, wanted in ((plain, 6), (offer(number), 8)):
+        path = f"/students/{make.student()['id']}/enroll"
+        sent, answer = cost(path, course_ids=courses)
+        assert (answer.status_code, sent) == (201, wanted), answer.text
+
+
+@pytest.mark.parametrize("number", [1, 5])
+def test_rules_add_two_statements_for_any_number_of_students(make, offer, cost, number):
+    for course, wanted in ((make.course(capacity=50)["id"], 6), (*offer(1), 8)):
+        students = [make.student()["id"] for _ in range(number)]
+        sent, answer = cost(f"/courses/{course}/students", student_ids=students)
+        assert (answer.status_code, sent) == (201, wanted), answer.text
+
+
+def test_a_refusal_by_rules_reads_twice_and_locks_nothing(client, make, offer, statements):
+    """The courses, then the facts."""
+    courses = offer(3, consent="instructor")
+    path = f"/students/{make.student()['id']}/enroll"
+    with statements() as sent:
+        answer = client.post(path, json={"course_ids": courses})
+    assert problem(answer) == (409, "rules-broken")
+    assert len(sent) == 2
+    assert not [one for one in sent if one.startswith("EXECUTE lock") or "FOR UPDATE" in one]
