@@ -1,5 +1,5 @@
-"""The tours of README.md and docs/tour.md, and the examples of docs/registrar.md: every command
-gets the response that is shown.
+"""The tours of README.md and docs/tour.md, and the examples of docs/registrar.md and docs/rules.md:
+every command gets the response that is shown.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ ROOT = Path(__file__).parent.parent
 CURL = f"{sys.executable} {ROOT / 'devtools' / 'curl.py'}"
 MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
 README, TOUR, REGISTRAR = "README.md", "docs/tour.md", "docs/registrar.md"
+RULES = "docs/rules.md"
 
 
 def tour(document: str) -> list[tuple[str, list[str]]]:
@@ -47,7 +48,7 @@ def matches(shown: str, line: str, document: str) -> bool:
     return MOMENT.sub("", shown).rstrip() == MOMENT.sub("", line).rstrip()
 
 
-@pytest.mark.parametrize("document", [README, TOUR, REGISTRAR])
+@pytest.mark.parametrize("document", [README, TOUR, REGISTRAR, RULES])
 @pytest.mark.parametrize("by", ["gunicorn", "nginx"])
 def test_the_commands_of_the_tour_give_the_shown_responses(
     backend, new_database, make_app, tmp_path, by, document
