@@ -213,8 +213,8 @@ def test_a_code_deleted_while_courses_get_it(client, make, together, path, body,
 
 
 def test_a_course_gets_a_term_while_students_enroll(client, make, together):
-    """The term has no windows. The rules judge a request that follows the edit, also on a connection
-    that has read the course as one without a capacity and a term.
+    """The term has no windows. The rules judge a request that follows the edit, also if the
+    connection has read the course as one without a capacity and a term.
     """
     term = make.term()["code"]
     students = [make.student()["id"] for _ in range(4)]
