@@ -65,7 +65,7 @@ def _terms(found: _Found) -> dict[str, facts.Term]:
     for whole, (group, opens_at, closes_at) in found["window"]:
         windows[whole].append(facts.Window(group, _moment(opens_at), _moment(closes_at)))
     terms = {}
-    for term_id, (code, key, whole, whole_key, starts, ends, *rest) in found["term"]:
+    for term_id, (code, key, whole, whole_code, whole_key, starts, ends, *rest) in found["term"]:
         add, drop, withdraw, least, most, courses = rest
         terms[code] = facts.Term(
             id=term_id,
@@ -81,7 +81,7 @@ def _terms(found: _Found) -> dict[str, facts.Term]:
             max_credits=most,
             max_courses=courses,
             windows=tuple(windows[whole]),
-            shown=code,
+            whole_shown=whole_code,
         )
     return terms
 
@@ -92,7 +92,11 @@ def _entries(found: _Found, related: _Related) -> dict[str, tuple[facts.Entry, i
         code: (
             facts.Entry(
                 *(key, code, prerequisites),
-                *(frozenset(related[SAME_AS][key]), frozenset(related[EXCLUDES][key])),
+                frozenset(related[SAME_AS][key]),
+                # What excludes an entry excludes those that are the same.
+                frozenset().union(
+                    *(related[EXCLUDES][one] for one in (key, *related[SAME_AS][key]))
+                ),
                 attempts,
             ),
             least,

@@ -53,6 +53,7 @@ def _build() -> sa.CompoundSelect[Any]:
         "term",
         _terms.c.id,
         *(_terms.c.code, _terms.c.code_key, sa.func.coalesce(whole.c.id, _terms.c.id)),
+        sa.func.coalesce(whole.c.code, _terms.c.code),
         *(sa.func.coalesce(whole.c.code_key, _terms.c.code_key), _terms.c.starts_on),
         _terms.c.ends_on,
         # A part has the deadlines of its whole term unless it has its own.

@@ -60,9 +60,12 @@ def _refuse_early(
     missing ids come first.
     """
     found = read_unlocked(connection, student_ids, course_ids)
-    if len(found.courses) == len(course_ids) and found.student_count == len(student_ids):
+    # Only the service finds what a replacement drops, so only it can judge that.
+    unclear = request.replaces and any(course.has_term for course in found.courses.values())
+    complete = len(found.courses) == len(course_ids) and found.student_count == len(student_ids)
+    if complete and not unclear:
         pairs = [(s, c) for s in student_ids for c in course_ids]
-        case = None if request.replaces else read_case(connection, found, student_ids, request)
+        case = read_case(connection, found, student_ids, request)
         allocation, refusals = allocate(
             *(found.courses, found.states, pairs),
             waitlist=request.waitlist,

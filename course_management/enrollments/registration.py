@@ -189,7 +189,7 @@ def _withdrawn(case: Case, judgement: Judgement) -> list[Completion]:
             kind=WITHDRAWN,
             catalog_code=entry.shown,
             credits=facts.students[student_id].before[course_id].credits,
-            term=course.term.shown,
+            term=course.term.whole_shown,
         )
         for student_id, course_id in judgement.withdrawals
         if (course := facts.courses[course_id]) and (entry := course.entry)

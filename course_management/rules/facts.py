@@ -52,7 +52,7 @@ class Term:
     max_credits: int | None = None
     max_courses: int | None = None
     windows: tuple[Window, ...] = ()
-    shown: str = ""  # the code as the school writes it
+    whole_shown: str = ""  # the code of the whole term as the school writes it
 
     @property
     def is_part(self) -> bool:
@@ -116,7 +116,7 @@ class Completion:
     grade: str | None = None
     score: int | None = None
     credits: int = 0
-    term: str | None = None  # the key of a term's code
+    term: str | None = None  # the key of the code of a whole term
     same_as: frozenset[str] = frozenset()
 
 

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from course_management.rules.case import ADD, Case, Rule, are_same
-from course_management.rules.facts import Entry, Finding, Held
+from course_management.rules.case import ADD, Case, Rule, are_same, covers
+from course_management.rules.facts import Course, Entry, Finding, Held
 from course_management.rules.wording import label, listed
 
 CODE = "repeat-limit"
@@ -28,22 +28,31 @@ def judge(case: Case) -> Iterator[Finding]:
         after = done | _terms(case.after.values(), entry)
         attempts = len(after) + unknown
         is_new = course.term.whole_code not in before
-        if not is_new or attempts <= entry.max_attempts or case.lifted(CODE, course):
+        limit = entry.max_attempts
+        if not is_new or attempts <= limit or _lifted(case, course, attempts):
             continue
         others = sorted(after - {course.term.whole_code})
         named = [*others, *(["a term that is not recorded"] * min(unknown, 1))]
         yield case.finding(
             CODE,
             course,
-            f"{label(course, start=True)} would be attempt {attempts}, and "
-            f"{entry.max_attempts} are allowed.",
+            f"{label(course, start=True)} would be attempt {attempts}, and {limit} are allowed.",
             f"The other attempts were in: {listed(named, 'and')}. Ask the registrar."
             if named
             else "The course takes no students. Ask the registrar.",
             terms=others,
             attempts=attempts,
-            limit=entry.max_attempts,
+            limit=limit,
         )
+
+
+def _lifted(case: Case, course: Course, attempts: int) -> bool:
+    """Whether an override lifts the limit: one without `value`, or with a large enough one."""
+    for one in case.overrides(CODE):
+        if covers(one, course) and (one.value is None or attempts <= one.value):
+            case.use([one])
+            return True
+    return False
 
 
 def _done(case: Case, entry: Entry) -> tuple[set[str], int]:

@@ -299,3 +299,49 @@ def test_an_override_of_a_full_waitlist(client, offer, student, make):
     assert enroll(client, student, course, waitlist=True).json["waitlisted"] == [course]
     after = client.get(f"/courses/{course}").json
     assert (after["waitlist_capacity"], after["waitlisted"]) == (1, 1)
+
+
+def test_a_replacement_lists_every_rule_and_uses_overrides(client, term, offer, student):
+    course = offer(capacity=0)
+    client.put(f"/terms/{term['code']}/windows", json={"windows": []})
+    rules = [("registration-not-open", course), ("course-full", course)]
+    assert broken(replace(client, student, course)) == rules
+    open_window(client, term)
+    body = {"rule": "course-full", "course_id": course, "reason": "The dean agreed"}
+    client.post(f"/students/{student}/overrides", json=body)
+    assert replace(client, student, course).json["added"] == [course]
+
+
+def test_an_override_of_the_repeat_limit_has_a_value(client, offer, student):
+    course = offer("CS 225", {"max_attempts": 1})
+    for term in ("2024-FA", "2025-FA"):
+        done = {"catalog_code": "CS 225", "kind": "course", "grade": "F", "term": term}
+        client.post(f"/students/{student}/completions", json=done)
+    body = {"rule": "repeat-limit", "catalog_code": "CS 225", "reason": "Illness"}
+    path = f"/students/{student}/overrides"
+    assert client.post(path, json=body | {"value": 2}).status_code == 201
+    assert broken(enroll(client, student, course)) == [("repeat-limit", course)]
+    assert client.post(path, json=body | {"value": 3}).status_code == 201
+    assert enroll(client, student, course).status_code == 201
+
+
+def test_attempts_in_two_parts_of_a_term_are_one(client, term, part, offer, student):
+    other = {"code": "2026-FA-2", "name": "Second half", "parent": term["code"]}
+    client.post("/terms", json=other | {"starts_on": "2026-10-19", "ends_on": "2026-12-18"})
+    first = offer("CS 225", {"max_attempts": 1}, term=part["code"])
+    second = offer(term="2026-FA-2", catalog_code="CS 225")
+    assert enroll(client, student, first).status_code == 201
+    past = {"add_until": moment(days=-3), "drop_until": moment(days=-2)}
+    client.patch(f"/terms/{part['code']}", json=past | {"withdraw_until": moment(days=1)})
+    assert client.delete(f"/students/{student}/courses/{first}").status_code == 204
+    assert enroll(client, student, second).status_code == 201
+
+
+def test_what_excludes_an_entry_excludes_those_that_are_the_same(client, offer, student):
+    client.post(
+        "/catalog", json={"code": "Y 1", "title": "y", "credits_min": 1, "excludes": ["Z 1"]}
+    )
+    course = offer("X 1", {"same_as": ["Y 1"]})
+    done = {"catalog_code": "Z 1", "kind": "course", "grade": "A"}
+    client.post(f"/students/{student}/completions", json=done)
+    assert broken(enroll(client, student, course)) == [("excluded-by", course)]

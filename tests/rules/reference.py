@@ -269,5 +269,9 @@ class Reference(Conditions):
                 for held in (self.before, self.after)
             )
             worse = course.term.whole_code not in attempts_before
-            if worse and len(attempts_after) > entry.max_attempts:
-                self.report("repeat-limit", course, len(attempts_after))
+            enough = any(
+                self.covers(o, course) and (o.value is None or len(attempts_after) <= o.value)
+                for o in self.live("repeat-limit")
+            )
+            if worse and len(attempts_after) > entry.max_attempts and not enough:
+                self.broken.add(("repeat-limit", course.id, len(attempts_after)))

@@ -197,6 +197,8 @@ def make_override(rnd, number, terms):
     )
     is_limit = "exceeded" in rule or "minimum" in rule
     value = maybe(rnd, lambda: rnd.choice([2, 300, 700, 1000])) if is_limit else None
+    if rule == "repeat-limit":
+        value = maybe(rnd, lambda: rnd.choice([1, 2, 3]))
     expires_at = maybe(rnd, lambda: rnd.choice(MOMENTS), 0.3)
     return Override(number, rule, value=value, expires_at=expires_at, **about)
 
