@@ -55,7 +55,7 @@ def create_app(config: Config | None = None) -> Flask:
         MAX_CONTENT_LENGTH=MAX_BODY_BYTES + 1,
         COURSE_LEVELS=config.course_levels,
         GRADES=config.grades,
-        RULES=Settings(config.grades),
+        RULES=Settings(config.grades, config.text_refuses),
         AUTH=config.auth,
         IDENTITY=_identity(config),
     )

@@ -79,6 +79,7 @@ class Config:
     slow_statement_ms: int = 500
     course_levels: tuple[str, ...] = ()
     grades: Grades = GRADES_BY_DEFAULT
+    text_refuses: bool = False
 
     @classmethod
     def from_env(cls, env: Mapping[str, str | None] | None = None) -> Config:
@@ -121,6 +122,7 @@ class Config:
             ),
             course_levels=_levels(given),
             grades=_grades(given),
+            text_refuses=_one_of(given, "TEXT_CONDITIONS", "warn", ("warn", "refuse")) == "refuse",
         )
 
 

@@ -81,6 +81,11 @@ def as_number(hundredths: int | None) -> float | None:
     return hundredths / 100 if hundredths % 100 else hundredths // 100
 
 
+def as_hundredths(number: float | None) -> int | None:
+    """The number of hundredths of a JSON number, or None for None."""
+    return None if number is None else round(number * 100)
+
+
 class Credits(sa.TypeDecorator[float]):
     """A column of credits, stored as a whole number of hundredths, so that sums are exact.
 
@@ -91,7 +96,7 @@ class Credits(sa.TypeDecorator[float]):
     cache_ok = True
 
     def process_bind_param(self, value: float | None, dialect: Dialect) -> int | None:
-        return None if value is None else round(value * 100)
+        return as_hundredths(value)
 
     def process_result_value(self, value: int | None, dialect: Dialect) -> float | None:
         return as_number(value)

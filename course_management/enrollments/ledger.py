@@ -30,8 +30,8 @@ table = cast(sa.Table, StudentCourse.__table__)
 _courses = cast(sa.Table, Course.__table__)
 # A literal, not a parameter: only then does PostgreSQL use the partial index of waitlists.
 IS_WAITLISTED = table.c.state == sa.literal_column(f"'{WAITLISTED}'")
-MAX_IDS_PER_EVENT = 100  # ids of one event in the log; the history has all
-_REMOVED = ("student_id", "course_id", "state", "ticket", "enrolled_at")
+MAX_IDS_PER_EVENT = 100  # in the log
+_REMOVED = ("student_id", "course_id", "state", "ticket", "enrolled_at", "credits")
 _MORE = [f"more_{name}" for name in COUNTS]
 _UNEDITED = {"updated_at": _courses.c.updated_at}  # an enrollment is not an edit of the course
 
@@ -44,7 +44,6 @@ _ADD_COUNTS = Statement(
     .where(_courses.c.id == sa.bindparam("course"))
     .values({name: _courses.c[name] + sa.bindparam(f"more_{name}") for name in COUNTS} | _UNEDITED),
 )
-
 
 # The event of a change to this state; a promotion has its own.
 _EVENTS = {
@@ -134,8 +133,12 @@ class SeatLedger:
                 course.take(-1)
             else:
                 course.waitlisted -= 1
-            since = {"enrolled_at": row.enrolled_at.isoformat()} if row.enrolled_at else None
-            self._record((row.student_id, course.id), row.state, None, why, row.ticket, since)
+            data = {"enrolled_at": row.enrolled_at.isoformat()} if row.enrolled_at else {}
+            if row.credits is not None:
+                data["credits"] = as_number(row.credits)
+            self._record(
+                (row.student_id, course.id), row.state, None, why, row.ticket, data or None
+            )
         self.promote()
         return rows
 
@@ -188,6 +191,12 @@ class SeatLedger:
             self.courses[course_id].waitlisted -= 1
             self._record((student_id, course_id), WAITLISTED, ENROLLED, Why.PROMOTED, ticket)
 
+    def note_withdrawal(self, pair: Pair, completion_id: int) -> None:
+        """Name the completion of a withdrawal in the event of its drop."""
+        for event in self._events:
+            if (event["student_id"], event["course_id"]) == pair and not event["to_state"]:
+                event["data"] = (event["data"] or {}) | {"withdrawn": completion_id}
+
     def _add_credits(self) -> None:
         """Add the credits to the new rows and to their events."""
         for row in self._rows:
@@ -214,7 +223,7 @@ class SeatLedger:
         calls: list[Call] = []
         if self._rows:
             insert = _INSERT_WITH_CREDITS if self.credits else _INSERT
-            calls.append((insert, _one_or_many(self._rows)))
+            calls.append((insert, self._rows if len(self._rows) > 1 else self._rows[0]))
         if len(changes) == 1:
             ((course_id, more),) = changes.items()
             values = dict(zip(_MORE, more, strict=True))
@@ -289,7 +298,3 @@ class SeatLedger:
         if from_state != to_state:
             event = Event.STUDENT_PROMOTED if why is Why.PROMOTED else _EVENTS[to_state]
             self._notes.setdefault(event, []).append(pair)
-
-
-def _one_or_many(rows: list[dict[str, Any]]) -> dict[str, Any] | list[dict[str, Any]]:
-    return rows[0] if len(rows) == 1 else rows

@@ -169,9 +169,11 @@ def write(ledger: SeatLedger, case: Case | None, judgement: Judgement) -> None:
             elif before.credits != held.credits:
                 ledger.set_credits(pair, ENROLLED if held.is_seat else WAITLISTED, held.credits)
     withdrawn = _withdrawn(case, judgement)
-    insert_completions(ledger.session, withdrawn)
+    insert_completions(ledger.session, withdrawn.values())
+    for pair, completion in withdrawn.items():
+        ledger.note_withdrawal(pair, completion.id)
     ledger.write()
-    record_completions(ledger.session, withdrawn)
+    record_completions(ledger.session, withdrawn.values())
     used = {*judgement.overrides_used, *case.used}
     for student in case.students:
         for override in student.overrides:
@@ -180,11 +182,11 @@ def write(ledger: SeatLedger, case: Case | None, judgement: Judgement) -> None:
                 record(ledger.session, EventType.OVERRIDE_USED, student_id=student.id, data=data)
 
 
-def _withdrawn(case: Case, judgement: Judgement) -> list[Completion]:
+def _withdrawn(case: Case, judgement: Judgement) -> dict[Pair, Completion]:
     """The completions of the drops that are withdrawals, from courses of catalog entries."""
     facts = case.facts
-    return [
-        Completion(
+    return {
+        (student_id, course_id): Completion(
             student_id=student_id,
             kind=WITHDRAWN,
             catalog_code=entry.shown,
@@ -193,7 +195,7 @@ def _withdrawn(case: Case, judgement: Judgement) -> list[Completion]:
         )
         for student_id, course_id in judgement.withdrawals
         if (course := facts.courses[course_id]) and (entry := course.entry)
-    ]
+    }
 
 
 def shown(warnings: Sequence[Finding]) -> list[dict[str, Any]] | None:

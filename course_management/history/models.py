@@ -65,9 +65,10 @@ class EnrollmentEvent(Model):
     mention somebody: the reasons of events about a student are cleared when the student is deleted.
     Nothing else in an event ever changes.
 
-    `data` depends on the type: for an enrollment that lost its seat, `enrolled_at`; for a deleted
-    student or course, `external_id`, and for a course its `name`; for a term or a catalog entry,
-    its `code`; for a completion, a hold or an override, its id and its codes.
+    `data` depends on the type: for an enrollment that lost its seat, `enrolled_at`; for one in a
+    course of a term, its `credits`, and `withdrawn`, the id of the completion of its withdrawal;
+    for a deleted student or course, `external_id`, and for a course its `name`; for a term or a
+    catalog entry, its `code`; for a completion, a hold or an override, its id and its codes.
     """
 
     __tablename__ = "enrollment_events"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 import sqlalchemy as sa
@@ -14,12 +14,14 @@ from course_management.courses import queries as courses
 from course_management.courses import service as course_service
 from course_management.courses.models import CourseNotFound
 from course_management.courses.refusals import CANCELLED
+from course_management.db.base import as_hundredths
 from course_management.enrollments.course_changes import empty_cancelled
 from course_management.enrollments.ledger import SeatLedger, table
 from course_management.enrollments.locks import CourseStates, lock, lock_students, require_all
 from course_management.enrollments.models import ENROLLED, WAITLISTED, EnrollmentNotFound
 from course_management.history.models import EnrollmentEvent, Why
 from course_management.history.queries import last_changes
+from course_management.records.completions.service import record_taken_back, take_back
 from course_management.registrar.moving import Arrival, Placement, place
 from course_management.registrar.requests import Arrivals, CancelResult, MoveRequest
 
@@ -109,6 +111,8 @@ def move(session: Session, course: int | str, request: MoveRequest) -> Arrivals:
         for row in sorted(rows, key=lambda row: (row.state != ENROLLED, _order(row)))
     ]
     placed = place(found.courses[request.to], arrivals, found.states, extend=request.extend)
+    if found.courses[request.to].has_term:
+        _keep_credits(ledger, request.to, {row.student_id: row.credits for row in rows})
     return _arrive(ledger, course_id, request.to, placed, Why.MOVED)
 
 
@@ -116,7 +120,8 @@ def reinstate(
     session: Session, course: int | str, student_ids: Sequence[int], reason: str | None
 ) -> Arrivals:
     """Give students back what a mistaken drop took, all of them or none: the seat with its time, or
-    the position with its ticket. The capacities grow if they have to.
+    the position with its ticket. The capacities grow if they have to. The completion that says that
+    the drop was a withdrawal is deleted.
 
     Raises CourseNotFound, StudentNotFound, NothingToReinstate or CourseCancelled.
     """
@@ -134,7 +139,18 @@ def reinstate(
     arrivals.sort(key=lambda one: (one.state != ENROLLED, one.ticket is None, one.ticket or 0))
     placed = place(found.courses[course_id], arrivals, {}, extend=True, closed=True)
     placed.kept = [i for i in student_ids if i not in last]
-    return _arrive(ledger, course_id, course_id, placed, Why.REINSTATED)
+    data = {i: last[i].data or {} for i in out}
+    _keep_credits(ledger, course_id, {i: as_hundredths(d.get("credits")) for i, d in data.items()})
+    withdrawn = take_back(session, [d["withdrawn"] for d in data.values() if "withdrawn" in d])
+    result = _arrive(ledger, course_id, course_id, placed, Why.REINSTATED)
+    record_taken_back(session, withdrawn)
+    return result
+
+
+def _keep_credits(ledger: SeatLedger, course_id: int, numbers: Mapping[int, int | None]) -> None:
+    """Give the new enrollments of students the credits, in hundredths, that they had before."""
+    kept = {(i, course_id): number for i, number in numbers.items() if number is not None}
+    ledger.credits.update(kept)
 
 
 def _arrive(ledger: SeatLedger, course_id: int, to: int, placed: Placement, why: Why) -> Arrivals:

@@ -345,3 +345,32 @@ def test_what_excludes_an_entry_excludes_those_that_are_the_same(client, offer, 
     done = {"catalog_code": "Z 1", "kind": "course", "grade": "A"}
     client.post(f"/students/{student}/completions", json=done)
     assert broken(enroll(client, student, course)) == [("excluded-by", course)]
+
+
+def test_a_move_and_a_reinstatement_keep_the_credits(client, term, offer, student):
+    """A reinstatement also takes back the completion of the withdrawal."""
+    first = offer("CS 225", credits_min=1, credits_max=4)
+    second = offer(catalog_code="CS 225", credits_min=1, credits_max=4)
+    path = f"/students/{student}/courses"
+    assert client.post(path, json={"course_id": first, "credits": 2.5}).status_code == 201
+    body = {"to": second, "student_ids": [student]}
+    assert client.post(f"/courses/{first}/move", json=body).status_code == 200
+    assert client.get(f"{path}/{second}").json["credits"] == 2.5
+    past = {"add_until": moment(days=-3), "drop_until": moment(days=-2)}
+    client.patch(f"/terms/{term['code']}", json=past | {"withdraw_until": moment(days=1)})
+    assert client.delete(f"{path}/{second}").status_code == 204
+    (withdrawn,) = client.get(f"/students/{student}/completions").json
+    assert (withdrawn["kind"], withdrawn["credits"]) == ("withdrawn", 2.5)
+    body = {"student_ids": [student]}
+    assert client.post(f"/courses/{second}/reinstate", json=body).status_code == 200
+    assert client.get(f"{path}/{second}").json["credits"] == 2.5
+    assert client.get(f"/students/{student}/completions").json == []
+
+
+def test_a_setting_makes_conditions_in_words_refuse(app, client, make_app, offer, student):
+    course = offer("CS 1", {"prerequisites": {"text": "consent of the head"}})
+    url = app.config["SQLALCHEMY_DATABASE_URI"].render_as_string(hide_password=False)
+    strict = make_app(url, text_refuses=True).test_client()
+    assert broken(enroll(strict, student, course)) == [("prerequisite-missing", course)]
+    answer = enroll(client, student, course)
+    assert (answer.status_code, len(answer.json["warnings"])) == (201, 1)

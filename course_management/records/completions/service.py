@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping
 from typing import Any
 
+import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 from sqlalchemy.orm import Session
 
@@ -14,7 +15,7 @@ from course_management.history.models import EventType
 from course_management.history.recorder import record
 from course_management.records.completions.models import GRADED, Completion
 from course_management.records.completions.queries import COMPLETIONS
-from course_management.rules.facts import TEST
+from course_management.rules.facts import TEST, WITHDRAWN
 from course_management.students.service import lock_student
 from course_management.telemetry.events import Event
 from course_management.telemetry.logs import note
@@ -37,7 +38,7 @@ def create_completion(session: Session, student_id: int, values: Mapping[str, An
     return completion
 
 
-def insert_completions(session: Session, completions: Sequence[Completion]) -> None:
+def insert_completions(session: Session, completions: Collection[Completion]) -> None:
     """Insert completions of students whom the caller has locked. `record_completions` writes their
     events, which must be the last rows of the transaction.
     """
@@ -45,10 +46,30 @@ def insert_completions(session: Session, completions: Sequence[Completion]) -> N
     session.flush()
 
 
-def record_completions(session: Session, completions: Sequence[Completion]) -> None:
+def record_completions(session: Session, completions: Collection[Completion]) -> None:
     """Write the events of completions that were inserted."""
     for one in completions:
         _record(session, one, EventType.COMPLETION_CREATED, Event.COMPLETION_CREATED)
+
+
+def take_back(session: Session, completion_ids: Collection[int]) -> list[Completion]:
+    """Delete those withdrawals of these that still exist. The caller has locked their students.
+    `record_taken_back` writes their events, as `record_completions` does.
+    """
+    wanted = sa.select(Completion).where(
+        Completion.id.in_(completion_ids), Completion.kind == WITHDRAWN
+    )
+    found = list(session.scalars(wanted)) if completion_ids else []
+    for one in found:
+        session.delete(one)
+    session.flush()
+    return found
+
+
+def record_taken_back(session: Session, completions: Collection[Completion]) -> None:
+    """Write the events of completions that were deleted."""
+    for one in completions:
+        _record(session, one, EventType.COMPLETION_DELETED, Event.COMPLETION_DELETED)
 
 
 def find_clashes(
