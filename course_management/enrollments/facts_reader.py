@@ -81,6 +81,7 @@ def _terms(found: _Found) -> dict[str, facts.Term]:
             max_credits=most,
             max_courses=courses,
             windows=tuple(windows[whole]),
+            shown=code,
             whole_shown=whole_code,
         )
     return terms

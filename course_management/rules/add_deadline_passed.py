@@ -25,7 +25,7 @@ def judge(case: Case) -> Iterator[Finding]:
                 f"The deadline to add {label(course)} was {spoken(until)}.",
                 "Choose a course of a part of term that can still be added, or ask the registrar "
                 "for an override.",
-                term=course.term.code,
+                term=course.term.label,
                 add_until=iso(until),
             )
 

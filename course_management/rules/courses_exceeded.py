@@ -23,9 +23,9 @@ def judge(case: Case) -> Iterator[Finding]:
             CODE,
             None,
             f"The student would have {counted(one.total, 'course')} in the term "
-            f"{one.term.whole_code}, and the limit is {one.limit}.",
+            f"{one.term.whole_label}, and the limit is {one.limit}.",
             f"Choose at least {counted(more, 'course')} less.",
-            term=one.term.whole_code,
+            term=one.term.whole_label,
             courses=one.total,
             limit=one.limit,
             exceeded_by=more,

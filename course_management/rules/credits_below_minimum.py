@@ -32,10 +32,10 @@ def judge(case: Case) -> Iterator[Finding]:
         yield case.finding(
             CODE,
             None,
-            f"The student would have {counted(total, 'credit')} in the term {term.whole_code}, "
+            f"The student would have {counted(total, 'credit')} in the term {term.whole_label}, "
             f"and the minimum is {least}.",
             "Ask the registrar for an override.",
-            term=term.whole_code,
+            term=term.whole_label,
             credits=total,
             limit=least,
             course_ids=[course.id for course in courses],

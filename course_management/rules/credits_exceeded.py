@@ -23,9 +23,9 @@ def judge(case: Case) -> Iterator[Finding]:
             CODE,
             None,
             f"The student would have {counted(total, 'credit')} in the term "
-            f"{one.term.whole_code}, and the limit is {limit}.",
+            f"{one.term.whole_label}, and the limit is {limit}.",
             f"Choose at least {counted(more, 'credit')} less.",
-            term=one.term.whole_code,
+            term=one.term.whole_label,
             credits=total,
             limit=limit,
             exceeded_by=more,

@@ -34,7 +34,7 @@ def judge(case: Case) -> Iterator[Finding]:
             course,
             f"The deadline to {act} {label(course)} was {spoken(last)}.",
             "Stay in the course, or ask the registrar for an override.",
-            term=term.code,
+            term=term.label,
             drop_until=iso(term.drop_until),
             withdraw_until=iso(term.withdraw_until),
         )

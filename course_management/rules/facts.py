@@ -52,7 +52,18 @@ class Term:
     max_credits: int | None = None
     max_courses: int | None = None
     windows: tuple[Window, ...] = ()
-    whole_shown: str = ""  # the code of the whole term as the school writes it
+    shown: str = ""  # the code as the school writes it
+    whole_shown: str = ""  # and that of the whole term
+
+    @property
+    def label(self) -> str:
+        """The code in sentences."""
+        return self.shown or self.code
+
+    @property
+    def whole_label(self) -> str:
+        """The code of the whole term in sentences."""
+        return self.whole_shown or self.whole_code
 
     @property
     def is_part(self) -> bool:

@@ -27,7 +27,7 @@ def judge(case: Case) -> Iterator[Finding]:
         if case.lifted(CODE, course):
             continue
         opens_at = _next_opening(mine, moment)
-        term = course.term.whole_code
+        term = course.term.whole_label
         yield case.finding(
             CODE,
             course,

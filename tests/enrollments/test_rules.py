@@ -93,7 +93,9 @@ def test_seats_alone_are_refused_as_without_a_term(client, offer, student):
 def test_windows_of_groups(client, term, offer, student):
     course = offer()
     client.put(f"/terms/{term['code']}/windows", json={"windows": []})
-    assert broken(enroll(client, student, course)) == [("registration-not-open", course)]
+    refused = enroll(client, student, course)
+    assert broken(refused) == [("registration-not-open", course)]
+    assert f"in the term {term['code']} is not open" in refused.json["detail"]
     open_window(client, term, group="standing:senior")
     assert broken(enroll(client, student, course)) == [("registration-not-open", course)]
     client.post("/groups/standing:senior/add", json={"student_ids": [student]})
