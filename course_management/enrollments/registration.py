@@ -63,7 +63,7 @@ def read_case(
     of_terms = [course.id for course in found.courses.values() if course.has_term]
     if not of_terms and not request.credits:
         return None
-    facts = read_facts(connection, student_ids, of_terms)
+    facts = request.facts = read_facts(connection, student_ids, of_terms, request.facts)
     _check_credits(facts, request.credits)
     return Case(facts, request)
 

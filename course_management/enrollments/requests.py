@@ -33,6 +33,7 @@ class RuledRequest:
     the credits that it chooses, by course, in hundredths.
 
     With `replaces`, it drops courses that only the service finds: the precheck cannot judge it.
+    `facts` are those that the precheck has read.
     """
 
     reason: str | None = None
@@ -40,6 +41,7 @@ class RuledRequest:
     credits: Mapping[int, int] = field(default_factory=dict)
     replaces: bool = False
     context: RulesContext = field(default_factory=RulesContext)
+    facts: Any = None  # facts_reader.Facts
 
 
 @dataclass(slots=True)
