@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from course_management.db.transaction import transaction
 from course_management.enrollments import service
 from course_management.enrollments.locks import lock_students
+from course_management.enrollments.requests import RuledRequest
 from devtools.waiting import eventually
 from tests.databases import waiting_for_locks
 
@@ -78,7 +79,7 @@ def test_a_student_promoted_meanwhile_is_reported_as_enrolled(
     with postgres_app.app_context():
         with transaction(writing=True) as session:
             lock_students(session, [seated])
-            service.drop(session, seated, course)
+            service.drop(session, seated, course, RuledRequest())
             session.execute(sa.text("SELECT 1"))  # sends what waits for the commit
             asking.start()
             eventually(lambda: waiting_for_locks(postgres_app), 1)
