@@ -75,7 +75,7 @@ def list_eligibility(
     course_ids = [item["id"] for item in page.items]
     if "id" in query and not course_ids:
         raise CourseNotFound
-    found = explain(connection, [student_id], course_ids, context)
+    found = explain(connection, [student_id], course_ids, context, in_body=False)
     if eligible is None:
         return page, found
     wanted = [one for one in found if all(one.rules.values()) == eligible]
@@ -91,13 +91,18 @@ def explain(
     student_ids: Sequence[int],
     course_ids: Sequence[int],
     context: RulesContext,
+    *,
+    in_body: bool = True,
 ) -> list[Eligibility]:
     """Whether each of these students may add each of these courses alone, in this order. Sends two
     statements.
 
-    Raises StudentNotFound with every missing id.
+    Raises StudentNotFound; with `in_body`, the request's body has the ids of the students, and the
+    error lists every missing one.
     """
     facts = read_facts(connection, student_ids, course_ids)
+    if not facts.students and not in_body:
+        raise StudentNotFound
     detail = "Some of the students do not exist."
     require_all(student_ids, set(facts.students), StudentNotFound, detail)
     found = CourseStates()

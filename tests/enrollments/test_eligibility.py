@@ -96,7 +96,9 @@ def test_of_many_students(client, make, school, student):  # noqa: F811
 
 
 def test_unknown_students_and_courses(client, school, student):  # noqa: F811
-    assert problem(client.get("/students/999/eligibility")) == (404, "student-not-found")
+    nobody = client.get("/students/999/eligibility")
+    assert problem(nobody) == (404, "student-not-found")
+    assert "missing" not in nobody.json
     nowhere = client.get(f"/students/{student}/eligibility?course=999")
     assert problem(nowhere) == (404, "course-not-found")
 

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from flask_migrate import upgrade
 
 from devtools.gunicorn import Gunicorn
@@ -66,11 +67,16 @@ def schemathesis(url: str, folder: Path, *args: str) -> None:
     assert done.returncode == 0, done.stdout[-8000:] + done.stderr[-2000:]
 
 
-def test_schemathesis_finds_nothing(gunicorn: Gunicorn, app, tmp_path):
+# How many requests are generated for each operation. `make test-all` generates more.
+EXAMPLES = (pytest.param("6", id="6"), pytest.param("30", id="30", marks=pytest.mark.slow))
+
+
+@pytest.mark.parametrize("examples", EXAMPLES)
+def test_schemathesis_finds_nothing(gunicorn: Gunicorn, app, tmp_path, examples):
     app.test_cli_runner().invoke(
         args=["load-demo", "--students", "5", "--courses", "6", "--each", "2"]
     )
-    schemathesis(gunicorn.url, tmp_path, "--checks", "all")
+    schemathesis(gunicorn.url, tmp_path, "--checks", "all", "--max-examples", examples)
 
 
 def test_schemathesis_gets_nothing_without_its_key(new_database, make_app, tmp_path):
