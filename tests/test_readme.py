@@ -48,8 +48,15 @@ def matches(shown: str, line: str, document: str) -> bool:
     return MOMENT.sub("", shown).rstrip() == MOMENT.sub("", line).rstrip()
 
 
-@pytest.mark.parametrize("document", [README, TOUR, REGISTRAR, RULES])
-@pytest.mark.parametrize("by", ["gunicorn", "nginx"])
+# `make test` follows the README behind nginx too, and `make test-all` every page.
+SERVED = [
+    pytest.param(by, page, marks=[pytest.mark.slow] if by == "nginx" and page != README else [])
+    for by in ("gunicorn", "nginx")
+    for page in (README, TOUR, REGISTRAR, RULES)
+]
+
+
+@pytest.mark.parametrize(("by", "document"), SERVED)
 def test_the_commands_of_the_tour_give_the_shown_responses(
     backend, new_database, make_app, tmp_path, by, document
 ):
