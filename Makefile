@@ -4,9 +4,10 @@ PYTHON ?= python3
 export STUDENTS COURSES SEATS CONNECTIONS SECONDS PICTURE SIZE PART TIMES ONLY WORK
 BIN := .venv/bin
 
-# The programs that tests marked `debian` and `clients` use and pip cannot install, and their Debian packages.
-PROGRAMS := systemd-analyze promtool npm
-PACKAGES := systemd prometheus npm
+# The programs that tests marked `debian` and `clients` use and pip cannot install, each with its Debian package.
+PROGRAMS := systemd-analyze:systemd promtool:prometheus npm:npm
+# The packages of those that are missing. A program that did not come from Debian may conflict with its package.
+PACKAGES = $(strip $(foreach pair,$(PROGRAMS),$(if $(shell command -v $(word 1,$(subst :, ,$(pair)))),,$(word 2,$(subst :, ,$(pair))))))
 # The tests of `make test`: all that need no such program and take less than half a minute each.
 QUICK := not debian and not clients and not slow
 # Each file runs in one process. The longest files come first (tests/longest.py).
@@ -66,9 +67,9 @@ test-clients: .venv/installed-dev debian-programs
 
 ## Fail if a program that test-all needs is missing
 debian-programs:
-	@for program in $(PROGRAMS); do command -v $$program > /dev/null || { echo "$$program is missing: apt-get install --no-install-recommends $(PACKAGES)" >&2; exit 1; }; done
+	@missing="$(PACKAGES)"; [ -z "$$missing" ] || { echo "Programs are missing: apt-get install --no-install-recommends $$missing" >&2; exit 1; }
 
-## Print the Debian packages of the programs that test-all needs
+## Print the Debian packages of the programs that test-all needs and that are missing
 debian-packages:
 	@echo $(PACKAGES)
 
