@@ -12,7 +12,7 @@ PACKAGES = $(strip $(foreach pair,$(PROGRAMS),$(if $(shell command -v $(word 1,$
 QUICK := not debian and not clients and not slow
 # Each file runs in one process. The longest files come first (tests/longest.py).
 FILES := --dist loadfile --no-loadscope-reorder
-LOCK := --quiet --universal --python-version 3.11 --generate-hashes --no-config --custom-compile-command "make lock"
+LOCK := --quiet --universal --no-strip-extras --python-version 3.11 --generate-hashes --no-config --custom-compile-command "make lock"
 
 .PHONY: run up test test-stock test-all test-debian test-clients debian-programs debian-packages drill check format lock pin storm bench bench-growth profile
 .PHONY: help test-slow check-style check-types check-deploy
