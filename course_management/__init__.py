@@ -13,6 +13,7 @@ from course_management.core.principal import ADMIN
 from course_management.courses.views import bp as courses_bp
 from course_management.db import base, engine, statement_timing, transaction
 from course_management.enrollments.eligibility_views import bp as eligibility_bp
+from course_management.enrollments import offerings
 from course_management.enrollments.views import bp as enrollments_bp
 from course_management.ops import cli, health, metrics_view
 from course_management.records.completions.views import bp as completions_bp
@@ -63,6 +64,8 @@ def create_app(config: Config | None = None) -> Flask:
     engine.init_app(app, ROOT / "migrations", batching=config.batching, prepare=config.prepare)
     with app.app_context():
         statement_timing.init_engine(base.db.engine, config.slow_statement_ms)
+        if config.offerings_cache:
+            offerings.init_engine(base.db.engine)
     metrics.metrics().threads.set(min(config.threads, BASE_THREADS))
     metrics.metrics().pool_size.set(config.threads)
     raw_path.init_app(app)

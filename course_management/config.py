@@ -74,6 +74,7 @@ class Config:
     batching: bool = True
     prepare: bool = True
     flask: str = "lean"
+    offerings_cache: bool = True
     log_level: str = "INFO"
     slow_request_ms: int = 1000
     slow_statement_ms: int = 500
@@ -113,6 +114,7 @@ class Config:
             batching=_is_on(given, "BATCHING", default="on"),
             prepare=_is_on(given, "PREPARE", default="on"),
             flask=_one_of(given, "FLASK", "lean", ("lean", "stock")),
+            offerings_cache=_is_on(given, "OFFERINGS_CACHE", default="on"),
             log_level=_one_of(
                 given, "LOG_LEVEL", cls.log_level, ("DEBUG", "INFO", "WARNING", "ERROR")
             ),

@@ -9,7 +9,13 @@ from typing import Any
 
 from course_management.config import Config
 
-STOCK_SETTINGS = {"WORKER": "gthread", "BATCHING": "off", "PREPARE": "off", "FLASK": "stock"}
+STOCK_SETTINGS = {
+    "WORKER": "gthread",
+    "BATCHING": "off",
+    "PREPARE": "off",
+    "FLASK": "stock",
+    "OFFERINGS_CACHE": "off",
+}
 
 
 def is_stock() -> bool:

@@ -34,7 +34,7 @@ class Seats:
     """The seats and the waitlist of a course.
 
     `capacity` and `seats_taken` are None if seats are unlimited. `waitlist_capacity` is None if the
-    waitlist is unlimited. A course that `has_term` has rules of registration.
+    waitlist is unlimited. `term_version` is the version of a course of a term.
     """
 
     id: int
@@ -44,7 +44,12 @@ class Seats:
     waitlisted: int
     next_ticket: int
     status: str = OPEN
-    has_term: bool = False
+    term_version: int | None = None
+
+    @property
+    def has_term(self) -> bool:
+        """Whether the course belongs to a term: then it has rules of registration."""
+        return self.term_version is not None
 
     @property
     def free(self) -> int | None:

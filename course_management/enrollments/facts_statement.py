@@ -1,9 +1,13 @@
-"""The statement that reads the facts for the rules of registration: one, for any number of students
-and courses. Each row of its result has a kind, an id, and the other values as a JSON list.
+"""What the statements select that read the facts for the rules of registration.
+
+`STUDENTS` has what changes all the time: the records and the enrollments of students. For one
+student, the statements of `lock_statements.py` have it as a column. `OFFERINGS` has what changes
+rarely: courses, terms, windows and the catalog.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, cast
 
 import sqlalchemy as sa
@@ -12,10 +16,8 @@ from course_management.catalog.models import CatalogEntry, CatalogRelation
 from course_management.courses.models import Course
 from course_management.db.base import among, json_list
 from course_management.db.prepared_statements import Statement
-from course_management.enrollments.models import StudentCourse
-from course_management.records.completions.models import Completion
-from course_management.records.holds.models import Hold
-from course_management.records.overrides.models import Override
+from course_management.enrollments.facts_tables import RulesEdition, StudentRecords
+from course_management.enrollments.models import ENROLLED, StudentCourse
 from course_management.students.models import Student
 from course_management.terms.models import Term, TermWindow
 
@@ -27,24 +29,96 @@ def _table(model: Any) -> sa.Table:
 _courses, _terms, _windows = _table(Course), _table(Term), _table(TermWindow)
 _entries, _relations = _table(CatalogEntry), _table(CatalogRelation)
 _enrollments, _students = _table(StudentCourse), _table(Student)
-_completions, _holds, _overrides = _table(Completion), _table(Hold), _table(Override)
+_records = _table(StudentRecords)
 
 
-def _rows(kind: str, of: sa.ColumnElement[Any], *columns: sa.ColumnElement[Any]) -> sa.Select[Any]:
+# Between the parts of the facts about a student. It is in no JSON text: JSON escapes it.
+SEPARATOR = "\x1f"
+_SEPARATOR = sa.literal_column(f"'{SEPARATOR}'")
+
+
+def _joined(separator: sa.ColumnElement[str], *values: Any) -> sa.ColumnElement[str]:
+    """Texts with a separator between them."""
+    text: sa.ColumnElement[str] = values[0]
+    for another in values[1:]:
+        text = text + separator + another
+    return text
+
+
+def _text(value: Any, null: str) -> sa.ColumnElement[str]:
+    return sa.func.coalesce(sa.cast(value, sa.Text), sa.literal_column(f"'{null}'"))
+
+
+_IS_SEAT = _enrollments.c.state == sa.literal_column(f"'{ENROLLED}'")
+_COMMA = sa.literal_column("','")
+# A JSON list for each enrollment, without the brackets around them. This is twice as fast as the
+# functions for JSON.
+_HELD = sa.func.aggregate_strings(
+    sa.literal_column("'['")
+    + _joined(
+        _COMMA,
+        sa.cast(_courses.c.id, sa.Text),
+        _text(sa.case((_courses.c.term.is_not(None), _courses.c.version)), "null"),
+        sa.case((_IS_SEAT, sa.literal_column("'1'")), else_=sa.literal_column("'0'")),
+        _text(_enrollments.c.credits, "null"),
+    )
+    + sa.literal_column("']'"),
+    _COMMA,
+)
+_ENROLLMENTS = _enrollments.join(_courses, _courses.c.id == _enrollments.c.course_id)
+
+
+def _facts(held: Any) -> sa.ColumnElement[str]:
+    """The facts about a student as one text: the edition, then the groups, the completions, the
+    holds and the overrides as JSON, and `held`: their enrollments. An enrollment has the id of the
+    course, its version if it belongs to a term, 1 for a seat, and the credits.
+    """
+    parts = (
+        sa.cast(sa.select(_table(RulesEdition).c.token).scalar_subquery(), sa.Text),
+        sa.cast(_students.c.groups, sa.Text),
+        *(_text(_records.c[name], "") for name in ("completions", "holds", "overrides")),
+        _text(held, ""),
+    )
+    return _joined(_SEPARATOR, *parts)
+
+
+def facts_of_student(is_student: Callable[[Any], sa.ColumnElement[bool]]) -> Any:
+    """A column for other statements: the facts about the student of this condition."""
+    held = sa.select(_HELD).select_from(_ENROLLMENTS).where(is_student(_enrollments.c.student_id))
+    student = sa.select(_facts(held.scalar_subquery())).select_from(_students.outerjoin(_records))
+    return student.where(is_student(_students.c.id)).scalar_subquery()
+
+
+def _build_students() -> sa.Select[Any]:
+    """The id of each student of the parameter `students`, and the facts about them."""
+    held = (
+        sa.select(_enrollments.c.student_id, _HELD.label("held"))
+        .select_from(_ENROLLMENTS)
+        .where(among(_enrollments.c.student_id, "students"))
+        .group_by(_enrollments.c.student_id)
+        .subquery()
+    )
+    joined = _students.outerjoin(_records).outerjoin(held, held.c.student_id == _students.c.id)
+    facts = sa.select(_students.c.id, _facts(held.c.held)).select_from(joined)
+    return facts.where(among(_students.c.id, "students"))
+
+
+def _rows(kind: str, of: Any, *columns: sa.ColumnElement[Any]) -> sa.Select[Any]:
     return sa.select(sa.literal_column(f"'{kind}'"), of, json_list(*columns))
 
 
-def _build() -> sa.CompoundSelect[Any]:
-    """The statement. Its parameters are `students` and `courses`, lists of ids."""
-    own = among(_enrollments.c.student_id, "students")
-    wanted = sa.union(
-        sa.select(_courses.c.id).where(among(_courses.c.id, "courses")),
-        sa.select(_enrollments.c.course_id).where(own),
-    ).cte("wanted")
+def _build_offerings() -> sa.CompoundSelect[Any]:
+    """Rows of a kind, an id, and the other values as a JSON list, about the courses of the
+    parameter `courses` that belong to a term.
+    """
     course = (
-        sa.select(*(_courses.c[n] for n in ("id", "status", "term", "catalog_code", "details")))
-        .join(wanted, wanted.c.id == _courses.c.id)
-        .where(_courses.c.term.is_not(None))
+        sa.select(
+            *(
+                _courses.c[name]
+                for name in ("id", "version", "status", "term", "catalog_code", "details")
+            )
+        )
+        .where(among(_courses.c.id, "courses"), _courses.c.term.is_not(None))
         .cte("course")
     )
     whole = _terms.alias("whole")
@@ -74,68 +148,29 @@ def _build() -> sa.CompoundSelect[Any]:
             sa.select(sa.func.coalesce(_terms.c.parent_id, _terms.c.id)).where(of_course)
         )
     )
-    entry = (
-        sa.select(
-            *(_entries.c[n] for n in ("id", "code", "code_key", "prerequisites", "max_attempts")),
-            sa.type_coerce(_entries.c.credits_min, sa.Integer).label("credits_min"),
-            sa.type_coerce(_entries.c.credits_max, sa.Integer).label("credits_max"),
-        )
-        .where(_entries.c.code.in_(sa.select(course.c.catalog_code)))
-        .cte("entry")
-    )
-    of_student = {
-        table.name: among(table.c.student_id, "students")
-        for table in (_completions, _holds, _overrides)
-    }
-    codes = sa.union(
-        sa.select(entry.c.code_key),
-        sa.select(_completions.c.catalog_key).where(of_student["completions"]),
-    ).cte("codes")
-    related = sa.select(codes.c.code_key)
+    entry = _rows(
+        *("entry", _entries.c.id, _entries.c.code, _entries.c.code_key, _entries.c.prerequisites),
+        _entries.c.max_attempts,
+        sa.type_coerce(_entries.c.credits_min, sa.Integer),
+        sa.type_coerce(_entries.c.credits_max, sa.Integer),
+    ).where(_entries.c.code.in_(sa.select(course.c.catalog_code)))
+    # All of them: a completion may be of any entry, and say that it is the same as another.
     relation = _rows(
         *("relation", _relations.c.entry_id),
         *(_entries.c.code_key, _relations.c.kind, _relations.c.code_key),
     ).join(_entries, _entries.c.id == _relations.c.entry_id)
     return sa.union_all(
+        _rows("edition", sa.literal_column("0"), _table(RulesEdition).c.token),
         _rows(
-            *("held", _enrollments.c.student_id, _enrollments.c.course_id),
-            *(_enrollments.c.state, _enrollments.c.credits),
-        ).where(own),
-        _rows(
-            *("course", course.c.id, course.c.status, course.c.term),
-            course.c.catalog_code,
-            course.c.details,
+            *("course", course.c.id, course.c.version, course.c.status, course.c.term),
+            *(course.c.catalog_code, course.c.details),
         ),
         term.where(of_course),
         window,
-        _rows(
-            *("entry", entry.c.id, entry.c.code, entry.c.code_key, entry.c.prerequisites),
-            *(entry.c.max_attempts, entry.c.credits_min, entry.c.credits_max),
-        ),
-        relation.where(_entries.c.code_key.in_(related)),
-        relation.where(_relations.c.code_key.in_(related)),
-        _rows("student", _students.c.id, _students.c.groups).where(
-            among(_students.c.id, "students")
-        ),
-        _rows(
-            *("completion", _completions.c.student_id),
-            *(
-                _completions.c[n]
-                for n in ("kind", "catalog_key", "test_key", "grade", "score", "credits", "term")
-            ),
-        ).where(of_student["completions"]),
-        _rows(
-            *("hold", _holds.c.student_id),
-            *(_holds.c[n] for n in ("id", "code", "detail", "contact", "blocks", "until")),
-        ).where(of_student["holds"], _holds.c.released_at.is_(None)),
-        _rows(
-            *("override", _overrides.c.student_id),
-            *(
-                _overrides.c[n]
-                for n in ("id", "rule", "course_id", "catalog_code", "term", "value", "expires_at")
-            ),
-        ).where(of_student["overrides"], _overrides.c.revoked_at.is_(None)),
+        entry,
+        relation,
     )
 
 
-FACTS = Statement("rules_facts", _build())
+STUDENTS = Statement("rules_students", _build_students())
+OFFERINGS = Statement("rules_offerings", _build_offerings())

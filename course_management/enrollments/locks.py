@@ -20,6 +20,7 @@ from course_management.courses.refusals import OPEN
 from course_management.db.prepared_statements import Statement, send
 from course_management.enrollments.allocation import Pair, Seats
 from course_management.enrollments.lock_statements import Statements, about
+from course_management.enrollments.offerings import is_known
 from course_management.students.models import StudentNotFound
 
 # Key of a connection's info: the ids of courses that were open and had neither a capacity nor a
@@ -30,22 +31,36 @@ _UNLIMITED = "courses without a capacity"
 @dataclass
 class CourseStates:
     """The seats of some courses, the states of some students in them, and the number of these
-    students that exist (None if no course was read).
+    students that exist (None if no course was read). `facts` is the text of the facts about the one
+    student of a request about courses of terms (facts_statement.py).
     """
 
     courses: dict[int, Seats] = field(default_factory=dict)
     states: dict[Pair, str] = field(default_factory=dict)
     student_count: int | None = None
+    facts: str | None = None
+
+    @property
+    def term_versions(self) -> dict[int, int]:
+        """The versions of the courses that belong to a term, by id."""
+        return {
+            course.id: course.term_version
+            for course in self.courses.values()
+            if course.term_version is not None
+        }
 
     def read(
         self,
         connection: Connection,
         values: dict[str, Any],
         *statements: Statement,
+        has_facts: bool = False,
     ) -> None:
         """Send the statements in one message, and read the rows of the last one."""
         unlimited = connection.info.setdefault(_UNLIMITED, set())
         rows: Any = send(connection, *[(statement, values) for statement in statements])
+        if has_facts and rows:
+            self.facts, rows = rows[0][0], [row[1:] for row in rows]
         for *seats, self.student_count, student_id, state in rows:
             course = Seats(*seats)
             self.courses[course.id] = course
@@ -63,8 +78,9 @@ def read_unlocked(
     """
     found = CourseStates()
     if not connection.info.get(_UNLIMITED, set()).issuperset(course_ids):
-        statements, values = about(student_ids, course_ids)
-        found.read(connection, values, statements.read)
+        ruled = any(map(is_known(connection), course_ids))
+        statements, values = about(student_ids, course_ids, ruled=ruled)
+        found.read(connection, values, statements.read, has_facts=statements.has_facts)
     return found
 
 
@@ -91,9 +107,12 @@ def lock(
     capped_course_ids: Collection[int] = (),
     *,
     students_locked: bool = False,
+    ruled: bool = False,
 ) -> CourseStates:
     """Lock the students, unless they are locked already, then the courses. Returns the rows that
     were read under the locks, without courses that do not exist.
+
+    With `ruled`, the facts about one student are read too, as `about` says.
 
     `capped_course_ids` are the courses that had a capacity in the precheck. They get the exclusive
     lock immediately. The others are locked against edits only: first their gates, then FOR KEY
@@ -109,21 +128,21 @@ def lock(
     connection, found = session.connection(), CourseStates()
     others = sorted(set(course_ids).difference(capped_course_ids))
     if others:
-        statements, values = about(student_ids, others)
+        statements, values = about(student_ids, others, ruled=ruled)
         before = _before_sharing(connection, statements, students_locked)
-        found.read(connection, values, *before, statements.share)
+        found.read(connection, values, *before, statements.share, has_facts=statements.has_facts)
         students_locked = True
     capped = [i for i in course_ids if i in capped_course_ids]
     capped += [course.id for course in found.courses.values() if course.capacity is not None]
     if capped:
-        statements, values = about(student_ids, capped)
+        statements, values = about(student_ids, capped, ruled=ruled)
         before = [] if students_locked else [statements.lock_students]
-        found.read(connection, values, *before, statements.lock)
+        found.read(connection, values, *before, statements.lock, has_facts=statements.has_facts)
         may_be_old = [pair for pair in found.states if pair[1] in capped]
         if may_be_old:
             for pair in may_be_old:
                 del found.states[pair]
-            found.read(connection, values, statements.read)
+            found.read(connection, values, statements.read, has_facts=statements.has_facts)
     return found
 
 

@@ -5,7 +5,7 @@ no rules, and requests without a course of a term read no facts.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -50,6 +50,16 @@ class Case:
     used: set[int] = field(default_factory=set)
 
 
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A judgement, and what it was made from: facts, and the sets that a request adds and drops."""
+
+    facts: Facts
+    sets: Any
+    students: list[Student]
+    judgement: Judgement
+
+
 def read_case(
     connection: Connection,
     found: CourseStates,
@@ -60,10 +70,12 @@ def read_case(
 
     Raises Invalid for credits that a course does not allow.
     """
-    of_terms = [course.id for course in found.courses.values() if course.has_term]
-    if not of_terms and not request.credits:
+    versions = found.term_versions
+    if not versions and not request.credits:
         return None
-    facts = request.facts = read_facts(connection, student_ids, of_terms, request.facts)
+    facts = request.facts = read_facts(
+        connection, student_ids, versions, request.facts, found.facts
+    )
     _check_credits(facts, request.credits)
     return Case(facts, request)
 
@@ -132,14 +144,23 @@ def _judge(case: Case, allocation: Allocation, dropped: Collection[Pair]) -> Jud
         if course_id in case.facts.courses:
             wanted.setdefault(student_id, {})[course_id] = is_seat
     gone = set(dropped)
+    # Most requests are judged twice, and nothing has changed since the first time.
+    judged, same = case.request.judged, (wanted, gone)
+    if judged and judged.facts is case.facts and judged.sets == same:
+        case.students = judged.students
+        return judged.judgement
     case.students = [
-        replace(student, after=_after(case, student, wanted.get(student.id, {}), gone))
+        student.with_after(_after(case, student, wanted.get(student.id, {}), gone))
         for student in case.facts.students.values()
     ]
     context = case.request.context
-    if context.skip:
-        return Judgement()
-    return evaluator.judge(case.students, moment=context.moment, settings=context.settings)
+    judgement = (
+        Judgement()
+        if context.skip
+        else evaluator.judge(case.students, moment=context.moment, settings=context.settings)
+    )
+    case.request.judged = Judged(case.facts, same, case.students, judgement)
+    return judgement
 
 
 def _after(

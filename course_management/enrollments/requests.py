@@ -33,7 +33,7 @@ class RuledRequest:
     the credits that it chooses, by course, in hundredths.
 
     With `replaces`, it drops courses that only the service finds: the precheck cannot judge it.
-    `facts` are those that the precheck has read.
+    `facts` are those that the precheck has read, and `judged` is its judgement.
     """
 
     reason: str | None = None
@@ -42,6 +42,7 @@ class RuledRequest:
     replaces: bool = False
     context: RulesContext = field(default_factory=RulesContext)
     facts: Any = None  # facts_reader.Facts
+    judged: Any = None  # registration.Judged
 
 
 @dataclass(slots=True)

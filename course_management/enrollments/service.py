@@ -46,7 +46,13 @@ def enroll(session: Session, student_id: int, request: EnrollmentRequest) -> Stu
     Raises StudentNotFound, CourseNotFound with every missing id, RulesBroken, or the errors of
     `allocation.refusal`.
     """
-    found = lock(session, [student_id], request.course_ids, request.capped_course_ids)
+    found = lock(
+        session,
+        [student_id],
+        request.course_ids,
+        request.capped_course_ids,
+        ruled=request.facts is not None,
+    )
     if found.student_count != 1:
         lock_students(session, [student_id])
     return _change(session, student_id, request, [], found)

@@ -16,7 +16,7 @@ CODE = "already-taking"
 
 def judge(case: Case) -> Iterator[Finding]:
     """A finding for each pair of courses that are the same."""
-    for course, other in case.pairs():
+    for course, other in case.pairs:
         if _is_same(course, other) and not case.lifted(CODE, course, other):
             kind = f" {course.component}" if course.component else " course"
             yield case.finding(

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import product
 from typing import Any
 
 from course_management.rules.facts import (
@@ -25,6 +26,12 @@ from course_management.rules.wording import iso
 ADD, CHANGE, DROP = "add", "change", "drop"
 
 
+_ACTS = {
+    made: frozenset(act for act, is_made in zip((ADD, CHANGE, DROP), made, strict=True) if is_made)
+    for made in product((False, True), repeat=3)
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Rule:
     """A rule: its code, the acts that it judges, and the function that yields what breaks it."""
@@ -43,7 +50,17 @@ class Case:
     """
 
     __slots__ = (
-        *("_moment", "_overrides", "_record", "acts", "added", "after", "before", "changed"),
+        *(
+            "_moment",
+            "_overrides",
+            "_pairs",
+            "_record",
+            "acts",
+            "added",
+            "after",
+            "before",
+            "changed",
+        ),
         *("dropped", "levels", "moment", "settings", "student", "used", "warnings", "withdrawals"),
     )
 
@@ -59,22 +76,18 @@ class Case:
         self._moment: str | None = None
         self._record = record
         self._overrides: Mapping[str, list[Override]] | None = None
+        self._pairs: Sequence[tuple[Course, Course]] | None = None
         self.before, self.after = student.before, after
         before = student.before
-        self.added = [after[i] for i in sorted(after.keys() - before.keys())]
-        gone = [before[i] for i in sorted(before.keys() - after.keys())]
-        self.dropped = [held for held in gone if held.is_seat]
+        self.added = [after[i] for i in sorted(after) if i not in before]
+        self.dropped = [before[i] for i in sorted(before) if i not in after and before[i].is_seat]
         # Pairs: as it was, as it would be.
         self.changed = [
             (before[i], held)
             for i, held in after.items()
             if i in before and before[i].credits != held.credits
         ]
-        self.acts = {
-            act
-            for act, made in ((ADD, self.added), (CHANGE, self.changed), (DROP, self.dropped))
-            if made
-        }
+        self.acts = _ACTS[bool(self.added), bool(self.changed), bool(self.dropped)]
         self.levels: dict[int, int] = {}  # of prerequisites, by id of the course
         self.used: list[int] = []
         self.warnings: list[Finding] = []
@@ -90,17 +103,24 @@ class Case:
     @property
     def added_or_changed(self) -> list[Held]:
         """The courses that need an open registration."""
-        return [*self.added, *(after for _, after in self.changed)]
+        return (
+            self.added if not self.changed else [*self.added, *(after for _, after in self.changed)]
+        )
 
-    def pairs(self) -> Iterator[tuple[Course, Course]]:
+    @property
+    def pairs(self) -> Sequence[tuple[Course, Course]]:
         """Each new course with each other course of the set, every pair once. Of two new courses,
         the one with the greater id is first.
         """
-        new = {held.course.id for held in self.added}
-        for held in self.added:
-            for i, other in self.after.items():
-                if i != held.course.id and not (i in new and i > held.course.id):
-                    yield held.course, other.course
+        if self._pairs is None:
+            before = self.before
+            self._pairs = [
+                (held.course, other.course)
+                for held in self.added
+                for i, other in self.after.items()
+                if i in before or i < held.course.id
+            ]
+        return self._pairs
 
     def situation(
         self, course: Course, held: Mapping[int, Held] | None = None, assumed: bool | None = None

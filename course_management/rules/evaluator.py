@@ -6,7 +6,7 @@ A new rule is a module and a line in RULES. The rules about seats and status (`c
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -94,14 +94,16 @@ def judge(
     # In one zone, Python compares local times. UTC compares moments.
     moment = moment.astimezone(UTC)
     judgement = Judgement()
+    judges: dict[frozenset[str], list[Callable[[Case], Iterator[Finding]]]] = {}
     for student in students:
         case = Case(student, student.after, moment, settings)
         acts = case.acts
         if not acts:
             continue
-        for rule in rules:
-            if not acts.isdisjoint(rule.acts):
-                judgement.broken += rule.judge(case)
+        if acts not in judges:
+            judges[acts] = [rule.judge for rule in rules if not acts.isdisjoint(rule.acts)]
+        for judge_case in judges[acts]:
+            judgement.broken += judge_case(case)
         judgement.warnings += case.warnings
         judgement.withdrawals += [(student.id, course_id) for course_id in case.withdrawals]
         judgement.overrides_used += case.used

@@ -17,7 +17,7 @@ CODE = "excluded-by"
 
 def judge(case: Case) -> Iterator[Finding]:
     """A finding for each new course and each course or completion that excludes it."""
-    for course, other in case.pairs():
+    for course, other in case.pairs:
         if (
             course.entry is not None
             and other.entry is not None

@@ -7,10 +7,10 @@ are in the wall time of the term: a date, and minutes since midnight.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 # The kinds of a completion. Courses, transfers and tests are done; the others are attempts.
@@ -98,9 +98,29 @@ class Meeting:
     last_on: date
 
 
+_DAY, _WEEK = 24 * 60, 7 * 24 * 60  # minutes
+
+
+def week(meetings: Iterable[Meeting]) -> int:
+    """A bit for each minute of a week, from Monday on, in which one of these meetings takes place,
+    on whichever dates.
+    """
+    bits = 0
+    for meeting in meetings:
+        minutes = meeting.ends - meeting.starts
+        block = (1 << (minutes if minutes > 0 else minutes + _DAY)) - 1
+        for day in meeting.days:
+            bits |= block << (day * _DAY + meeting.starts)
+    return (bits | bits >> _WEEK) & ((1 << _WEEK) - 1)  # a Sunday night ends on Monday
+
+
 @dataclass(frozen=True, slots=True)
 class Course:
-    """A course of a term. Courses without a term have no rules."""
+    """A course of a term. Courses without a term have no rules.
+
+    `week` has a bit for each minute of a week in which the course ever meets (see `week`).
+    Courses that share no bit never conflict.
+    """
 
     id: int
     status: str
@@ -113,10 +133,14 @@ class Course:
     open_to: Mapping[str, Any] | None = None
     consent: str | None = None
     contact: str | None = None
+    week: int = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "week", week(self.meetings))
 
 
-@dataclass(frozen=True, slots=True)
-class Completion:
+# A tuple: making one takes a third of the time, and a student has dozens of them.
+class Completion(NamedTuple):
     """What a student has done, tried or begun. `entry` is the key of a catalog code; a test has
     `test` instead. `same_as` has the keys of the entries that are the same as `entry`.
     """
@@ -127,7 +151,7 @@ class Completion:
     grade: str | None = None
     score: int | None = None
     credits: int = 0
-    term: str | None = None  # the key of the code of a whole term
+    term: str | None = None  # the code of a whole term, as it was written
     same_as: frozenset[str] = frozenset()
 
 
@@ -159,8 +183,7 @@ class Override:
     expires_at: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Held:
+class Held(NamedTuple):
     """An enrollment: the course, whether it is a seat or a waitlist position, and its credits."""
 
     course: Course
@@ -181,6 +204,11 @@ class Student:
     overrides: Sequence[Override] = ()
     before: Mapping[int, Held] = field(default_factory=dict)
     after: Mapping[int, Held] = field(default_factory=dict)
+
+    def with_after(self, after: Mapping[int, Held]) -> Student:
+        """This student with another set `after`."""
+        records = (self.completions, self.holds, self.overrides)
+        return Student(self.id, self.groups, *records, self.before, after)
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,19 +24,19 @@ def _positions(order: tuple[str, ...]) -> dict[str, int]:
 
 
 class Record:
-    """The completions of a student, indexed once for all conditions of a request."""
+    """The completions of a student, and questions about them."""
 
-    __slots__ = ("by_entry", "completions", "passing", "positions")
+    __slots__ = ("_entries", "_found", "completions", "passing", "positions")
 
     def __init__(self, completions: Sequence[Completion], grades: Grades) -> None:
         self.completions = completions
         self.positions, self.passing = _positions(grades.order), grades.passing
-        self.by_entry: dict[str, list[Completion]] = {}
+        # Every entry that a completion is of. Most questions are about others.
+        self._entries = {one.entry for one in completions}
         for one in completions:
-            if one.entry is not None and one.kind != TEST:
-                self.by_entry.setdefault(one.entry, []).append(one)
-                for code in one.same_as:
-                    self.by_entry.setdefault(code, []).append(one)
+            if one.same_as:
+                self._entries.update(one.same_as)
+        self._found: dict[str, list[Completion]] = {}
 
     def is_passed(self, one: Completion, at_least: str | None = None) -> bool:
         """Whether this is a course or transfer with a grade that passes and reaches `at_least`.
@@ -55,7 +55,20 @@ class Record:
 
     def of(self, code: str) -> Sequence[Completion]:
         """The completions of an entry, and of the entries that are the same by their `same_as`."""
-        return self.by_entry.get(code, ())
+        if code not in self._entries:
+            return ()
+        if code not in self._found:
+            self._found[code] = [
+                one
+                for one in self.completions
+                if (one.entry == code or code in one.same_as) and one.kind != TEST
+            ]
+        return self._found[code]
+
+    def beginning_with(self, start: str) -> list[Completion]:
+        """The completions of the entries whose code begins with `start`, as `of`."""
+        codes = [code for code in self._entries if code is not None and code.startswith(start)]
+        return [one for code in codes for one in self.of(code)]
 
     def attempts(self, entry: Entry) -> list[Completion]:
         """The completions of an entry, and of the entries that are the same by either side."""

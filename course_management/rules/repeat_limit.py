@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator
 
 from course_management.rules.case import ADD, Case, Rule, are_same, covers
 from course_management.rules.facts import Course, Entry, Finding, Held
+from course_management.rules.requirements import key
 from course_management.rules.wording import label, listed
 
 CODE = "repeat-limit"
@@ -23,6 +24,9 @@ def judge(case: Case) -> Iterator[Finding]:
         course, entry = held.course, held.course.entry
         if entry is None or entry.max_attempts is None:
             continue
+        same = sum(_is_of(one.course, entry) for one in case.after.values())
+        if len(case.record.attempts(entry)) + same <= entry.max_attempts:
+            continue  # even if each of them is an attempt of its own
         done, unknown = _done(case, entry)
         before = done | _terms(case.before.values(), entry)
         after = done | _terms(case.after.values(), entry)
@@ -57,7 +61,7 @@ def _lifted(case: Case, course: Course, attempts: int) -> bool:
 
 def _done(case: Case, entry: Entry) -> tuple[set[str], int]:
     """The whole terms of the completions of an entry, and how many of them have no term."""
-    terms = [one.term for one in case.record.attempts(entry)]
+    terms = [one.term and key(one.term) for one in case.record.attempts(entry)]
     if not terms:
         return set(), 0
     wholes = {
@@ -70,11 +74,12 @@ def _done(case: Case, entry: Entry) -> tuple[set[str], int]:
 
 def _terms(held: Iterable[Held], entry: Entry) -> set[str]:
     """The whole terms in which a set has an entry, or one that is the same."""
-    return {
-        one.course.term.whole_code
-        for one in held
-        if one.course.entry is not None and are_same(one.course.entry, entry)
-    }
+    return {one.course.term.whole_code for one in held if _is_of(one.course, entry)}
+
+
+def _is_of(course: Course, entry: Entry) -> bool:
+    """Whether a course is of an entry, or of one that is the same."""
+    return course.entry is not None and are_same(course.entry, entry)
 
 
 RULE = Rule(CODE, frozenset({ADD}), judge)

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -42,9 +42,9 @@ def level(node: Expression, now: Situation) -> int:
     if "course" in node:
         return _course(node, now)
     if "all" in node:
-        return min(level(one, now) for one in node["all"])
+        return _lowest(node["all"], now)
     if "any" in node:
-        return max(level(one, now) for one in node["any"])
+        return _highest(node["any"], now)
     if "at_least" in node:
         levels = sorted((level(one, now) for one in node["of"]), reverse=True)
         needed: int = node["at_least"]
@@ -58,6 +58,27 @@ def level(node: Expression, now: Situation) -> int:
     if "course_like" in node:
         return _course_like(node, now)
     return _credits(node, now.record) if "credits" in node else _test(node, now.record)
+
+
+def _lowest(nodes: Iterable[Expression], now: Situation) -> int:
+    lowest = MET
+    for node in nodes:
+        lowest = min(lowest, level(node, now))
+        if lowest == NOT_MET:  # nothing is lower
+            break
+    return lowest
+
+
+def _highest(nodes: Sequence[Expression], now: Situation) -> int:
+    highest = NOT_MET
+    for node in nodes:  # the cheapest ones first
+        if "group" in node and node["group"] in now.groups:
+            return MET
+    for node in nodes:
+        highest = max(highest, level(node, now))
+        if highest == MET:  # nothing is higher
+            break
+    return highest
 
 
 def unsure(node: Expression, now: Situation) -> Iterator[tuple[Expression, int]]:
@@ -115,10 +136,7 @@ def _course(node: Expression, now: Situation) -> int:
 def _course_like(node: Expression, now: Situation) -> int:
     start = key(node["course_like"])[:-1]
     minimum = node.get("min_grade")
-    best = NOT_MET
-    for code, completions in now.record.by_entry.items():
-        if code.startswith(start):
-            best = max(best, _best(completions, minimum, now.record))
+    best = _best(now.record.beginning_with(start), minimum, now.record)
     for held in now.held:
         entry = held.course.entry
         if (

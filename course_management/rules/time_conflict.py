@@ -19,7 +19,9 @@ CODE = "time-conflict"
 
 def judge(case: Case) -> Iterator[Finding]:
     """A finding for each pair of courses; its facts list every pair of meetings."""
-    for course, other in case.pairs():
+    for course, other in case.pairs:
+        if not course.week & other.week:
+            continue
         clashes = [
             (mine, its, day)
             for mine in course.meetings

@@ -210,7 +210,7 @@ def make_student(rnd, courses, entries, terms):
     before = {course.id: held(course) for course in some(rnd, courses, 4)}
     stay = {i: one for i, one in before.items() if rnd.random() < 0.6}
     stay = {
-        i: replace(one, credits=rnd.choice([100, 400])) if rnd.random() < 0.2 else one
+        i: one._replace(credits=rnd.choice([100, 400])) if rnd.random() < 0.2 else one
         for i, one in stay.items()
     }
     free = [course for course in courses if course.id not in before]
