@@ -12,8 +12,8 @@ from course_management.core.api import API_PREFIX
 from course_management.core.principal import ADMIN
 from course_management.courses.views import bp as courses_bp
 from course_management.db import base, engine, statement_timing, transaction
-from course_management.enrollments.eligibility_views import bp as eligibility_bp
 from course_management.enrollments import offerings
+from course_management.enrollments.eligibility_views import bp as eligibility_bp
 from course_management.enrollments.views import bp as enrollments_bp
 from course_management.ops import cli, health, metrics_view
 from course_management.records.completions.views import bp as completions_bp

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -10,12 +10,11 @@ from sqlalchemy.engine import Connection
 
 from course_management.courses import queries as courses
 from course_management.courses.models import CourseNotFound
-from course_management.courses.refusals import CourseCancelled, CourseClosed, CourseFull
+from course_management.courses.refusals import OPEN, CourseCancelled, CourseClosed, CourseFull
 from course_management.db.keyset import Page
-from course_management.enrollments.allocation import Pair, allocate
+from course_management.enrollments.allocation import Pair, Seats, allocate
 from course_management.enrollments.facts_reader import Facts, read_facts
-from course_management.enrollments.lock_statements import about
-from course_management.enrollments.locks import CourseStates, require_all
+from course_management.enrollments.locks import require_all
 from course_management.enrollments.refusals import about_seats, as_json
 from course_management.enrollments.registration import seat_overrides
 from course_management.enrollments.requests import RulesContext
@@ -25,7 +24,7 @@ from course_management.students.models import StudentNotFound
 
 # The courses that one request for those that a student may add looks through.
 MAX_SEARCHED = 2000
-_SEATS = (CourseClosed.code, CourseCancelled.code, CourseFull.code)
+_SEAT_RULES = (CourseClosed.code, CourseCancelled.code, CourseFull.code)
 
 
 @dataclass(slots=True)
@@ -72,66 +71,109 @@ def list_eligibility(
     page = courses.list_courses(
         connection, limit=limit if eligible is None else MAX_SEARCHED, **query
     )
-    course_ids = [item["id"] for item in page.items]
-    if "id" in query and not course_ids:
+    if "id" in query and not page.items:
         raise CourseNotFound
-    found = explain(connection, [student_id], course_ids, context, in_body=False)
-    if eligible is None:
-        return page, found
-    wanted = [one for one in found if all(one.rules.values()) == eligible]
-    if len(wanted) <= limit:
-        return page, wanted
-    filters = {name: value for name, value in query.items() if name != "cursor"}
-    cursor = courses.cursor_after(wanted[limit - 1].course_id, **filters)
-    return replace(page, next_cursor=cursor), wanted[:limit]
+    question = _Question(connection, [student_id], page.items, context)
+    if not question.facts.students:
+        raise StudentNotFound
+    wanted = list(question.seats)
+    if eligible is not None:
+        addable = question.find_addable(student_id)
+        wanted = [course_id for course_id in wanted if (course_id in addable) == eligible]
+        if len(wanted) > limit:
+            wanted = wanted[:limit]
+            filters = {name: value for name, value in query.items() if name != "cursor"}
+            page = replace(page, next_cursor=courses.cursor_after(wanted[-1], **filters))
+    return page, [question.explain((student_id, course_id)) for course_id in wanted]
 
 
 def explain(
-    connection: Connection,
-    student_ids: Sequence[int],
-    course_ids: Sequence[int],
-    context: RulesContext,
-    *,
-    in_body: bool = True,
+    connection: Connection, student_ids: Sequence[int], course: int | str, context: RulesContext
 ) -> list[Eligibility]:
-    """Whether each of these students may add each of these courses alone, in this order. Sends two
-    statements.
+    """Whether each of these students may add a course, in this order.
 
-    Raises StudentNotFound; with `in_body`, the request's body has the ids of the students, and the
-    error lists every missing one.
+    Raises CourseNotFound, or StudentNotFound with every missing id.
     """
-    facts = read_facts(connection, student_ids, course_ids)
-    if not facts.students and not in_body:
-        raise StudentNotFound
+    course_id = courses.get_course_id(connection, course)
+    found = courses.list_courses(connection, id=course_id, limit=1)
+    if not found.items:
+        raise CourseNotFound
+    question = _Question(connection, student_ids, found.items, context)
     detail = "Some of the students do not exist."
-    require_all(student_ids, set(facts.students), StudentNotFound, detail)
-    found = CourseStates()
-    if course_ids:
-        statements, values = about(student_ids, course_ids)
-        found.read(connection, values, statements.read)
-    pairs = ((student_id, course_id) for student_id in student_ids for course_id in course_ids)
-    return [_explain(facts, found, pair, context) for pair in pairs if pair[1] in found.courses]
+    require_all(student_ids, set(question.facts.students), StudentNotFound, detail)
+    return [question.explain((student_id, course_id)) for student_id in student_ids]
 
 
-def _explain(facts: Facts, found: CourseStates, pair: Pair, context: RulesContext) -> Eligibility:
-    student_id, course_id = pair
-    result = Eligibility(student_id, course_id)
-    course = facts.courses.get(course_id)
-    if course:
-        for one in evaluator.explain(
-            *(facts.students[student_id], course),
+class _Question:
+    """What the answers about some students and some courses need. Sends one statement.
+
+    The courses are items of the list of courses.
+    """
+
+    def __init__(
+        self,
+        connection: Connection,
+        student_ids: Sequence[int],
+        items: Iterable[dict[str, Any]],
+        context: RulesContext,
+    ) -> None:
+        self.context = context
+        self.seats = {item["id"]: _seats(item) for item in items}
+        versions = {i: one.term_version for i, one in self.seats.items() if one.term_version}
+        self.facts: Facts = read_facts(connection, student_ids, versions)
+        self.states = self.facts.states()
+
+    def find_addable(self, student_id: int) -> set[int]:
+        """The courses that the student may add alone."""
+        with_seat = [i for i in self.seats if not self._refusals((student_id, i))]
+        ruled = [self.facts.courses[i] for i in with_seat if i in self.facts.courses]
+        context = self.context
+        met = evaluator.eligible(
+            self.facts.students[student_id],
+            ruled,
             moment=context.moment,
             settings=context.settings,
-        ):
-            result.rules[one.rule] = one.met
-            result.broken += one.findings
-            result.warnings += one.warnings
-    # The decision counts the seat, so each pair gets a copy of the course.
-    seats = {course_id: replace(found.courses[course_id])}
-    own = [course] if course else []
-    lifted = seat_overrides([facts.students[student_id]], own, context.moment)
-    _, refusals = allocate(seats, found.states, [pair], waitlist=False, lifted=lifted)
-    result.seats = about_seats(refusals)
-    refused = {one["rule"] for one in result.seats}
-    result.rules |= {code: code not in refused for code in _SEATS}
-    return result
+        )
+        return {i for i in with_seat if i not in self.facts.courses} | {one.id for one in met}
+
+    def explain(self, pair: Pair) -> Eligibility:
+        """Whether the student may add the course, and why not."""
+        student_id, course_id = pair
+        result = Eligibility(student_id, course_id)
+        course = self.facts.courses.get(course_id)
+        if course:
+            for one in evaluator.explain(
+                *(self.facts.students[student_id], course),
+                moment=self.context.moment,
+                settings=self.context.settings,
+            ):
+                result.rules[one.rule] = one.met
+                result.broken += one.findings
+                result.warnings += one.warnings
+        result.seats = self._refusals(pair)
+        refused = {one["rule"] for one in result.seats}
+        result.rules |= {code: code not in refused for code in _SEAT_RULES}
+        return result
+
+    def _refusals(self, pair: Pair) -> list[dict[str, Any]]:
+        """The findings about seats and status."""
+        student_id, course_id = pair
+        seats = self.seats[course_id]
+        if seats.status == OPEN and seats.has_seat:
+            return []
+        course = self.facts.courses.get(course_id)
+        own = [course] if course else []
+        students = [self.facts.students[student_id]]
+        lifted = seat_overrides(students, own, self.context.moment)
+        # The decision counts the seat, so each pair gets a copy of the course.
+        one = {course_id: replace(seats)}
+        _, refusals = allocate(one, self.states, [pair], waitlist=False, lifted=lifted)
+        return about_seats(refusals)
+
+
+def _seats(item: dict[str, Any]) -> Seats:
+    names = ("id", "capacity", "seats_taken", "waitlist_capacity", "waitlisted")
+    numbers = (item[name] for name in names)
+    version = item["version"] if "term" in item else None
+    # Nobody joins a waitlist here, so the next ticket does not matter.
+    return Seats(*numbers, 0, item["status"], version)

@@ -11,7 +11,6 @@ from flask import Blueprint, Response
 from marshmallow import fields, validate
 from sqlalchemy.engine import Connection
 
-from course_management.courses import queries as courses
 from course_management.courses.models import CourseNotFound
 from course_management.courses.schemas import CourseQuery
 from course_management.db.base import MAX_ID
@@ -134,10 +133,8 @@ def ask_eligibility(
     connection: Connection, course: int | str, query: dict[str, Any], request: dict[str, Any]
 ) -> Response:
     """Say of each of these students whether they may add the course, and why not."""
-    course_id = courses.get_course_id(connection, course)
-    courses.require_course(connection, course_id)
     context = _context(query.get("at"))
-    found = eligibility.explain(connection, request["student_ids"], [course_id], context)
+    found = eligibility.explain(connection, request["student_ids"], course, context)
     return _response(found)
 
 

@@ -30,6 +30,9 @@ _courses, _terms, _windows = _table(Course), _table(Term), _table(TermWindow)
 _entries, _relations = _table(CatalogEntry), _table(CatalogRelation)
 _enrollments, _students = _table(StudentCourse), _table(Student)
 _records = _table(StudentRecords)
+_token = sa.select(_table(RulesEdition).c.token).scalar_subquery()
+# Without a term or an entry, there is no row yet.
+_EDITION = sa.func.coalesce(_token, sa.literal_column("0"))
 
 
 # Between the parts of the facts about a student. It is in no JSON text: JSON escapes it.
@@ -74,7 +77,7 @@ def _facts(held: Any) -> sa.ColumnElement[str]:
     course, its version if it belongs to a term, 1 for a seat, and the credits.
     """
     parts = (
-        sa.cast(sa.select(_table(RulesEdition).c.token).scalar_subquery(), sa.Text),
+        sa.cast(_EDITION, sa.Text),
         sa.cast(_students.c.groups, sa.Text),
         *(_text(_records.c[name], "") for name in ("completions", "holds", "overrides")),
         _text(held, ""),
@@ -160,7 +163,7 @@ def _build_offerings() -> sa.CompoundSelect[Any]:
         *(_entries.c.code_key, _relations.c.kind, _relations.c.code_key),
     ).join(_entries, _entries.c.id == _relations.c.entry_id)
     return sa.union_all(
-        _rows("edition", sa.literal_column("0"), _table(RulesEdition).c.token),
+        _rows("edition", sa.literal_column("0"), _EDITION),
         _rows(
             *("course", course.c.id, course.c.version, course.c.status, course.c.term),
             *(course.c.catalog_code, course.c.details),

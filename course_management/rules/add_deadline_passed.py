@@ -30,4 +30,4 @@ def judge(case: Case) -> Iterator[Finding]:
             )
 
 
-RULE = Rule(CODE, frozenset({ADD, CHANGE}), judge)
+RULE = Rule(CODE, frozenset({ADD, CHANGE}), judge, lambda course: course.term.add_until)

@@ -38,4 +38,4 @@ def _is_same(course: Course, other: Course) -> bool:
     )
 
 
-RULE = Rule(CODE, frozenset({ADD}), judge)
+RULE = Rule(CODE, frozenset({ADD}), judge, lambda course: course.entry)

@@ -34,11 +34,16 @@ _ACTS = {
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """A rule: its code, the acts that it judges, and the function that yields what breaks it."""
+    """A rule: its code, the acts that it judges, and the function that yields what breaks it.
+
+    `concerns` says whether any student can break the rule by adding this course. It saves time:
+    most courses have no `open_to` and need no consent.
+    """
 
     code: str
     acts: frozenset[str]
     judge: Callable[[Case], Iterator[Finding]]
+    concerns: Callable[[Course], object] = lambda course: True
 
 
 class Case:

@@ -38,4 +38,6 @@ def judge(case: Case) -> Iterator[Finding]:
         )
 
 
-RULE = Rule(CODE, frozenset({ADD}), judge)
+RULE = Rule(
+    CODE, frozenset({ADD}), judge, lambda course: course.entry and course.entry.prerequisites
+)

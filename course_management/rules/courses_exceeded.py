@@ -32,4 +32,4 @@ def judge(case: Case) -> Iterator[Finding]:
         )
 
 
-RULE = Rule(CODE, frozenset({ADD}), judge)
+RULE = Rule(CODE, frozenset({ADD}), judge, lambda course: course.term.max_courses is not None)

@@ -6,6 +6,7 @@ Facts: `max_credits`, the credits of the set as it is and as it would be. Remedy
 from __future__ import annotations
 
 from collections.abc import Iterator
+from operator import attrgetter
 
 from course_management.rules.case import ADD, CHANGE, Case, Rule
 from course_management.rules.facts import Finding
@@ -17,7 +18,7 @@ CODE = "credits-exceeded"
 
 def judge(case: Case) -> Iterator[Finding]:
     """A finding for each whole term with too many credits."""
-    for one in exceeded(case, CODE, lambda term: term.max_credits, lambda held: held.credits):
+    for one in exceeded(case, CODE, lambda term: term.max_credits, attrgetter("credits")):
         total, limit, more = map(number, (one.total, one.limit, one.total - one.limit))
         yield case.finding(
             CODE,
@@ -32,4 +33,6 @@ def judge(case: Case) -> Iterator[Finding]:
         )
 
 
-RULE = Rule(CODE, frozenset({ADD, CHANGE}), judge)
+RULE = Rule(
+    CODE, frozenset({ADD, CHANGE}), judge, lambda course: course.term.max_credits is not None
+)

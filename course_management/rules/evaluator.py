@@ -94,20 +94,28 @@ def judge(
     # In one zone, Python compares local times. UTC compares moments.
     moment = moment.astimezone(UTC)
     judgement = Judgement()
-    judges: dict[frozenset[str], list[Callable[[Case], Iterator[Finding]]]] = {}
+    # The students of one request often add the same courses.
+    judges: dict[tuple[object, ...], list[Callable[[Case], Iterator[Finding]]]] = {}
     for student in students:
         case = Case(student, student.after, moment, settings)
-        acts = case.acts
-        if not acts:
+        if not case.acts:
             continue
-        if acts not in judges:
-            judges[acts] = [rule.judge for rule in rules if not acts.isdisjoint(rule.acts)]
-        for judge_case in judges[acts]:
+        added = [held.course for held in case.added]
+        key = (case.acts, *(course.id for course in added))
+        if key not in judges:
+            judges[key] = [rule.judge for rule in rules if _may_break(rule, case.acts, added)]
+        for judge_case in judges[key]:
             judgement.broken += judge_case(case)
         judgement.warnings += case.warnings
         judgement.withdrawals += [(student.id, course_id) for course_id in case.withdrawals]
         judgement.overrides_used += case.used
     return judgement
+
+
+def _may_break(rule: Rule, acts: frozenset[str], added: Sequence[Course]) -> bool:
+    """Whether a request with these acts, which adds these courses, may break a rule."""
+    judged = acts & rule.acts
+    return bool(judged - {ADD}) or (ADD in judged and any(map(rule.concerns, added)))
 
 
 def explain(
@@ -149,7 +157,9 @@ def eligible(
     record = Record(student.completions, settings.grades)
     for course in courses:
         case = _case(student, Held(course, True, course.credits_min), moment, settings, record)
-        if ADD not in case.acts or not any(True for rule in _ADD_RULES for _ in rule.judge(case)):
+        if ADD not in case.acts or not any(
+            True for rule in _ADD_RULES if rule.concerns(course) for _ in rule.judge(case)
+        ):
             yield course
 
 

@@ -76,7 +76,7 @@ def exceeded(
     """The whole terms in which the request exceeds a limit, or exceeds it by more than before."""
     for term in terms(case.added_or_changed):
         limit = limit_of(term)
-        if limit is None or _total(case.after, term, measure) <= limit:
+        if limit is None or _sum(case.after, term, measure) <= limit:
             continue
         excess = partial(_excess, case, term, limit, measure)
         if excess(()) and not lifted(case, rule, excess):
@@ -99,6 +99,15 @@ def _excess(
     total = _total(case.after, term, measure, overrides)
     is_worse = total > limit and total > _total(case.before, term, measure, overrides)
     return Excess(term, limit, total) if is_worse else None
+
+
+def _sum(held: Mapping[int, Held], term: Term, measure: Callable[[Held], int]) -> int:
+    """As `_total` without overrides. Every request needs it, so it is a plain loop."""
+    total, whole = 0, term.whole
+    for one in held.values():
+        if one.course.term.whole == whole:
+            total += measure(one)
+    return total
 
 
 def _total(

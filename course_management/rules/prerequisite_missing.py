@@ -54,4 +54,6 @@ def _warn(case: Case, course: Course, expression: Expression) -> None:
         case.warnings.append(case.finding(CODE, course, detail, remedy, condition=leaf))
 
 
-RULE = Rule(CODE, frozenset({ADD}), judge)
+RULE = Rule(
+    CODE, frozenset({ADD}), judge, lambda course: course.entry and course.entry.prerequisites
+)

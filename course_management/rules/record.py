@@ -14,6 +14,7 @@ from course_management.rules.facts import (
     Entry,
     Grades,
 )
+from course_management.rules.stored_completions import StoredCompletions
 
 PASSED = frozenset({COURSE, TRANSFER})
 
@@ -26,16 +27,11 @@ def _positions(order: tuple[str, ...]) -> dict[str, int]:
 class Record:
     """The completions of a student, and questions about them."""
 
-    __slots__ = ("_entries", "_found", "completions", "passing", "positions")
+    __slots__ = ("_found", "completions", "passing", "positions")
 
     def __init__(self, completions: Sequence[Completion], grades: Grades) -> None:
         self.completions = completions
         self.positions, self.passing = _positions(grades.order), grades.passing
-        # Every entry that a completion is of. Most questions are about others.
-        self._entries = {one.entry for one in completions}
-        for one in completions:
-            if one.same_as:
-                self._entries.update(one.same_as)
         self._found: dict[str, list[Completion]] = {}
 
     def is_passed(self, one: Completion, at_least: str | None = None) -> bool:
@@ -55,20 +51,31 @@ class Record:
 
     def of(self, code: str) -> Sequence[Completion]:
         """The completions of an entry, and of the entries that are the same by their `same_as`."""
-        if code not in self._entries:
-            return ()
         if code not in self._found:
+            completions = self.completions if self._may_have(code) else ()
             self._found[code] = [
                 one
-                for one in self.completions
+                for one in completions
                 if (one.entry == code or code in one.same_as) and one.kind != TEST
             ]
         return self._found[code]
 
+    def _may_have(self, code: str) -> bool:
+        """False if no completion is of this entry. Most questions are about such entries."""
+        completions = self.completions
+        if isinstance(completions, StoredCompletions):
+            return completions.may_have(code)
+        return True
+
     def beginning_with(self, start: str) -> list[Completion]:
         """The completions of the entries whose code begins with `start`, as `of`."""
-        codes = [code for code in self._entries if code is not None and code.startswith(start)]
-        return [one for code in codes for one in self.of(code)]
+        return [
+            one
+            for one in self.completions
+            if one.entry is not None
+            and one.kind != TEST
+            and (one.entry.startswith(start) or any(c.startswith(start) for c in one.same_as))
+        ]
 
     def attempts(self, entry: Entry) -> list[Completion]:
         """The completions of an entry, and of the entries that are the same by either side."""

@@ -82,4 +82,9 @@ def _is_of(course: Course, entry: Entry) -> bool:
     return course.entry is not None and are_same(course.entry, entry)
 
 
-RULE = Rule(CODE, frozenset({ADD}), judge)
+RULE = Rule(
+    CODE,
+    frozenset({ADD}),
+    judge,
+    lambda course: course.entry and course.entry.max_attempts is not None,
+)

@@ -37,4 +37,4 @@ def judge(case: Case) -> Iterator[Finding]:
             )
 
 
-RULE = Rule(CODE, frozenset({ADD}), judge)
+RULE = Rule(CODE, frozenset({ADD}), judge, lambda course: course.open_to)

@@ -59,4 +59,4 @@ def _shown(meeting: Meeting) -> str:
     return f"{days} {starts}-{ends}"
 
 
-RULE = Rule(CODE, frozenset({ADD}), judge)
+RULE = Rule(CODE, frozenset({ADD}), judge, lambda course: course.week)

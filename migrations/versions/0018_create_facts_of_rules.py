@@ -13,6 +13,9 @@ revision = "0018"
 down_revision = "0016"
 
 ACTS = ("INSERT", "UPDATE", "DELETE")
+RENEW = (
+    "INSERT INTO rules_edition (id, token) VALUES (1, {}) ON CONFLICT (id) DO UPDATE SET token = excluded.token"
+)
 OF_EDITION = ("terms", "term_windows", "catalog_entries", "catalog_relations")
 
 # The tables, their columns in the order of the copy, and which rows. Later releases may only append
@@ -32,7 +35,6 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name="pk_rules_edition"),
         sa.CheckConstraint("id = 1", name=op.f("ck_rules_edition_one_row")),
     )
-    op.execute("INSERT INTO rules_edition (id, token) VALUES (1, 0)")
     op.create_table(
         "student_records",
         sa.Column("student_id", sa.BigInteger, autoincrement=False, nullable=False),
@@ -71,8 +73,8 @@ def copy_records(which: str) -> str:
 def create_triggers_of_postgresql() -> None:
     # A random number and not a count: after a restore, a count would come to the same numbers again.
     op.execute(
-        "CREATE FUNCTION renew_rules_edition() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN UPDATE rules_edition "
-        "SET token = CAST(floor(random() * 9007199254740992) AS bigint); RETURN NULL; END $$"
+        "CREATE FUNCTION renew_rules_edition() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
+        f"{RENEW.format('CAST(floor(random() * 9007199254740992) AS bigint)')}; RETURN NULL; END $$"
     )
     for table in OF_EDITION:
         op.execute(
@@ -99,7 +101,7 @@ def create_triggers_of_sqlite() -> None:
         for act in ACTS:
             op.execute(
                 f"CREATE TRIGGER renew_rules_edition_{table}_{act.lower()} AFTER {act} ON {table} "
-                "BEGIN UPDATE rules_edition SET token = random(); END"
+                f"BEGIN {RENEW.format('random()')}; END"
             )
     for table in LISTS:
         for act in ACTS:

@@ -1,0 +1,60 @@
+"""The completions of a student as the database keeps them: one JSON text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache, partial
+from typing import Any
+
+import orjson
+
+from course_management.rules.facts import Completion
+
+_NONE: frozenset[str] = frozenset()
+# As Completion(*values), and four times as fast.
+_completion = partial(tuple.__new__, Completion)
+
+
+class StoredCompletions(Sequence[Completion]):
+    """A list of completions that is made from a JSON text when a rule asks for it: most rules do
+    not, and a student has dozens.
+
+    The text is a list of lists of values, in the order of the fields of `Completion`. `same_as` has
+    the keys of the entries that are the same as an entry; it is symmetric.
+    """
+
+    __slots__ = ("_found", "_same_as", "_text")
+
+    def __init__(self, text: str, same_as: Mapping[str, frozenset[str]]) -> None:
+        self._text, self._same_as = text, same_as
+        self._found: list[Completion] | None = None
+
+    def may_have(self, code: str) -> bool:
+        """False if no completion is of the entry with this key, or of one that is the same."""
+        if _quoted(code) in self._text:
+            return True
+        return any(_quoted(one) in self._text for one in self._same_as.get(code, ()))
+
+    def _all(self) -> list[Completion]:
+        if self._found is None:
+            same_as = self._same_as
+            self._found = [
+                _completion((*values, same_as.get(values[1], _NONE)))
+                for values in orjson.loads(self._text)
+            ]
+        return self._found
+
+    def __len__(self) -> int:
+        return len(self._all())
+
+    def __getitem__(self, index: Any) -> Any:
+        return self._all()[index]
+
+    def __iter__(self) -> Iterator[Completion]:
+        return iter(self._all())
+
+
+@lru_cache(maxsize=8192)
+def _quoted(code: str) -> str:
+    """A code as it is in a JSON text, with its quotes."""
+    return orjson.dumps(code).decode()
