@@ -91,6 +91,7 @@ def read_offerings(connection: Connection, edition: int, versions: Mapping[int, 
     if found.edition == kept.edition:
         # Other threads may read it meanwhile. None of them iterates over it.
         kept.courses.update(found.courses)
+        kept.same_as = found.same_as
         found = kept
     elif len(lacking) < len(versions):
         found = _read(connection, versions)
