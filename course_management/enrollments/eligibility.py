@@ -172,8 +172,9 @@ class _Question:
 
 
 def _seats(item: dict[str, Any]) -> Seats:
-    names = ("id", "capacity", "seats_taken", "waitlist_capacity", "waitlisted")
-    numbers = (item[name] for name in names)
-    version = item["version"] if "term" in item else None
-    # Nobody joins a waitlist here, so the next ticket does not matter.
-    return Seats(*numbers, 0, item["status"], version)
+    names = ("id", "capacity", "seats_taken", "waitlist_capacity", "waitlisted", "status")
+    return Seats(
+        **{name: item[name] for name in names},
+        next_ticket=0,  # it does not matter, since nobody joins a waitlist here
+        term_version=item["version"] if "term" in item else None,
+    )

@@ -37,7 +37,7 @@ _EDITION = sa.func.coalesce(_token, sa.literal_column("0"))
 
 # Between the parts of the facts about a student. It is in no JSON text: JSON escapes it.
 SEPARATOR = "\x1f"
-_SEPARATOR = sa.literal_column(f"'{SEPARATOR}'")
+_SEPARATOR: sa.ColumnElement[str] = sa.literal_column(f"'{SEPARATOR}'")
 
 
 def _joined(separator: sa.ColumnElement[str], *values: Any) -> sa.ColumnElement[str]:
@@ -53,7 +53,7 @@ def _text(value: Any, null: str) -> sa.ColumnElement[str]:
 
 
 _IS_SEAT = _enrollments.c.state == sa.literal_column(f"'{ENROLLED}'")
-_COMMA = sa.literal_column("','")
+_COMMA: Any = sa.literal_column("','")
 # A JSON list for each enrollment, without the brackets around them. This is twice as fast as the
 # functions for JSON.
 _HELD = sa.func.aggregate_strings(

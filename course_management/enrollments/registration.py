@@ -145,7 +145,8 @@ def _judge(case: Case, allocation: Allocation, dropped: Collection[Pair]) -> Jud
             wanted.setdefault(student_id, {})[course_id] = is_seat
     gone = set(dropped)
     # Most requests are judged twice, and nothing has changed since the first time.
-    judged, same = case.request.judged, (wanted, gone)
+    same = wanted, gone
+    judged: Judged | None = case.request.judged
     if judged and judged.facts is case.facts and judged.sets == same:
         case.students = judged.students
         return judged.judgement
