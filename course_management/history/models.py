@@ -70,7 +70,8 @@ class EnrollmentEvent(Model):
     course of a term, its `credits`, `withdrawn`, the id of the completion of its withdrawal, and
     `rules`, which is SKIPPED if the rules did not judge the request;
     for a deleted student or course, `external_id`, and for a course its `name`; for a term or a
-    catalog entry, its `code`; for a completion, a hold or an override, its id and its codes.
+    catalog entry, its `code`, and for new windows their number as `windows`; for a completion, a
+    hold or an override, its id and its codes.
     """
 
     __tablename__ = "enrollment_events"
