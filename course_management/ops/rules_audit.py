@@ -47,6 +47,8 @@ _ENROLLED = (
         sa.exists()
         .where(
             enrollments.c.student_id == _students.c.id,
+            # Otherwise PostgreSQL may read the enrollments from the first student on.
+            enrollments.c.student_id > sa.bindparam("last"),
             enrollments.c.course_id == _courses.c.id,
             _courses.c.term.is_not(None),
         )
