@@ -466,3 +466,73 @@ def test_the_record_says_which_requests_skipped_the_rules(app, client, offer, st
     history = client.get(f"/students/{student}/history").json
     assert [one.get("rules") for one in history] == ["skipped", "skipped"]
     assert "rules" not in client.get(f"/students/{waiting}/history").json[0]
+
+
+def test_a_drop_hold_never_keeps_a_student_on_a_waitlist(client, offer, student, late):
+    course = offer("CS 225", capacity=0, waitlist_capacity=1)
+    assert enroll(client, student, course, waitlist=True).status_code == 201
+    late(student)
+    assert client.delete(f"/students/{student}/courses/{course}").status_code == 204
+    assert client.get(f"/students/{student}/completions").json == []
+
+
+def test_the_record_has_each_use_of_an_override_and_each_choice_of_credits(
+    app, client, term, offer, student
+):
+    client.patch(f"/terms/{term['code']}", json={"max_credits": 1})
+    course = offer(credits_min=1, credits_max=4)
+    override = {"rule": "credits-exceeded", "term": term["code"], "value": 4, "reason": "Good"}
+    made = client.post(f"/students/{student}/overrides", json=override).json
+    path = f"/students/{student}/courses"
+    assert client.post(path, json={"course_id": course}).status_code == 201
+    assert client.post(path, json={"course_id": course, "credits": 2.5}).status_code == 200
+    with app.app_context(), transaction(writing=False) as session:
+        rows = session.execute(sa.select(events).order_by(events.c.id)).all()
+    used = [row.data for row in rows if row.type == "override.used"]
+    assert used == [{"override_id": made["id"], "rule": "credits-exceeded"}]
+    chosen = [row.data["credits"] for row in rows if row.type == "enrollment.changed"]
+    assert chosen == [1, 2.5]
+
+
+def test_a_refusal_lists_a_thousand_rules_and_counts_all(client, offer, make):
+    course = offer(consent="instructor", open_to={"group": "program:cs"})
+    students = [make.student()["id"] for _ in range(501)]
+    refused = client.post(f"/courses/{course}/students", json={"student_ids": students})
+    assert problem(refused) == (409, "rules-broken")
+    assert (len(refused.json["broken"]), refused.json["broken_count"]) == (1000, 1002)
+
+
+def test_only_drops_are_withdrawals(client, offer, student, make, late):
+    """Neither a move nor a cancellation nor a deletion writes a completion."""
+    first, second, third = offer("A 1"), offer("B 1"), offer("C 1")
+    assert enroll(client, student, first, third).status_code == 201
+    late(student)
+    body = {"to": second, "all": True}
+    assert client.post(f"/courses/{first}/move", json=body).status_code == 200
+    for course in (second, third):
+        assert client.post(f"/courses/{course}/cancel").status_code == 200
+    assert client.get(f"/students/{student}/completions").json == []
+
+
+def test_skipping_the_rules_does_not_open_a_closed_course(client, offer, student):
+    course = offer()
+    client.patch(f"/courses/{course}", json={"status": "closed"})
+    path, body = f"/students/{student}/enroll?rules=skip", {"course_ids": [course], "reason": "x"}
+    assert problem(client.post(path, json=body)) == (409, "course-closed")
+
+
+def test_every_hold_is_listed_and_an_old_fault_is_not(client, term, offer, student):
+    one, two, small = offer(credits_min=4), offer(credits_min=4), offer(credits_min=1)
+    assert enroll(client, student, one, two).status_code == 201
+    client.patch(f"/terms/{term['code']}", json={"max_credits": 6})
+    body = {"add": [{"course_id": small}], "drop": [two]}
+    for code in ("fees", "library"):
+        hold = {"code": code, "detail": code, "blocks": ["add"]}
+        client.post(f"/students/{student}/holds", json=hold)
+    refused = client.post(f"/students/{student}/changes", json=body)
+    assert broken(refused) == [("hold", None), ("hold", None)]
+    for hold in client.get(f"/students/{student}/holds").json:
+        path = f"/students/{student}/holds/{hold['id']}/release"
+        client.post(path, json={"reason": "Paid"})
+    client.patch(f"/terms/{term['code']}", json={"max_credits": 2})
+    assert client.post(f"/students/{student}/changes", json=body).status_code == 200
