@@ -168,3 +168,14 @@ def test_acts_send_one_statement_for_any_number_of_students(client, act, offer, 
     two, many = (cost(offer(), offer(), number) for number in (2, 40))
     assert two == many
     assert [more - less for more, less in zip(two, plain, strict=True)] == [1, 1, 2]
+
+
+def test_faults_from_before_are_not_repeated(client, act, term, offer, student):
+    """A conflict and too many credits, which a system of record stated."""
+    courses = [offer(meetings=[MORNING], credits_min=3) for _ in range(2)]
+    old, new = offer(credits_min=3), offer(credits_min=3)
+    path, body = f"/students/{student}/enroll?rules=skip", {"reason": "SIS"}
+    client.patch(f"/terms/{term['code']}", json={"max_credits": 6})
+    stated = client.post(path, json=body | {"course_ids": [*courses, old]})
+    assert stated.status_code == 201
+    assert warned(act(old, "move", to=new, all=True)) == []
