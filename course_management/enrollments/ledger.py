@@ -6,7 +6,7 @@ these rows, because every change of an enrollment takes the lock of its course.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, cast
 
@@ -191,11 +191,11 @@ class SeatLedger:
             self.courses[course_id].waitlisted -= 1
             self._record((student_id, course_id), WAITLISTED, ENROLLED, Why.PROMOTED, ticket)
 
-    def note_withdrawal(self, pair: Pair, completion_id: int) -> None:
-        """Name the completion of a withdrawal in the event of its drop."""
+    def annotate(self, data: Mapping[Pair, Mapping[str, Any]]) -> None:
+        """Add data to the events of these pairs."""
         for event in self._events:
-            if (event["student_id"], event["course_id"]) == pair and not event["to_state"]:
-                event["data"] = (event["data"] or {}) | {"withdrawn": completion_id}
+            if more := data.get((event["student_id"], event["course_id"])):
+                event["data"] = {**(event["data"] or {}), **more}
 
     def _add_credits(self) -> None:
         """Add the credits to the new rows and to their events."""
@@ -204,7 +204,7 @@ class SeatLedger:
         for event in self._events:
             number = self.credits.get((event["student_id"], event["course_id"]))
             if number is not None and event["from_state"] is None:
-                event["data"] = {"credits": as_number(number)}
+                event["data"] = {**(event["data"] or {}), "credits": as_number(number)}
 
     def write(self) -> None:
         """Send the new rows, the changed counts of the courses, and the events of the history."""

@@ -59,6 +59,15 @@ ROSTER = Listing(
 )
 
 _courses = cast(sa.Table, Course.__table__)
+
+
+def _add_rules(items: list[dict[str, Any]], rows: Sequence[Any]) -> None:
+    """Say which events of a page skipped the rules. Their data is in the last column but one."""
+    for item, row in zip(items, rows, strict=False):
+        if row[-2] and "rules" in row[-2]:
+            item["rules"] = row[-2]["rules"]
+
+
 HISTORY = Listing(
     "history",
     {
@@ -76,6 +85,8 @@ HISTORY = Listing(
         "type": lambda value: _events.c.type == value,
     },
     frozenset({"student_id", "course_id", "type"}),
+    more=(_events.c.data,),
+    finish=_add_rules,
 )
 
 

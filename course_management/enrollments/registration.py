@@ -26,7 +26,7 @@ from course_management.enrollments.locks import CourseStates
 from course_management.enrollments.models import ENROLLED, WAITLISTED
 from course_management.enrollments.refusals import RulesBroken, as_json
 from course_management.enrollments.requests import RuledRequest
-from course_management.history.models import EventType
+from course_management.history.models import SKIPPED, EventType
 from course_management.history.recorder import record
 from course_management.records.completions.models import Completion
 from course_management.records.completions.service import insert_completions, record_completions
@@ -192,8 +192,9 @@ def write(ledger: SeatLedger, case: Case | None, judgement: Judgement) -> None:
                 ledger.set_credits(pair, ENROLLED if held.is_seat else WAITLISTED, held.credits)
     withdrawn = _withdrawn(case, judgement)
     insert_completions(ledger.session, withdrawn.values())
-    for pair, completion in withdrawn.items():
-        ledger.note_withdrawal(pair, completion.id)
+    ledger.annotate({pair: {"withdrawn": one.id} for pair, one in withdrawn.items()})
+    if case.request.context.skip:
+        ledger.annotate(_skipped(case.students))
     ledger.write()
     record_completions(ledger.session, withdrawn.values())
     used = {*judgement.overrides_used, *case.used}
@@ -202,6 +203,15 @@ def write(ledger: SeatLedger, case: Case | None, judgement: Judgement) -> None:
             if override.id in used:
                 data = {"override_id": override.id, "rule": override.rule}
                 record(ledger.session, EventType.OVERRIDE_USED, student_id=student.id, data=data)
+
+
+def _skipped(students: Iterable[Student]) -> dict[Pair, dict[str, str]]:
+    """The data of the events that were written without judging their request."""
+    return {
+        (student.id, course_id): {"rules": SKIPPED}
+        for student in students
+        for course_id in {*student.before, *student.after}
+    }
 
 
 def _withdrawn(case: Case, judgement: Judgement) -> dict[Pair, Completion]:

@@ -59,7 +59,9 @@ class FindingOut(Answer):
 class Warnings(fields.List[Any]):
     """The findings that a response warns about. The field is left out if there are none."""
 
-    def __init__(self) -> None:
-        about = "What the rules of registration could not decide. Only if there is anything."
+    def __init__(
+        self,
+        about: str = "What the rules of registration could not decide. Only if there is anything.",
+    ) -> None:
         metadata = {"description": about, "sometimes": True, "example": [WARNING]}
         super().__init__(fields.Nested(FindingOut), metadata=metadata)

@@ -54,7 +54,7 @@ class DropOne(ReasonOnly):
 
     @post_load
     def _as_request(self, data: dict[str, Any], **_: Any) -> RuledRequest:
-        return RuledRequest(reason=data["reason"], context=rules_context())
+        return RuledRequest(reason=data["reason"], context=rules_context(data["reason"]))
 
 
 class Waiting(Explained):

@@ -184,6 +184,7 @@ def get_enrollment(connection: Connection, student_id: int, course_id: int) -> R
 
 @bp.delete("/students/<id:student_id>/courses/<id:course_id>", endpoint="deleteEnrollment")
 @writing(
+    ruled=True,
     scope="enrollments:write",
     allow_self=True,
     body=schemas.DropOne(),
@@ -251,6 +252,7 @@ def enroll_many(session: Session, course: int | str, request: RosterRequest) -> 
 @bp.post("/courses/<course:course>/drop", endpoint="dropStudents")
 @writing(
     plans=True,
+    ruled=True,
     scope="enrollments:write",
     body=schemas.StudentIds(),
     answer=schemas.DropResult,

@@ -13,6 +13,7 @@ from course_management.db.base import BigId, Model, UTCDateTime, database_clock
 
 MAX_REASON = 500  # characters
 STATES = ("enrolled", "waitlisted")  # of an enrollment
+SKIPPED = "skipped"  # `rules` of an event whose request the rules of registration did not judge
 
 
 class EventType(StrEnum):
@@ -66,9 +67,11 @@ class EnrollmentEvent(Model):
     Nothing else in an event ever changes.
 
     `data` depends on the type: for an enrollment that lost its seat, `enrolled_at`; for one in a
-    course of a term, its `credits`, and `withdrawn`, the id of the completion of its withdrawal;
+    course of a term, its `credits`, `withdrawn`, the id of the completion of its withdrawal, and
+    `rules`, which is SKIPPED if the rules did not judge the request;
     for a deleted student or course, `external_id`, and for a course its `name`; for a term or a
-    catalog entry, its `code`; for a completion, a hold or an override, its id and its codes.
+    catalog entry, its `code`, and for new windows their number as `windows`; for a completion, a
+    hold or an override, its id and its codes.
     """
 
     __tablename__ = "enrollment_events"

@@ -6,7 +6,7 @@ from typing import Any
 
 from marshmallow import fields, validate
 
-from course_management.history.models import MAX_REASON, STATES, Why
+from course_management.history.models import MAX_REASON, SKIPPED, STATES, Why
 from course_management.web.fields import Answer, Id, Moment, PageQuery, StrictSchema, Text
 
 _one_state = validate.OneOf(STATES, error=f"Must be one of: {', '.join(STATES)}.")
@@ -70,6 +70,15 @@ class EventOut(_EventFrom):  # type: ignore[misc,valid-type]
     reason = fields.String(
         allow_none=True,
         metadata={"description": "The `reason` of the request, if it gave one.", "example": None},
+    )
+    rules = fields.String(
+        metadata={
+            "enum": [SKIPPED],
+            "description": f"`{SKIPPED}` if the request had `?rules=skip` and the course has a "
+            "term; otherwise left out.",
+            "example": SKIPPED,
+            "sometimes": True,
+        }
     )
     ticket = fields.Integer(
         allow_none=True,

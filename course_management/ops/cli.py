@@ -25,10 +25,12 @@ from course_management.core.errors import Error
 from course_management.core.principal import ADMIN, SCOPES, Principal, granted
 from course_management.core.text import TooManyMarks, clean, has_control
 from course_management.db import integrity
+from course_management.db.base import now
 from course_management.db.transaction import transaction
 from course_management.ops import demo, health, tick
 from course_management.ops.audit import audit as find_violations
 from course_management.ops.audit import record
+from course_management.ops.rules_audit import audit_rules
 from course_management.telemetry.logs import log
 from course_management.web import access, idempotency
 
@@ -105,14 +107,17 @@ def _request_lists() -> list[tuple[str, bool, str]]:
 
 @command("audit")
 def audit() -> None:
-    """Check every invariant of seats, waitlists and events against the rows.
+    """Check every invariant of seats, waitlists and events against the rows, and the courses of
+    every student against the rules of registration.
 
-    Stores its result for /metrics and changes nothing else. Exits with status 1 if an invariant is
-    violated.
+    Broken rules that have an explanation are notes. Stores its result for /metrics and changes
+    nothing else. Exits with status 1 if an invariant or a rule is violated.
     """
     began = time.perf_counter()
     with transaction(writing=False, snapshot=True, no_timeout=True) as session:
         findings = find_violations(session)
+        rules = audit_rules(session.connection(), current_app.config["RULES"], now())
+    findings += rules.findings()
     for finding in findings:
         click.echo(
             f"{'FAIL' if finding.count else 'ok  '} {finding.name}"
@@ -120,6 +125,8 @@ def audit() -> None:
         )
         for example in finding.examples:
             click.echo(f"       {example}")
+    for line in rules.lines():
+        click.echo(line)
     try:
         with transaction(writing=True) as session:
             record(session, findings, time.perf_counter() - began)

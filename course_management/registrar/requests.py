@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
+
+from course_management.enrollments.refusals import MAX_BROKEN, as_json
+from course_management.rules.facts import Finding
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +25,31 @@ class MoveRequest:
 
 
 @dataclass(frozen=True, slots=True)
-class CancelResult:
+class Marked:
+    """A course that was made cancelled. It `may_have_rules` unless it has no term."""
+
+    course_id: int
+    may_have_rules: bool
+
+
+@dataclass(slots=True, kw_only=True)
+class ActResult:
+    """What an act breaks, as in responses: at most MAX_BROKEN warnings, and how many there are.
+    None if there are none.
+    """
+
+    warnings: list[dict[str, Any]] | None = None
+    warnings_count: int | None = None
+
+    def warn(self, findings: Sequence[Finding]) -> None:
+        """Add warnings."""
+        if findings:
+            self.warnings = [as_json(one) for one in findings[:MAX_BROKEN]]
+            self.warnings_count = len(findings)
+
+
+@dataclass(slots=True)
+class CancelResult(ActResult):
     """The ids of the students who had a seat, and of those who waited, in their order."""
 
     course_id: int
@@ -31,7 +59,7 @@ class CancelResult:
 
 
 @dataclass(slots=True)
-class Arrivals:
+class Arrivals(ActResult):
     """The result of a move or a reinstatement: the ids of students with a new seat, with a seat or
     position that they had before, and with a new waitlist position.
 

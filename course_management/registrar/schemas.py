@@ -7,6 +7,7 @@ from typing import Any
 from marshmallow import ValidationError, fields, post_load, validates_schema
 
 from course_management.courses.refusals import STATUSES
+from course_management.enrollments.rule_schemas import Warnings
 from course_management.history.schemas import Explained
 from course_management.registrar.requests import MoveRequest
 from course_management.web.fields import Answer, Flag, Id, Ids, Total
@@ -56,6 +57,18 @@ class Reinstate(Explained):
     student_ids = Ids(1, 1000, required=True, metadata={"example": [1, 2]})
 
 
+def _warnings() -> Warnings:
+    return Warnings(
+        "What the act breaks by the rules of registration, at most 1,000. Only if there is "
+        "anything."
+    )
+
+
+def _warnings_count() -> Total:
+    about = "How many warnings there are. Only if there are any."
+    return Total(metadata={"description": about, "example": 1, "sometimes": True})
+
+
 class CancelResult(Answer):
     """The students whom the cancellation took out."""
 
@@ -63,6 +76,8 @@ class CancelResult(Answer):
     status = fields.String(metadata={"enum": list(STATUSES), "example": "cancelled"})
     removed = _ids("The students who had a seat, the oldest seat first.", [1])
     waitlisted = _ids("The students who waited, in their order.", [2])
+    warnings = _warnings()
+    warnings_count = _warnings_count()
 
 
 class MoveResult(Answer):
@@ -75,6 +90,8 @@ class MoveResult(Answer):
     waitlisted = _ids("The students with a new position on the waitlist of the other course.", [2])
     capacity = _limit("The capacity of the other course now.", 30)
     waitlist_capacity = _limit("Its waitlist_capacity now.", 10)
+    warnings = _warnings()
+    warnings_count = _warnings_count()
 
 
 class ReinstateResult(Answer):
@@ -86,3 +103,5 @@ class ReinstateResult(Answer):
     waitlisted = _ids("The students who wait again.", [2])
     capacity = _limit("The capacity of the course now.", 31)
     waitlist_capacity = _limit("Its waitlist_capacity now.", 10)
+    warnings = _warnings()
+    warnings_count = _warnings_count()

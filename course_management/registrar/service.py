@@ -16,14 +16,18 @@ from course_management.courses.models import CourseNotFound
 from course_management.courses.refusals import CANCELLED
 from course_management.db.base import as_hundredths
 from course_management.enrollments.course_changes import empty_cancelled
+from course_management.enrollments.facts_reader import Facts, read_facts
 from course_management.enrollments.ledger import SeatLedger, table
 from course_management.enrollments.locks import CourseStates, lock, lock_students, require_all
 from course_management.enrollments.models import ENROLLED, WAITLISTED, EnrollmentNotFound
+from course_management.enrollments.requests import RulesContext
 from course_management.history.models import EnrollmentEvent, Why
 from course_management.history.queries import last_changes
 from course_management.records.completions.service import record_taken_back, take_back
 from course_management.registrar.moving import Arrival, Placement, place
-from course_management.registrar.requests import Arrivals, CancelResult, MoveRequest
+from course_management.registrar.requests import Arrivals, CancelResult, Marked, MoveRequest
+from course_management.registrar.warnings import find_consequences, gains
+from course_management.rules.facts import Finding
 
 
 class CourseBusy(Conflict):
@@ -58,33 +62,63 @@ class NothingToReinstate(Conflict):
     }
 
 
-def mark_cancelled(session: Session, course: int | str) -> None:
+def mark_cancelled(session: Session, course: int | str) -> Marked:
     """Make a course cancelled, so that nobody enrolls any more. Its students are still in it.
 
     Raises CourseNotFound.
     """
-    if course_service.set_status(session, course, CANCELLED) is None:
-        courses.require_course(session, courses.get_course_id(session, course))
+    marked = course_service.set_status(session, course, CANCELLED)
+    if marked is not None:
+        return Marked(marked.id, marked.term is not None)
+    course_id = courses.get_course_id(session, course)
+    courses.require_course(session, course_id)
+    return Marked(course_id, may_have_rules=False)
 
 
 def cancel(
-    session: Session, course: int | str, reason: str | None, *, marked: bool
+    session: Session,
+    course: int | str,
+    reason: str | None,
+    context: RulesContext,
+    *,
+    begun: bool,
+    marked: Marked | None = None,
 ) -> CancelResult:
-    """Cancel a course: everybody is out, and nobody is promoted.
+    """Cancel a course: everybody is out, and nobody is promoted. Warns about what that breaks.
 
-    `marked` says that `mark_cancelled` was called before. Then the course is emptied only if it is
-    still cancelled. Raises CourseNotFound.
+    `begun` says that `mark_cancelled` was called before, perhaps by an interrupted request. Then
+    the course is emptied only if it is still cancelled. `marked` is what it returned: then the
+    warnings are found before the course is locked. Raises CourseNotFound.
     """
+    early = None
+    if marked and marked.may_have_rules:
+        early = _lost_with(session, marked.course_id, context)
     found = course_service.lock_course(session, course)
-    if not marked and found.status != CANCELLED:
+    if not begun and found.status != CANCELLED:
         course_service.update_course(session, found, {"status": CANCELLED})
+    if early is None and found.term is not None and found.status == CANCELLED:
+        early = _lost_with(session, found.id, context)
     removed, waitlisted = empty_cancelled(session, found, reason)
-    return CancelResult(found.id, found.status, removed, waitlisted)
+    result = CancelResult(found.id, found.status, removed, waitlisted)
+    gone = {*removed, *waitlisted}
+    result.warn([one for one in early or () if one.student in gone])
+    return result
 
 
-def move(session: Session, course: int | str, request: MoveRequest) -> Arrivals:
+def _lost_with(session: Session, course_id: int, context: RulesContext) -> list[Finding]:
+    """What breaks for the students of a course of a term if it is cancelled."""
+    student_ids = _students_of(session, course_id)
+    if not student_ids:
+        return []
+    facts = read_facts(session.connection(), student_ids, {})
+    return find_consequences(facts, context, left=course_id)
+
+
+def move(
+    session: Session, course: int | str, request: MoveRequest, context: RulesContext
+) -> Arrivals:
     """Move students to another course, all of them or none, in their order: seats by their time,
-    then waitlist positions by their ticket.
+    then waitlist positions by their ticket. Warns about what that breaks.
 
     Raises CourseNotFound, StudentNotFound, EnrollmentNotFound with every student who is not in the
     course, CourseBusy, or the errors of `moving.place`.
@@ -101,6 +135,7 @@ def move(session: Session, course: int | str, request: MoveRequest) -> Arrivals:
         raise CourseNotFound("The course to move to does not exist.", missing=[request.to])
     if request.student_ids is None and not set(_students_of(session, course_id)) <= {*student_ids}:
         raise Repeat(CourseBusy())
+    facts = _facts(session, found, student_ids)
     ledger = SeatLedger(session, found, request.reason)
     rows = ledger.remove(student_ids, [course_id], Why.MOVED)
     if request.student_ids is not None:
@@ -111,17 +146,26 @@ def move(session: Session, course: int | str, request: MoveRequest) -> Arrivals:
         for row in sorted(rows, key=lambda row: (row.state != ENROLLED, _order(row)))
     ]
     placed = place(found.courses[request.to], arrivals, found.states, extend=request.extend)
+    kept = {row.student_id: row.credits for row in rows}
     if found.courses[request.to].has_term:
-        _keep_credits(ledger, request.to, {row.student_id: row.credits for row in rows})
-    return _arrive(ledger, course_id, request.to, placed, Why.MOVED)
+        _keep_credits(ledger, request.to, kept)
+    result = _arrive(ledger, course_id, request.to, placed, Why.MOVED)
+    if facts:
+        gained = gains(facts, placed, request.to, kept)
+        result.warn(find_consequences(facts, context, left=course_id, gained=gained))
+    return result
 
 
 def reinstate(
-    session: Session, course: int | str, student_ids: Sequence[int], reason: str | None
+    session: Session,
+    course: int | str,
+    student_ids: Sequence[int],
+    reason: str | None,
+    context: RulesContext,
 ) -> Arrivals:
     """Give students back what a mistaken drop took, all of them or none: the seat with its time, or
     the position with its ticket. The capacities grow if they have to. The completion that says that
-    the drop was a withdrawal is deleted.
+    the drop was a withdrawal is deleted. Warns about what that breaks.
 
     Raises CourseNotFound, StudentNotFound, NothingToReinstate or CourseCancelled.
     """
@@ -140,11 +184,26 @@ def reinstate(
     placed = place(found.courses[course_id], arrivals, {}, extend=True, closed=True)
     placed.kept = [i for i in student_ids if i not in last]
     data = {i: last[i].data or {} for i in out}
-    _keep_credits(ledger, course_id, {i: as_hundredths(d.get("credits")) for i, d in data.items()})
+    kept = {i: as_hundredths(d.get("credits")) for i, d in data.items()}
+    _keep_credits(ledger, course_id, kept)
     withdrawn = take_back(session, [d["withdrawn"] for d in data.values() if "withdrawn" in d])
+    facts = _facts(session, found, out)
     result = _arrive(ledger, course_id, course_id, placed, Why.REINSTATED)
     record_taken_back(session, withdrawn)
+    if facts:
+        gained = gains(facts, placed, course_id, kept)
+        result.warn(find_consequences(facts, context, gained=gained))
     return result
+
+
+def _facts(session: Session, found: CourseStates, student_ids: Sequence[int]) -> Facts | None:
+    """The facts about these students, if one of the courses belongs to a term."""
+    versions = found.term_versions
+    return (
+        read_facts(session.connection(), student_ids, versions)
+        if versions and student_ids
+        else None
+    )
 
 
 def _keep_credits(ledger: SeatLedger, course_id: int, numbers: Mapping[int, int | None]) -> None:

@@ -15,9 +15,10 @@ from course_management.courses.refusals import (
     WaitlistFull,
 )
 from course_management.enrollments.models import EnrollmentNotFound
+from course_management.enrollments.rule_schemas import rules_context
 from course_management.history.schemas import ReasonOnly
 from course_management.registrar import schemas, service
-from course_management.registrar.requests import MoveRequest
+from course_management.registrar.requests import Marked, MoveRequest
 from course_management.students.models import StudentNotFound
 from course_management.web.endpoint import writing
 from course_management.web.rendering import json_response
@@ -25,8 +26,8 @@ from course_management.web.rendering import json_response
 bp = Blueprint("registrar", __name__)
 
 
-def _mark_cancelled(session: Session, course: int | str, request: dict[str, Any]) -> None:
-    service.mark_cancelled(session, course)
+def _mark_cancelled(session: Session, course: int | str, request: dict[str, Any]) -> Marked:
+    return service.mark_cancelled(session, course)
 
 
 @bp.post("/courses/<course:course>/cancel", endpoint="cancelCourse")
@@ -43,9 +44,11 @@ def cancel(
     course: int | str,
     request: dict[str, Any],
     begun: bool,
+    marked: Marked | None = None,
 ) -> Response:
     """Cancel a course: all students leave it, and nobody is promoted."""
-    result = service.cancel(session, course, request["reason"], marked=begun)
+    context = rules_context()
+    result = service.cancel(session, course, request["reason"], context, begun=begun, marked=marked)
     return json_response(schemas.CancelResult, result)
 
 
@@ -68,7 +71,9 @@ def cancel(
 )
 def move(session: Session, course: int | str, request: MoveRequest) -> Response:
     """Move students from one course to another: all of them or none."""
-    return json_response(schemas.MoveResult, service.move(session, course, request))
+    return json_response(
+        schemas.MoveResult, service.move(session, course, request, rules_context())
+    )
 
 
 @bp.post("/courses/<course:course>/reinstate", endpoint="reinstateStudents")
@@ -81,5 +86,6 @@ def move(session: Session, course: int | str, request: MoveRequest) -> Response:
 )
 def reinstate(session: Session, course: int | str, request: dict[str, Any]) -> Response:
     """Undo mistaken drops: give students back their seats and waitlist positions."""
-    result = service.reinstate(session, course, request["student_ids"], request["reason"])
+    student_ids, reason = request["student_ids"], request["reason"]
+    result = service.reinstate(session, course, student_ids, reason, rules_context())
     return json_response(schemas.ReinstateResult, result)

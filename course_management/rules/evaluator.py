@@ -6,8 +6,8 @@ A new rule is a module and a line in RULES. The rules about seats and status (`c
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from course_management.rules import (
@@ -57,6 +57,13 @@ WAITLIST_RULES = tuple(
     rule
     for rule in RULES
     if rule.code not in (registration_not_open.CODE, add_deadline_passed.CODE)
+)
+# The rules that say what is wrong with a set of courses, whenever it was chosen: those for adds
+# without windows, deadlines and holds.
+SET_RULES = tuple(
+    rule
+    for rule in WAITLIST_RULES
+    if ADD in rule.acts and rule.code not in (hold.CODE, credits_below_minimum.CODE)
 )
 _ADD_RULES = tuple(rule for rule in RULES if ADD in rule.acts)
 
@@ -116,6 +123,16 @@ def _may_break(rule: Rule, acts: frozenset[str], added: Sequence[Course]) -> boo
     """Whether a request with these acts, which adds these courses, may break a rule."""
     judged = acts & rule.acts
     return bool(judged - {ADD}) or (ADD in judged and any(map(rule.concerns, added)))
+
+
+def judge_set(
+    student: Student, held: Mapping[int, Held], *, moment: datetime, settings: Settings
+) -> Judgement:
+    """What is wrong with a set of courses of a student, by SET_RULES: as if they added all of them
+    at the aware `moment`.
+    """
+    added = replace(student, before={}, after=held)
+    return judge([added], moment=moment, settings=settings, rules=SET_RULES)
 
 
 def explain(

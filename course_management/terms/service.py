@@ -121,7 +121,8 @@ def replace_windows(
         session.execute(sa.insert(_windows), rows)
     term.updated_at = now()  # an edit, so the version rises
     session.flush()
-    _record(session, EventType.TERM_CHANGED, Event.TERM_CHANGED, term)
+    # The auditor tells edits of windows from others.
+    _record(session, EventType.TERM_CHANGED, Event.TERM_CHANGED, term, windows=len(found))
     return found
 
 
@@ -230,6 +231,6 @@ def _delete_windows(session: Session, term: Term) -> None:
     session.execute(sa.delete(_windows).where(_windows.c.term_id == term.id))
 
 
-def _record(session: Session, kind: EventType, event: Event, term: Term) -> None:
-    record(session, kind, data={"code": term.code})
+def _record(session: Session, kind: EventType, event: Event, term: Term, **data: int) -> None:
+    record(session, kind, data={"code": term.code, **data})
     note(session, event, term_id=term.id)

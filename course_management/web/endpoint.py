@@ -49,7 +49,8 @@ class Endpoint:
     - `begin`: called in a transaction of its own before that of the view, with a session and the
       arguments of the view. What it did stays if the service ends in between; a repetition of the
       request calls only the view. A rehearsal and a write with a plan have one transaction: the
-      view then does the work of both. It is told by its argument `begun`.
+      view then does the work of both. It is told by its argument `begun`. Its argument `marked` is
+      what `begin` returned, or None if this request did not call it.
     - `no_database`: the view needs no database.
     """
 
@@ -152,10 +153,10 @@ def _write(
     if once and endpoint.plans:
         view = plans.planned(view, plan, rehearse=rehearse)
     if endpoint.begin:
-        stored = None if once else _begin(endpoint.begin, given, key, fingerprint)
+        stored, marked = (None, None) if once else _begin(endpoint.begin, given, key, fingerprint)
         if stored is not None:
             return stored
-        given = {**given, "begun": not once}
+        given = {**given, "begun": not once, "marked": marked}
     if key and not rehearse:  # only the transaction can tell whether this request is a repetition
         return transaction.write(
             lambda session, _: _write_once(session, view, endpoint, given, key, fingerprint)
@@ -176,16 +177,15 @@ def _write(
 
 def _begin(
     begin: Callable[..., Any], given: dict[str, Any], key: str | None, fingerprint: str
-) -> Response | None:
-    """Claim the key and call `begin`, in one transaction. If the key is claimed already, only
-    return the stored response, or None if that is missing.
+) -> tuple[Response | None, Any]:
+    """Claim the key and call `begin`, in one transaction. Returns the result of `begin`. If the key
+    is claimed already, only return the stored response, or None if that is missing.
     """
 
-    def work(session: Session, _: None) -> Response | None:
+    def work(session: Session, _: None) -> tuple[Response | None, Any]:
         if key and not idempotency.claim(session, key, fingerprint):
-            return idempotency.stored(session, key, fingerprint)
-        begin(session, **given)
-        return None
+            return idempotency.stored(session, key, fingerprint), None
+        return None, begin(session, **given)
 
     return transaction.write(work)
 

@@ -40,7 +40,7 @@ def body(schema: StrictSchema) -> dict[str, Any]:
     """
     request = current()
     if schema.optional and not _has_body(request):
-        return cast(dict[str, Any], schema.load({}))
+        return _load(schema, {})
     types = _PATCH_TYPES if request.method == "PATCH" else _PATCH_TYPES[:1]
     if request.environ.get("CONTENT_TYPE") not in types and request.mimetype not in types:
         answer = Response(
@@ -67,6 +67,11 @@ def body(schema: StrictSchema) -> dict[str, Any]:
         data = dict(islice(data.items(), Invalid.MAX_FAULTS)) | {
             name: data[name] for name in schema.fields if name in data
         }
+    return _load(schema, data)
+
+
+def _load(schema: StrictSchema, data: Any) -> dict[str, Any]:
+    """The data, validated by the schema. Raises Invalid with every fault."""
     try:
         return cast(dict[str, Any], schema.load(data))
     except ValidationError as error:

@@ -1,5 +1,5 @@
-"""The parameter `rules=skip`: a system of record states that students are enrolled, and the rules
-of registration do not judge that.
+"""The parameter `rules=skip`: a system of record states that students are enrolled, or are not any
+more, and the rules of registration do not judge that.
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ from course_management.db.transaction import transaction
 from course_management.enrollments.locks import lock_students
 from course_management.records.completions.models import Completion
 from course_management.records.holds.models import Hold
-from course_management.terms.models import TermWindow
+from course_management.terms.models import Term, TermWindow
 from devtools.waiting import wait_until
 from tests.databases import audit
 from tests.web.problems import problem
@@ -123,3 +123,20 @@ def test_a_fact_that_changes_after_the_precheck(
     assert problem(refused) == (409, "rules-broken")
     assert [broken["rule"] for broken in refused.json["broken"]] == [rule]
     assert taken(client, student) == []
+
+
+def test_a_request_that_waits_does_not_become_late(app, client, make, course, term, statements):
+    """The deadline passes while the request waits for the student's lock: the moment at which its
+    head was read counts.
+    """
+    student, one = make.student()["id"], course()
+    method, path, body = enrolling(student, one)
+    with ThreadPoolExecutor(1) as pool, statements() as sent:
+        with app.app_context(), transaction(writing=True) as session:
+            lock_students(session, [student])
+            answer = pool.submit(app.test_client().open, path, method=method, json=body)
+            wait_until(lambda: any("rules_facts" in text or "'held'" in text for text in sent))
+            session.execute(sa.update(Term).values(add_until=datetime.now(UTC)))
+        assert answer.result().status_code == 201
+    late = client.post(f"/students/{make.student()['id']}/courses", json={"course_id": one})
+    assert [broken["rule"] for broken in late.json["broken"]] == ["add-deadline-passed"]

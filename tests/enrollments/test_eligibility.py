@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from tests.conftest import bearer
 from tests.enrollments.test_rules import MORNING, broken, enroll, offer, student  # noqa: F401
 from tests.web.problems import problem
 
@@ -161,3 +162,22 @@ def test_only_some_see_the_details_of_holds(client, guarded, keys, school, stude
         path = f"/students/{student}/eligibility?course={school['fine']}"
         explained = asking.get(path, headers=headers)
         assert ("dollars" in refused.text, "dollars" in explained.text) == (sees, sees)
+
+
+def test_students_ask_about_themselves_only(guarded, client, make, issuer, school):
+    """They see their own holds too."""
+    me, other = (make.student(external_id=number)["id"] for number in ("100", "200"))
+    hold = {"code": "fees", "detail": "Owes 500 dollars.", "blocks": ["add"]}
+    client.post(f"/students/{me}/holds", json=hold)
+    headers, asking = bearer(issuer.token(number="100")), guarded.test_client()
+    query = f"eligibility?course={school['fine']}"
+    explained = asking.get(f"/students/{me}/{query}", headers=headers)
+    assert (explained.status_code, "dollars" in explained.text) == (200, True)
+    refused = asking.get(f"/students/{other}/{query}", headers=headers)
+    assert problem(refused) == (403, "scope-missing")
+    path = f"/students/{me}/enroll?rules=skip"
+    body = {"course_ids": [school["fine"]], "reason": "I want it"}
+    assert problem(asking.post(path, json=body, headers=headers)) == (403, "scope-missing")
+    for name in ("holds", "overrides", "completions"):
+        assert asking.get(f"/students/{me}/{name}", headers=headers).status_code == 200
+        assert asking.get(f"/students/{other}/{name}", headers=headers).status_code == 403

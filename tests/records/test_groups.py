@@ -202,3 +202,9 @@ def test_students_see_their_own_groups(guarded, make, issuer):
     student = make.student(external_id="100", groups=GROUPS)["id"]
     me = bearer(issuer.token(number="100"))
     assert guarded.test_client().get(f"/students/{student}", headers=me).json["groups"] == GROUPS
+
+
+def test_a_request_names_at_most_a_thousand_students(client):
+    for act in ("add", "remove"):
+        body = {"student_ids": list(range(1, 1002))}
+        assert problem(client.post(f"/groups/g/{act}", json=body)) == (422, "invalid")

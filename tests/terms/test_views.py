@@ -371,7 +371,7 @@ def test_the_history_and_the_log_have_each_change(client, make, events, lines):
     assert events() == [
         ("term.created", {"code": "F"}),
         ("term.changed", {"code": "G"}),
-        ("term.changed", {"code": "G"}),
+        ("term.changed", {"code": "G", "windows": 1}),
         ("term.deleted", {"code": "G"}),
     ]
     logged = [line for line in lines() if line["event"].startswith("term ")]

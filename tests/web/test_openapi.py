@@ -172,12 +172,16 @@ def test_responses_declare_required_fields_and_allow_additional_ones(document):
     of_terms = {"term", "catalog_code", "component", "credits_min", "credits_max"}
     of_terms |= {"meetings", "open_to", "consent", "contact"}
     assert {name: fields for name, fields in optional.items() if fields} == {
+        "CancelResult": {"warnings", "warnings_count"},
         "CatalogWritten": {"warnings"},
         "CourseOut": of_terms,
         "CourseResult": {"waitlisted", "warnings"},
         "CourseTaken": {*of_terms, "credits"},
         "EnrollmentOut": {"credits"},
         "EnrollmentWritten": {"credits", "warnings"},
+        "EventOut": {"rules"},
+        "MoveResult": {"warnings", "warnings_count"},
+        "ReinstateResult": {"warnings", "warnings_count"},
         "StudentEnrolled": {"credits"},
         "StudentResult": {"waitlisted", "warnings"},
     }
