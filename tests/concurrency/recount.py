@@ -14,6 +14,7 @@ from itertools import groupby
 from math import inf
 from typing import Any
 
+CREDITS = 3  # of each course
 JUDGED = {"requested", "dropped", "removed"}
 
 
@@ -51,10 +52,11 @@ class History:
 
 @dataclass
 class Section:
-    """A course: its entry and its credits never change."""
+    """A course. Its entry never changes, and it has as many credits as all others: students who are
+    moved keep the credits that they chose.
+    """
 
     entry: str
-    credits: int
     meetings: History
     is_open: History = field(default_factory=lambda: History(True))
 
@@ -141,7 +143,7 @@ class Recount:
                     for two in sections[other].meetings.possible(request)
                 ):
                     yield "time-conflict", i, other
-        total, was = (sum(sections[i].credits for i in held) for held in (after, before))
+        total, was = CREDITS * len(after), CREDITS * len(before)
         if added and total > max(was, *self.max_credits.possible(request)):
             yield "credits-exceeded", total
         for i in after:

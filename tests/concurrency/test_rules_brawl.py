@@ -56,9 +56,8 @@ class School:
         for i, entry in enumerate("MATH 1,MATH 1,CS 225,CS 225,ART 1,ART 2,ART 3,ART 4".split(",")):
             seats = [{}, {"capacity": 5, "waitlist_capacity": 3}][i % 2]
             of_term = {"term": self.term, "catalog_code": entry, "meetings": SLOTS[i % len(SLOTS)]}
-            section = Section(entry, 3 + i % 2, History(SLOTS[i % len(SLOTS)]))
-            course = make.course(**of_term, **seats, credits_min=section.credits)
-            sections[course["id"]] = section
+            section = Section(entry, History(SLOTS[i % len(SLOTS)]))
+            sections[make.course(**of_term, **seats)["id"]] = section
         self.recount = Recount(sections, 12)
         self.recount.needs_passed, self.recount.needs_beside = {"CS 225"}, {"CS 225": "MATH 1"}
         self.courses, self.students = list(sections), [make.student()["id"] for _ in range(12)]
@@ -144,7 +143,7 @@ class Client:
         self.set(history, meetings, "PATCH", f"/courses/{course}", {"meetings": meetings})
 
     def limit(self):
-        most = self.rng.choice([7, 10, 12])
+        most = self.rng.choice([6, 9, 12])
         path = f"/terms/{self.school.term}"
         self.set(self.school.recount.max_credits, most, "PATCH", path, {"max_credits": most})
 
