@@ -57,7 +57,12 @@ class Gunicorn:
             self.process = subprocess.Popen(
                 program, cwd=ROOT, env=self.env, stdout=log, stderr=subprocess.STDOUT
             )
-        wait_until(self._is_live, 30, self.log.read_text)
+        try:
+            wait_until(self._is_live, 30, self.log.read_text)
+        except BaseException:  # nobody else would stop it
+            self.process.kill()
+            self.process.wait()
+            raise
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -42,10 +42,26 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     parts.
     """
     items.sort(key=lambda item: position(item.path))
+    if not config.getoption("no_cov"):
+        for item in items:
+            if not is_measured(item):
+                item.add_marker("no_cover")
     if is_stock():
         left_out = [item for item in items if item.get_closest_marker("fast_parts")]
         items[:] = [item for item in items if item not in set(left_out)]
         config.hook.pytest_deselected(items=left_out)
+
+
+def is_measured(item: pytest.Item) -> bool:
+    """Whether coverage is measured while a test runs. It takes as long again as the code itself.
+
+    So a test that runs on both databases is measured on PostgreSQL only, except those of the
+    package `db`. Tests on generated values are not measured: what they cover is left to chance.
+    """
+    call = getattr(item, "callspec", None)
+    if call and call.params.get("backend") == "sqlite" and item.path.parent.name != "db":
+        return False
+    return not getattr(getattr(item, "obj", None), "is_hypothesis_test", False)
 
 
 @pytest.fixture(scope="session")

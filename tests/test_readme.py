@@ -9,6 +9,7 @@ import re
 import shutil
 import subprocess
 import sys
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -52,32 +53,43 @@ def matches(shown: str, line: str, document: str) -> bool:
 SERVED = [
     pytest.param(by, page, marks=[pytest.mark.slow] if by == "nginx" and page != README else [])
     for by in ("gunicorn", "nginx")
-    for page in (README, TOUR, REGISTRAR, RULES)
+    for page in (README, REGISTRAR, RULES)
+]
+# The tour is the longest page. `make test` follows it with curl on SQLite and with devtools/curl.py
+# on PostgreSQL, and `make test-all` in all ways.
+QUICK_TOURS = (("sqlite", "gunicorn", "curl"), ("postgresql", "gunicorn", "curl.py"))
+TOURS = [
+    pytest.param(*way, marks=[] if way in QUICK_TOURS else [pytest.mark.slow])
+    for way in product(("sqlite", "postgresql"), ("gunicorn", "nginx"), ("curl", "curl.py"))
 ]
 
 
+@pytest.fixture
+def serve_new(new_database, make_app, tmp_path):
+    """Starts the service on a new database."""
+
+    def start(kind, by):
+        url = new_database(kind)
+        with make_app(url).app_context():
+            upgrade()
+        if by == "gunicorn":
+            return Gunicorn({"DATABASE_URL": url}, log=tmp_path / "log")
+        return Topology({"DATABASE_URL": url})
+
+    return start
+
+
 @pytest.mark.parametrize(("by", "document"), SERVED)
-def test_the_commands_of_the_tour_give_the_shown_responses(
-    backend, new_database, make_app, tmp_path, by, document
-):
-    url = new_database(backend)
-    with make_app(url).app_context():
-        upgrade()
-    with (
-        Gunicorn({"DATABASE_URL": url}, log=tmp_path / "log")
-        if by == "gunicorn"
-        else Topology({"DATABASE_URL": url}) as service
-    ):
+def test_the_commands_of_a_page_give_the_shown_responses(backend, serve_new, by, document):
+    with serve_new(backend, by) as service:
         follow(service, document)
 
 
-def test_the_tour_needs_no_curl(new_database, make_app, tmp_path):
+@pytest.mark.parametrize(("kind", "by", "curl"), TOURS)
+def test_the_commands_of_the_tour_give_the_shown_responses(serve_new, kind, by, curl):
     """On machines without curl, devtools/curl.py sends and prints the same."""
-    url = new_database("sqlite")
-    with make_app(url).app_context():
-        upgrade()
-    with Gunicorn({"DATABASE_URL": url}, log=tmp_path / "log") as service:
-        follow(service, TOUR, curl=CURL)
+    with serve_new(kind, by) as service:
+        follow(service, TOUR, *([CURL] if curl == "curl.py" else []))
 
 
 @pytest.mark.parametrize(

@@ -63,4 +63,4 @@ def _exclude(one: Entry, other: Entry) -> bool:
     )
 
 
-RULE = Rule(CODE, frozenset({ADD}), judge, lambda course: course.entry and course.entry.excludes)
+RULE = Rule(CODE, frozenset({ADD}), judge, lambda course: course.entry)
