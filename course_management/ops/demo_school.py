@@ -182,7 +182,6 @@ def catalog_code(course: int) -> str:
 def details(course: int) -> dict[str, Any]:
     """The fields of a course that only courses of terms have."""
     department, kind = divmod(course, DEPARTMENT)
-    room = {"location": f"Hall {1 + department % 40}"}
     if kind == INDEPENDENT:  # arranged
         contact = f"{SUBJECTS[department % len(SUBJECTS)].lower()}@example.edu"
         return {"consent": "instructor", "contact": contact}
@@ -190,9 +189,9 @@ def details(course: int) -> dict[str, Any]:
         days, starts, ends = EVENINGS[department % len(EVENINGS)]
     else:
         days, starts, ends = DAY_TIMES[(department + 5 * kind) % len(DAY_TIMES)]
-    found: dict[str, Any] = {
-        "meetings": [{"days": list(days), "starts": starts, "ends": ends, **room}]
-    }
+    meeting: dict[str, Any] = {"days": list(days), "starts": starts, "ends": ends, "first_on": None}
+    meeting |= {"last_on": None, "location": f"Hall {1 + department % 40}"}
+    found: dict[str, Any] = {"meetings": [meeting]}
     if kind in (LECTURE, LAB):
         found["component"] = "lecture" if kind == LECTURE else "lab"
     if kind == LAB:

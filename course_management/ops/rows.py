@@ -5,8 +5,10 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import datetime
+from functools import lru_cache
 from itertools import islice
-from typing import Any
+from typing import Any, cast
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
@@ -74,8 +76,15 @@ def insert(
 
 def _cell(value: Any) -> str:
     r"""A value in the text format of COPY. Texts must contain no tab, line break or backslash."""
+    kind = type(value)
+    if kind is str:
+        return cast(str, value)
     if value is None:
         return r"\N"
-    if isinstance(value, list | dict):
-        return json.dumps(value, ensure_ascii=False)
-    return str(value)
+    if kind is datetime:
+        return _moment(value)
+    return json.dumps(value, ensure_ascii=False) if kind in (list, dict) else str(value)
+
+
+# Most rows have the same few times.
+_moment = lru_cache(maxsize=64)(str)
