@@ -1,7 +1,7 @@
 # `make` lists every command. The `##` lines above a command are its description: first a sentence,
 # then its parameters with their defaults. Needs Python 3.11 or newer.
 PYTHON ?= python3
-export STUDENTS COURSES SEATS CONNECTIONS SECONDS PICTURE SIZE PART TIMES ONLY WORK
+export STUDENTS COURSES SEATS CONNECTIONS SECONDS WINDOW PICTURE SIZE PART TIMES ONLY WORK
 BIN := .venv/bin
 
 # The programs that tests marked `debian` and `clients` use and pip cannot install, each with its Debian package.
@@ -79,7 +79,7 @@ drill: .venv/installed-dev
 	@DRILL=full $(BIN)/pytest tests/drills --no-cov
 
 ## Let students race for the seats of one course, and draw a chart
-## STUDENTS=10000 SEATS=500 CONNECTIONS=64 PICTURE=storm.svg
+## STUDENTS=10000 SEATS=500 CONNECTIONS=64 WINDOW= PICTURE=storm.svg
 storm: .venv/installed-dev
 	@$(BIN)/python -m benchmarks.storm
 

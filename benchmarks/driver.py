@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from itertools import chain, islice
 from typing import Any
 
-from benchmarks.workloads import WORKS, World, requests
+from benchmarks.workloads import WORKS, TermWorld, World, requests
 
 # Requests built before the measurement starts: building one takes as long as sending it.
 PREPARED_REQUESTS = 50_000
@@ -76,7 +76,13 @@ def message(token: str, method: str, target: str, body: Any) -> bytes:
 
 
 def drive(
-    port: int, token: str, name: str, world: World, connections: int, seconds: float, skip: int
+    port: int,
+    token: str,
+    name: str,
+    world: World | TermWorld,
+    connections: int,
+    seconds: float,
+    skip: int,
 ) -> Driven:
     """Send requests of the kind `name` for `seconds`, leaving out the first `skip` of them."""
     work = WORKS[name]

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 
 import psycopg2
 
-from benchmarks import catalog, lists, records, routes
+from benchmarks import catalog, lists, records, routes, terms
 from benchmarks.inside import Sent, call, environ
 from benchmarks.lists import Case
 from benchmarks.plans import scanned
@@ -62,7 +62,10 @@ class Measured:
         return statistics.median(self.took) * 1e6
 
 
-KINDS = (lists.whole, lists.within, routes.others, records.records, catalog.catalog)
+KINDS = (
+    *(lists.whole, lists.within, routes.others, records.records, catalog.catalog),
+    terms.terms,
+)
 
 
 def compare(big: Measured, small: Measured) -> float:

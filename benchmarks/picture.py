@@ -20,13 +20,14 @@ BINS = 60  # of the histogram of responses
 POINTS = 120  # at most, of a line
 TEXT, MUTED, CARD, BORDER, GRID = "#1f2328", "#59636e", "#ffffff", "#d1d9e0", "#e6eaef"
 DARK = {TEXT: "#f0f6fc", MUTED: "#a3acb6", CARD: "#151b23", BORDER: "#3d444d", GRID: "#262c36"}
-SEATS, WAITLIST, PROMOTIONS, REFUSED, DROPS, ERRORS = (
+SEATS, WAITLIST, PROMOTIONS, REFUSED, DROPS, ERRORS, EARLY = (
     "#1f9d6b",
     "#e09a1f",
     "#3b82f6",
     "#9aa4b0",
     "#9b6cf0",
     "#e5484d",
+    "#5ec4d6",
 )
 KINDS = {  # of responses, from the bottom of the chart to its top
     "drops 204": DROPS,
@@ -35,6 +36,8 @@ KINDS = {  # of responses, from the bottom of the chart to its top
     "refused 409": REFUSED,
     "errors": ERRORS,
 }
+TOO_EARLY = "too early 409"  # only where a registration window opens during the storm
+COLORS = {**KINDS, TOO_EARLY: EARLY}
 STYLE = {
     "font.family": ["DejaVu Sans"],  # comes with matplotlib; it measures with this one
     "font.size": 9,
@@ -71,9 +74,10 @@ class Chart:
     end: float
     samples: list[tuple[float, int, int]]  # time, seats taken, length of the waitlist
     promotions: list[float]
-    responses: dict[str, list[float]]  # one list for each of KINDS
+    responses: dict[str, list[float]]  # one list for each of KINDS, and perhaps for TOO_EARLY
     # the first and the last time at which a seat was given back
     given_back: tuple[float, float] | None
+    opened: float | None = None  # when the registration window opened
 
 
 def draw(path: Path, chart: Chart) -> None:
@@ -135,7 +139,7 @@ def _draw_responses(figure: Figure, chart: Chart) -> None:
     """Draw how many responses of each kind came per second, one kind on top of the other."""
     panel = figure.add_axes((0.075, 0.115, 0.9, 0.215))
     width = chart.end / BINS
-    times = [chart.responses[kind] for kind in KINDS]
+    times = list(chart.responses.values())
     weights = [[1 / width] * len(kind) for kind in times]
     edges = [i * width for i in range(BINS + 1)]
     panel.hist(
@@ -144,7 +148,7 @@ def _draw_responses(figure: Figure, chart: Chart) -> None:
         weights=weights,
         stacked=True,
         histtype="stepfilled",
-        color=list(KINDS.values()),
+        color=[COLORS[kind] for kind in chart.responses],
     )
     panel.set_title("Responses per second", pad=22)
     keys = [
@@ -167,6 +171,11 @@ def _draw_responses(figure: Figure, chart: Chart) -> None:
             ha="center",
             va="top",
         )
+    if chart.opened is not None:
+        top = panel.get_ylim()[1]
+        early = f" {TOO_EARLY}: {len(chart.responses[TOO_EARLY]):,}, until the window opens "
+        side = "right" if chart.opened > chart.end / 2 else "left"  # where it has room
+        _label(panel, early, (chart.opened, top), -4, ha=side, va="top")
 
 
 def _label(panel: Axes, text: str, at: tuple[float, float], shift: float, **alignment: str) -> None:
@@ -183,6 +192,8 @@ def _finish(panel: Axes, chart: Chart, ticks: int) -> None:
     panel.yaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10], integer=True))
     panel.xaxis.set_major_formatter("{x:g} s")
     panel.yaxis.set_major_formatter("{x:,.0f}")
+    if chart.opened is not None:
+        panel.axvline(chart.opened, color=TEXT, linewidth=1, zorder=3)
     if chart.given_back:
         panel.axvspan(*chart.given_back, color=DROPS, alpha=0.14, linewidth=0, zorder=0)
 

@@ -7,7 +7,9 @@ from typing import Any
 
 from benchmarks.inside import Sent
 
-BIG = frozenset(("students", "courses", "student_courses", "enrollment_events"))
+BIG = frozenset(
+    ("students", "courses", "student_courses", "enrollment_events", "completions", "student_groups")
+)
 
 
 def scanned(cursor: Any, sent: Iterable[Sent]) -> list[str]:

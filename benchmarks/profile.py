@@ -18,10 +18,11 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
+from benchmarks import term_school
 from benchmarks.bench import COUNTED, counted
 from benchmarks.inside import Service, call, environ
-from benchmarks.stage import load, postgres, run_command
-from benchmarks.workloads import EACH, WORKS, World, requests
+from benchmarks.stage import load, make_key, postgres
+from benchmarks.workloads import EACH, WORKS, TermWorld, World, requests
 
 STUDENTS, COURSES, BATCHES, TIMES = (
     int(os.environ.get(name) or default)
@@ -50,28 +51,43 @@ def main() -> int:
     """Print the cost of each kind of request in WORK."""
     if unknown := [name for name in WORK if name not in WORKS]:
         sys.exit(f"WORK must be some of {', '.join(WORKS)}, not {', '.join(unknown)}.")
-    with postgres("shared_buffers=256MB") as server:
-        load(server.url, STUDENTS, COURSES, EACH)
-        token = run_command(
-            server.url, "api-keys", "create", "--name", "benchmark", "--scope", "admin"
-        )
-        service, guarded = Service(server.url), Service(server.url, auth="required")
-        service.record_statements()
-        made = [
-            service.ask(
-                "POST", "/courses", {"name": name, "level": "senior", "capacity": capacity}
-            ).json["id"]
-            for name, capacity in (("Full", 0), ("Roomy", STUDENTS))
-        ]
-        world = World(STUDENTS, COURSES, *made)
-        for name in WORK:
-            statements = counted(service, name, world)
-            print(f"{name}: {statements} statements besides BEGIN and COMMIT")
-            report(guarded, token, name, world)
+    plain = [name for name in WORK if not WORKS[name].has_term]
+    of_term = [name for name in WORK if WORKS[name].has_term]
+    for names, make in ((plain, plain_world), (of_term, term_world)):
+        if names:
+            with postgres("shared_buffers=256MB") as server:
+                measure(server.url, names, make(server.url))
     return 0
 
 
-def report(service: Service, token: str, name: str, world: World) -> None:
+def plain_world(url: str) -> World:
+    """The demo data without a term, with two new courses."""
+    load(url, STUDENTS, COURSES, EACH)
+    service = Service(url)
+    made = [
+        service.ask("POST", "/courses", {"name": name, "level": "senior", "capacity": capacity})
+        for name, capacity in (("Full", 0), ("Roomy", STUDENTS))
+    ]
+    return World(STUDENTS, COURSES, *(answer.json["id"] for answer in made))
+
+
+def term_world(url: str) -> TermWorld:
+    """The school with a term."""
+    return term_school.make(url, STUDENTS, COURSES)
+
+
+def measure(url: str, names: list[str], world: World | TermWorld) -> None:
+    """Print the cost of the kinds of requests `names`."""
+    token = make_key(url)
+    service, guarded = Service(url), Service(url, auth="required")
+    service.record_statements()
+    for name in names:
+        statements = counted(service, name, world)
+        print(f"{name}: {statements} statements besides BEGIN and COMMIT")
+        report(guarded, token, name, world)
+
+
+def report(service: Service, token: str, name: str, world: World | TermWorld) -> None:
     """Print the cost of a request of the kind `name`, by layer and by function."""
     source, times = requests(name, world), max(2, TIMES // max(1, WORKS[name].enrollments // 10))
     for _ in range(COUNTED):

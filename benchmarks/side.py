@@ -6,15 +6,16 @@ In both, students have the same number of courses, and courses the same number o
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
 from typing import Any
 
 import psycopg2
 
 from benchmarks.inside import Answer, Service
-from benchmarks.stage import load
+from benchmarks.stage import load, load_more
 
 EACH = 10  # courses of a student
+TERM_EACH, TERM_COURSES = 5, 1000  # courses of a student of the term, and of the term
+MIN_OF_TERM = 500  # students of the term, so that each request of a kind has another one
 WAITLISTED = 20  # students on the waitlist of the course `full`
 
 # Every tenth student is in this group.
@@ -24,6 +25,16 @@ JOIN_GROUP = (
     "SELECT id, %s FROM students WHERE mod(id, 10) = 0",
     "UPDATE students SET groups = json_build_array(CAST(%s AS text)) WHERE mod(id, 10) = 0",
 )
+
+# The students without a term have as many completions as those with one.
+COMPLETE = """
+INSERT INTO completions (student_id, catalog_code, catalog_key, kind, grade, credits, created_at,
+                         updated_at, version)
+SELECT id, 'GENERAL ' || 100 + n, 'general ' || 100 + n, 'course', 'B', 300, now(), now(), 1
+FROM students, generate_series(1, 20) AS n ORDER BY id, n
+"""
+# The holds must not refuse requests, but the rules read them.
+UNBLOCK = "UPDATE holds SET blocks = '[]'"
 
 # Courses with students and low ids are full, as after a registration day. So the list of open
 # courses must skip many rows. This shows whether its cost grows.
@@ -43,7 +54,8 @@ class Side:
     The database has a tenth as many students and a hundredth as many courses. Students take courses
     of the first half; the first four fifths of those are full. `full` is a course with a waitlist;
     `roomy` and `emptied` have seats for everybody. Requests may delete students with ids above
-    `standing`.
+    `standing`. `of_term` further students, whose ids begin at `first_of_term`, have courses of a
+    term with rules, the same term on both sides.
     """
 
     def __init__(self, url: str, enrollments: int) -> None:
@@ -51,7 +63,11 @@ class Side:
         self.standing = self.students // 2
         self.half, self.filled = self.courses // 2, self.courses * 2 // 5
         load(url, self.students, self.courses, EACH)
-        self._settle(url, JOIN_GROUP)
+        self._execute(url, *((statement, (GROUP,)) for statement in JOIN_GROUP), (COMPLETE, None))
+        self.of_term, self.first_of_term = max(MIN_OF_TERM, self.students // 10), self.students + 1
+        load_more(url, self.of_term, TERM_COURSES, TERM_EACH, "--term")
+        self._execute(url, (UNBLOCK, None))
+        self._settle(url)
         self.service = Service(url)
         self.random = random.Random(1)
         self.full = self._course("Full", capacity=1, waitlist_capacity=None)
@@ -62,18 +78,16 @@ class Side:
         self.ask("POST", f"/courses/{self.full}/students", students)
         self._settle(url)
 
-    def _settle(self, url: str, before: Sequence[str] = ()) -> None:
-        """Execute the statements of `before`, each with the name of the group. Then fill the
-        courses, and let PostgreSQL vacuum now rather than during the measurement.
-        """
+    def _settle(self, url: str) -> None:
+        """Fill the courses, and let PostgreSQL vacuum now rather than during the measurement."""
+        self._execute(url, (FILL, (self.filled,)), ("VACUUM (ANALYZE)", None), ("CHECKPOINT", None))
+
+    def _execute(self, url: str, *statements: tuple[str, Any]) -> None:
+        """Execute statements, each with its values, outside the service."""
         connection = psycopg2.connect(url)
         connection.autocommit = True
-        cursor = connection.cursor()
-        for statement in before:
-            cursor.execute(statement, (GROUP,))
-        cursor.execute(FILL, (self.filled,))
-        for statement in ("VACUUM (ANALYZE)", "CHECKPOINT"):
-            cursor.execute(statement)
+        for statement, values in statements:
+            connection.cursor().execute(statement, values)
         connection.close()
 
     def _course(self, name: str, **fields: Any) -> int:

@@ -35,22 +35,25 @@ def run_command(url: str, *args: str) -> str:
     return (done.stdout.splitlines() or [""])[-1]
 
 
-def load(url: str, students: int, courses: int, each: int) -> None:
+def load(url: str, students: int, courses: int, each: int, *options: str) -> None:
     """Migrate the database to the newest schema and load demo data.
 
-    `each` is the number of courses of a student.
+    `each` is the number of courses of a student. `options` are further options of `load-demo`.
     """
     run_command(url, "db", "upgrade")
-    run_command(
-        url,
-        "load-demo",
-        "--students",
-        str(students),
-        "--courses",
-        str(courses),
-        "--each",
-        str(each),
-    )
+    load_more(url, students, courses, each, *options)
+
+
+def load_more(url: str, students: int, courses: int, each: int, *options: str) -> None:
+    """Load demo data into a database that has the schema."""
+    sizes = {"--students": students, "--courses": courses, "--each": each}
+    given = [text for name, value in sizes.items() for text in (name, str(value))]
+    run_command(url, "load-demo", *given, *options)
+
+
+def make_key(url: str) -> str:
+    """A new API key that may do everything."""
+    return run_command(url, "api-keys", "create", "--name", "benchmark", "--scope", "admin")
 
 
 @contextmanager

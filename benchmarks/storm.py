@@ -2,7 +2,9 @@
 
 Students race for the seats of one course; then the data is audited. Parameters, with their
 defaults, come from the environment: STUDENTS (10000), SEATS (500), CONNECTIONS (64), and PICTURE
-(storm.svg), the file of the chart.
+(storm.svg), the file of the chart. With WINDOW, a number of seconds, the course belongs to a term.
+Then students send requests for so long before the registration window opens, and the race begins
+when it opens.
 """
 
 from __future__ import annotations
@@ -13,38 +15,26 @@ import sys
 import tempfile
 import threading
 import time
-from collections import Counter
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import psycopg2
 
-from benchmarks.client import Answer, race
-from benchmarks.picture import KINDS, Chart, draw
-from benchmarks.stage import flask, load, postgres
+from benchmarks.client import race
+from benchmarks.opening import OF_TERM, hammer, make_term
+from benchmarks.stage import load, postgres
+from benchmarks.storm_report import Size, Storm, kind, report
 from devtools.gunicorn import Gunicorn
 
 STUDENTS, SEATS, CONNECTIONS = (
     int(os.environ.get(name) or default)
     for name, default in (("STUDENTS", 10000), ("SEATS", 500), ("CONNECTIONS", 64))
 )
+WINDOW = float(os.environ.get("WINDOW") or 0)
 PICTURE = Path(os.environ.get("PICTURE") or "storm.svg").resolve()
 DROPS = SEATS // 2  # seats given back during the storm
 
 Request = tuple[Any, ...]
-
-
-@dataclass(frozen=True)
-class Storm:
-    """The responses to a storm, its start (in seconds of `time.perf_counter`) and its duration in
-    seconds.
-    """
-
-    began: float
-    seconds: float
-    enrolls: list[Answer]
-    drops: list[Answer]
 
 
 class Watch(threading.Thread):
@@ -72,36 +62,48 @@ class Watch(threading.Thread):
         connection.close()
 
 
-async def storm(port: int, course: int) -> Storm:
-    """Every student asks for a seat, and every second student also agrees to wait for one.
+def enroll(student: int, course: int) -> Request:
+    """A request for a seat. Every second student also agrees to wait for one."""
+    body = {"course_ids": [course], "waitlist": student % 2 == 0}
+    return "POST", f"/students/{student}/enroll", body
+
+
+async def storm(port: int, course: int, opens: float | None = None) -> Storm:
+    """Every student asks for a seat.
 
     After a third of these requests, students who have a seat give it back. Their requests are
-    spread among the next sixth.
+    spread among the next sixth. If the window opens at the moment `opens`, students ask again and
+    again until then, and the race begins afterwards.
     """
-
-    def enroll(student: int) -> Request:
-        return (
-            "POST",
-            f"/students/{student}/enroll",
-            {"course_ids": [course], "waitlist": student % 2 == 0},
-        )
-
     began = time.perf_counter()
-    third = STUDENTS // 3
-    first = await race(port, [enroll(student) for student in range(1, third + 1)], CONNECTIONS)
-    seated = [student for student, answer in enumerate(first, 1) if _kind(answer) == "enrolled 201"]
+    everybody = range(1, STUDENTS + 1)
+    opening = None
+    if opens is not None:
+        asked = [(student, enroll(student, course)) for student in everybody]
+        opening = await hammer(port, asked, CONNECTIONS, opens)
+    early = dict(opening.seated) if opening else {}
+    race_began = time.perf_counter()
+    students = [student for student in everybody if student not in early]
+    third = len(students) // 3
+    first = await race(port, [enroll(one, course) for one in students[:third]], CONNECTIONS)
+    seated = [
+        student
+        for student, answer in (*early.items(), *zip(students[:third], first, strict=True))
+        if kind(answer) == "enrolled 201"
+    ]
     drops = [("DELETE", f"/students/{student}/courses/{course}") for student in seated[:DROPS]]
-    others = [enroll(student) for student in range(third + 1, STUDENTS + 1)]
+    others = [enroll(student, course) for student in students[third:]]
     requests = [*_spread(drops, others[: third // 2]), *others[third // 2 :]]
     second = await race(port, requests, CONNECTIONS)
-    seconds = time.perf_counter() - began
+    seconds = time.perf_counter() - race_began
     by_method = {
         method: [
             answer for request, answer in zip(requests, second, strict=True) if request[0] == method
         ]
         for method in ("POST", "DELETE")
     }
-    return Storm(began, seconds, first + by_method["POST"], by_method["DELETE"])
+    enrolls = [*early.values(), *first, *by_method["POST"]]
+    return Storm(began, race_began, seconds, enrolls, by_method["DELETE"], opening)
 
 
 def _spread(few: list[Request], many: list[Request]) -> list[Request]:
@@ -111,13 +113,6 @@ def _spread(few: list[Request], many: list[Request]) -> list[Request]:
     return [request for _, request in sorted(placed, key=lambda place: place[0])]
 
 
-def _kind(answer: Answer) -> str:
-    """The kind of a response, one of `KINDS`."""
-    if answer.status == 201:
-        return "waitlisted 201" if b'"added":[]' in answer.body else "enrolled 201"
-    return {204: "drops 204", 409: "refused 409"}.get(answer.status, "errors")
-
-
 def main() -> int:
     """Run the storm, print its result and draw it. Returns the exit status: 1 if the data is wrong,
     else 0.
@@ -125,80 +120,16 @@ def main() -> int:
     with postgres("shared_buffers=256MB") as server, tempfile.TemporaryDirectory() as folder:
         load(server.url, STUDENTS, courses=2, each=0)
         with Gunicorn({"DATABASE_URL": server.url}, log=Path(folder, "log")) as service:
-            made = service.request(
-                "POST",
-                "/courses",
-                {"name": "Storm", "level": "x", "capacity": SEATS, "waitlist_capacity": None},
-            )
+            opens = make_term(service, WINDOW) if WINDOW else None
+            fields = {"name": "Storm", "level": "x", "capacity": SEATS, "waitlist_capacity": None}
+            made = service.request("POST", "/courses", fields | (OF_TERM if WINDOW else {}))
             watch = Watch(server.url, made.json["id"])
             watch.start()
-            done = asyncio.run(storm(service.port, watch.course))
+            done = asyncio.run(storm(service.port, watch.course, opens))
             watch.done.set()
             watch.join()
-            return report(server.url, done, watch)
-
-
-def report(url: str, done: Storm, watch: Watch) -> int:
-    """Print the result of the storm and draw it. Returns 1 if the data is wrong, else 0."""
-    connection = psycopg2.connect(url)
-    cursor = connection.cursor()
-    cursor.execute(
-        "SELECT count(*) FROM student_courses WHERE course_id = %s AND state = 'enrolled'",
-        (watch.course,),
-    )
-    seated = cursor.fetchone()[0]
-    cursor.execute(
-        "SELECT extract(epoch FROM at)::float FROM enrollment_events WHERE why = 'promoted'"
-    )
-    # the start of the storm in the time of the database
-    since = done.began + time.time() - time.perf_counter()
-    promotions = [at - since for (at,) in cursor]
-    connection.close()
-    audit = flask(url, "audit")
-    clean = audit.returncode == 0
-    answers = done.enrolls + done.drops
-    took = sorted(answer.came - answer.sent for answer in done.enrolls)
-    print(
-        f"{STUDENTS} students, {SEATS} seats, {CONNECTIONS} connections, {len(done.drops)} "
-        "seats given back on the way"
-    )
-    print(f"responses   {_statuses(done.enrolls)}, drops {_statuses(done.drops)}")
-    print(f"seconds     {done.seconds:.2f} ({len(answers) / done.seconds:.0f} responses/s)")
-    print(
-        f"response    p50 {1000 * took[len(took) // 2]:.1f} ms, p99 "
-        f"{1000 * took[int(len(took) * 0.99)]:.1f} ms"
-    )
-    print(f"promotions  {len(promotions)}")
-    print(f"oversold    {max(0, seated - SEATS)}")
-    print(f"audit       {'clean' if clean else 'VIOLATED'}")
-    if not clean:
-        print(audit.stdout)
-    chart = Chart(
-        verdict=f"{seated:,} of {SEATS:,} seats taken, {max(0, seated - SEATS):,} oversold",
-        summary=f"{STUDENTS:,} students race for {SEATS:,} seats over {CONNECTIONS:,} "
-        f"connections: {len(answers):,} responses"
-        f" in {done.seconds:.1f} s, audit {'clean' if clean else 'VIOLATED'}",
-        capacity=SEATS,
-        end=done.seconds,
-        samples=[(at - done.began, seats, waitlist) for at, seats, waitlist in watch.samples],
-        promotions=promotions,
-        responses={
-            kind: [answer.came - done.began for answer in answers if _kind(answer) == kind]
-            for kind in KINDS
-        },
-        given_back=tuple(
-            pick(answer.came for answer in done.drops) - done.began for pick in (min, max)
-        )
-        if done.drops
-        else None,
-    )
-    draw(PICTURE, chart)
-    print(f"picture     {PICTURE}")
-    return int(not clean or seated > SEATS)
-
-
-def _statuses(answers: list[Answer]) -> dict[int, int]:
-    return dict(sorted(Counter(answer.status for answer in answers).items()))
+            size = Size(STUDENTS, SEATS, CONNECTIONS)
+            return report(server.url, size, done, watch.course, watch.samples, PICTURE)
 
 
 if __name__ == "__main__":

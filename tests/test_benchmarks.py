@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
 import sys
+import time
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from xml.etree import ElementTree
 
 import psycopg2
 import pytest
 from flask_migrate import upgrade
 
+from benchmarks.client import Answer
+from benchmarks.opening import Opening
 from benchmarks.picture import Chart, draw
 from benchmarks.plans import scanned
 from benchmarks.workloads import WORKS
@@ -42,6 +48,8 @@ def test_bench_measures_every_kind_without_a_failed_request():
     assert [
         line[0] for line in map(str.split, table.splitlines()) if len(line) == 9 and line[-1] == "0"
     ] == list(WORKS)
+    compared = re.findall(r"^ +[\d.]+ times the CPU time .* of (\S+)$", table, re.MULTILINE)
+    assert compared == [work.beside for work in WORKS.values() if work.beside]
     assert re.findall(r"^(\w+) +\d+ per second; the service", limit, re.MULTILINE) == [
         "list",
         "mine",
@@ -85,6 +93,60 @@ def test_storm_draws_its_verdict(tmp_path):
     assert f"Waitlist length: {waited - 10}" in texts
 
 
+@pytest.mark.slow
+def test_a_storm_may_begin_when_a_window_opens(tmp_path):
+    picture = tmp_path / "storm.svg"
+    sizes = {"STUDENTS": "200", "SEATS": "20", "CONNECTIONS": "8"}
+    done = run("storm", WINDOW="2", PICTURE=str(picture), **sizes)
+    assert done.returncode == 0, done.stdout + done.stderr
+    for line in ("oversold    0", "opening     right", "audit       clean"):
+        assert line in done.stdout.splitlines(), done.stdout
+    before, early = re.search(
+        r"before +(\d+) requests, (\d+) of them too early", done.stdout
+    ).groups()
+    assert int(before) >= int(early) > 0
+    assert f"too early 409: {int(early):,}, until the window opens" in picture.read_text()
+
+
+OPENS = datetime(2026, 4, 6, 8, tzinfo=UTC)
+
+
+def too_early(opens_at=OPENS, rule="registration-not-open"):
+    broken = [{"rule": rule, "facts": {"opens_at": opens_at.isoformat()}}]
+    return json.dumps({"type": "/problems/rules-broken", "broken": broken}).encode()
+
+
+@pytest.mark.parametrize(
+    ("early", "later", "first_event", "fault"),
+    [
+        (Answer(409, too_early(), -2, -1), Answer(201, b"", 1, 2), 0.5, ""),
+        (Answer(201, b"", -2, -1), Answer(201, b"", 1, 2), 0.5, "granted before"),
+        (Answer(409, too_early(), -2, -1), Answer(201, b"", 1, 2), -0.5, "the history has a seat"),
+        (
+            *(Answer(409, too_early(OPENS + timedelta(days=1)), -2, -1), Answer(201, b"", 1, 2)),
+            *(0.5, "not told when"),
+        ),
+        (Answer(409, too_early(rule="hold"), -2, -1), Answer(201, b"", 1, 2), 0.5, "not told when"),
+        (
+            *(Answer(409, too_early(), -2, -1), Answer(409, too_early(), 1, 2)),
+            *(0.5, "refused after"),
+        ),
+    ],
+)
+def test_a_wrong_opening_is_found(early, later, first_event, fault):
+    """The times of the answers are seconds since the window opened."""
+    at = OPENS.timestamp()
+    began = at - time.time() + time.perf_counter()
+    early, later = (
+        replace(answer, sent=began + answer.sent, came=began + answer.came)
+        for answer in (early, later)
+    )
+    granted = [answer for answer in (early, later) if answer is later or answer.status == 201]
+    faults = Opening(at, [(1, early)]).faults(granted, at + first_event)
+    assert fault in "; ".join(faults)
+    assert bool(faults) == bool(fault)
+
+
 def test_equal_charts_are_equal_files(tmp_path):
     responses = {
         "enrolled 201": [0.1],
@@ -122,7 +184,9 @@ def test_growth_measures_every_route(new_database, make_app):
 
 @pytest.mark.slow
 def test_profile_splits_the_cost_of_a_request():
-    done = run("profile", WORK="list enroll", BATCHES="1", TIMES="5", STUDENTS="500", COURSES="80")
+    done = run(
+        "profile", WORK="list enroll-term", BATCHES="1", TIMES="5", STUDENTS="500", COURSES="80"
+    )
     assert done.returncode == 0, done.stderr
     for one in done.stdout.split("statements besides")[1:]:
         whole = float(re.search(r"(\d+) us in the median", one)[1])

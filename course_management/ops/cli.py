@@ -27,9 +27,11 @@ from course_management.core.text import TooManyMarks, clean, has_control
 from course_management.db import integrity
 from course_management.db.base import now
 from course_management.db.transaction import transaction
-from course_management.ops import demo, health, tick
+from course_management.ops import demo, demo_term, health, tick
 from course_management.ops.audit import audit as find_violations
 from course_management.ops.audit import record
+from course_management.ops.demo_school import DEPARTMENT, MAX_EACH, School
+from course_management.ops.rows import CannotLoad
 from course_management.ops.rules_audit import audit_rules
 from course_management.telemetry.logs import log
 from course_management.web import access, idempotency
@@ -163,21 +165,37 @@ def audit() -> None:
     show_default=True,
     help="Number of courses that each student takes.",
 )
-def load_demo(students: int, courses: int, each: int) -> None:
+@click.option(
+    "--term",
+    is_flag=True,
+    help="Make a school with a term: calendar, windows, catalog, records. Its rules apply.",
+)
+def load_demo(students: int, courses: int, each: int, term: bool) -> None:
     """Fill the database with plausible students, courses and enrollments."""
-    if each > courses // 2:
-        raise click.BadParameter(
-            "must be at most COURSES / 2: students take courses of the first half only.",
-            param_hint="--each",
-        )
-    with click.progressbar(
-        length=courses + students * (1 + 2 * each), label="Loading", file=sys.stderr
-    ) as bar:
-        with transaction(writing=True, no_timeout=True) as session:
-            demo.load(session, students, courses, each, bar.update)
+    if fault := _fault_of_demo(courses, each, term):
+        raise click.BadParameter(fault, param_hint="--each")
+    count = demo_term.count_rows(students, each) if term else students * (1 + 2 * each)
+    with click.progressbar(length=courses + count, label="Loading", file=sys.stderr) as bar:
+        try:
+            with transaction(writing=True, no_timeout=True) as session:
+                if term:
+                    demo_term.load(session, students, School(courses, each), bar.update)
+                else:
+                    demo.load(session, students, courses, each, bar.update)
+        except CannotLoad as error:
+            raise click.ClickException(str(error)) from None
     with transaction(writing=True, no_timeout=True) as session:
         demo.analyze(session)
     click.echo(f"{students} students, {courses} courses, {students * each} enrollments.")
+
+
+def _fault_of_demo(courses: int, each: int, term: bool) -> str | None:
+    """Why students cannot take `each` of so many courses; None if they can."""
+    if term and each > min(MAX_EACH, courses // DEPARTMENT):
+        return f"must be at most {MAX_EACH} and COURSES / {DEPARTMENT} with --term."
+    if each > courses // 2:
+        return "must be at most COURSES / 2: students take courses of the first half only."
+    return None
 
 
 @command("forget-keys")
