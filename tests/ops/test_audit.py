@@ -45,6 +45,11 @@ def test_the_audit_of_correct_data_finds_nothing(app, school):
 
 
 FALSE = [
+    ("UPDATE courses SET blocked = 1 WHERE id = :c", "blocked = blocked rows"),
+    (
+        "UPDATE student_courses SET blocked = NOT blocked WHERE student_id = :e",
+        "blocked = blocked rows",
+    ),
     (
         "UPDATE courses SET seats_taken = 1, waitlisted = 0 WHERE id = :c",
         "seats taken = enrolled rows",
@@ -130,6 +135,9 @@ def test_an_enrollment_without_its_student_is_found(app, school, backend):
         "UPDATE student_courses SET ticket = NULL WHERE student_id = :e",
         "UPDATE student_courses SET ticket = 2 WHERE student_id IN (:d, :e)",
         "UPDATE student_courses SET state = 'gone' WHERE student_id = :e",
+        "UPDATE student_courses SET blocked = NOT blocked WHERE student_id = :a",
+        "UPDATE courses SET blocked = 2 WHERE id = :c",
+        "UPDATE courses SET blocked = -1 WHERE id = :c",
         "DELETE FROM students WHERE id = :a",
         "DELETE FROM courses WHERE id = :c",
     ],
