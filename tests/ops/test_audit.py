@@ -41,7 +41,7 @@ def school(client, make):
 def test_the_audit_of_correct_data_finds_nothing(app, school):
     result = audit(app)
     assert result.exit_code == 0
-    assert [line[:4] for line in result.stdout.splitlines()] == ["ok  "] * 11
+    assert [line[:4] for line in result.stdout.splitlines()] == ["ok  "] * 12
 
 
 FALSE = [
@@ -192,7 +192,7 @@ def test_a_read_only_database_can_be_audited(app, school, backend, make_app):
             {"options": "-c default_transaction_read_only=on"}
         ).render_as_string(hide_password=False)
     result = audit(make_app(reading))
-    assert (result.exit_code, len(result.stdout.splitlines())) == (0, 11)
+    assert (result.exit_code, len(result.stdout.splitlines())) == (0, 12)
     assert (
         result.stderr
         == "This database accepts no writes: the result is not recorded for /metrics.\n"
