@@ -27,7 +27,7 @@ help:
 ## PYTHON=python3 (3.11 or newer); and every setting of docs/settings.md
 run: .venv/installed
 	@$(BIN)/flask --app wsgi db upgrade
-	@exec $(BIN)/gunicorn wsgi:app
+	@$(BIN)/flask --app wsgi tick --every 30 --parent $$$$ & exec $(BIN)/gunicorn wsgi:app
 
 ## Run it as in production: nginx, several workers, PostgreSQL
 ## PORT= (default: a free port); and every setting of docs/settings.md

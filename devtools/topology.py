@@ -14,8 +14,8 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Mapping
-from contextlib import ExitStack, suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from string import Template
 
@@ -157,6 +157,24 @@ class Topology:
                 pass_fds=(self.listener.fileno(),) if self.listener else (),
             )
 
+    @contextmanager
+    def ticking(self) -> Iterator[None]:
+        """Do the work of `flask tick` every half minute inside the block."""
+        command = [str(BIN / "flask"), "--app", "wsgi", "tick", "--every", "30"]
+        with self.gunicorn_log.open("ab") as log:
+            process = subprocess.Popen(
+                [*command, "--parent", str(os.getpid())],
+                cwd=ROOT,
+                env=self.env,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        try:
+            yield
+        finally:
+            stop(process, signal.SIGTERM)
+
     def stop_gunicorn(self) -> None:
         """Stop gunicorn. It first answers the requests that it has accepted."""
         stop(self.gunicorn, signal.SIGTERM)
@@ -288,7 +306,8 @@ def main() -> None:
             "with Ctrl-C."
         )
         print(described(up, own_database="DATABASE_URL" not in settings), flush=True)
-        up.gunicorn.wait()
+        with up.ticking():
+            up.gunicorn.wait()
         print(up.gunicorn_log.read_text(), file=sys.stderr)
 
 

@@ -254,3 +254,46 @@ def test_an_unusable_database_is_reported_in_one_line():
         assert "Traceback" not in output
         assert "hush" not in output
         assert len(output.strip().splitlines()) == 1
+
+
+def test_blocked_places_survive_an_upgrade_and_end_beside_a_free_seat_with_a_downgrade(fresh):
+    """Rows of the older release are not blocked. Without the column, a place cannot stay beside a
+    free seat: its history says that it ended. Other blocked places become ordinary ones.
+    """
+    upgrade(revision="0016")
+    moment = "'2026-01-01 08:00:00.000000'"
+    rows = "(created_at, updated_at, version, name, name_key"
+    execute(
+        *(
+            f"INSERT INTO students {rows}) VALUES ({moment}, {moment}, 1, 's{i}', 's{i}')"
+            for i in range(4)
+        ),
+        *(
+            f"INSERT INTO courses {rows}, level, capacity, seats_taken, waitlist_capacity, "
+            f"waitlisted, next_ticket) VALUES ({moment}, {moment}, 1, 'c{i}', 'c{i}', 'x', 1, 1, "
+            "NULL, 1, 2)"
+            for i in range(2)
+        ),
+        "INSERT INTO student_courses (student_id, course_id, state, enrolled_at, ticket) VALUES "
+        f"(1, 1, 'enrolled', {moment}, NULL), (2, 1, 'waitlisted', NULL, 1), "
+        f"(3, 2, 'enrolled', {moment}, NULL), (4, 2, 'waitlisted', NULL, 1)",
+        "INSERT INTO enrollment_events (at, student_id, course_id, to_state, why) "
+        f"SELECT {moment}, student_id, course_id, state, 'migrated' FROM student_courses",
+    )
+    upgrade()
+    client = fresh.test_client()
+    assert [s.get("blocked") for s in client.get("/courses/1/students").json] == [None, None]
+    execute(
+        "UPDATE courses SET blocked = 1",
+        "UPDATE student_courses SET blocked = (state = 'waitlisted')",
+    )
+    assert client.delete("/students/3/courses/2").status_code == 204
+    assert client.get("/students/4/courses/2").json["blocked"] is True
+    downgrade(revision="0016")
+    upgrade()
+    assert [s["id"] for s in client.get("/courses/1/students").json] == [1, 2]
+    assert client.get("/courses/2/students").json == []
+    assert client.get("/students/4/history").json[0]["to"] is None
+    assert client.delete("/students/1/courses/1").status_code == 204
+    assert client.get("/students/2/courses/1").json["state"] == "enrolled"
+    assert fresh.test_cli_runner().invoke(args=["audit"]).exit_code == 0

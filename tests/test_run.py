@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import urllib.request
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -62,6 +63,40 @@ def test_make_run_starts_and_prints_its_address(tmp_path):
     assert '"route":"/health"' in out
     assert "Traceback" not in out + err
     assert took < 10  # seconds; benchmarks measure it, this only finds a hang
+
+
+def processes_with(text):
+    """The ids of the processes whose environment has this text."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/environ"):
+        with suppress(OSError):
+            if text.encode() in path.read_bytes():
+                found.append(int(path.parent.name))
+    return found
+
+
+@pytest.mark.parametrize("to_group", [True, False], ids=["Ctrl-C", "kill of make"])
+def test_no_process_stays_behind(tmp_path, to_group):
+    """`make run` also runs `flask tick`, which ends with the server."""
+    port = str(free_port())
+    database = f"sqlite:///{tmp_path / 'school.db'}"
+    process = make_run(PORT=port, DATABASE_URL=database)
+    try:
+        wait_until(lambda: is_up(process, port))
+        commands = [
+            Path(f"/proc/{one}/cmdline").read_bytes().split(b"\0")
+            for one in processes_with(str(tmp_path))
+        ]
+        assert any(b"tick" in command for command in commands)
+        if to_group:
+            os.killpg(process.pid, signal.SIGINT)
+        else:
+            process.send_signal(signal.SIGTERM)
+        wait_until(lambda: processes_with(str(tmp_path)) == [])
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+        process.communicate(timeout=30)
 
 
 def test_a_port_in_use_is_reported_in_one_line(tmp_path):

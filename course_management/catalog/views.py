@@ -26,6 +26,7 @@ from course_management.catalog.schemas import (
 from course_management.core.errors import Stale
 from course_management.courses.models import CatalogEntryHasCourses
 from course_management.courses.of_terms import require_no_courses
+from course_management.enrollments.recheck_queue import FIELDS_OF_ENTRY, queue_entry, values_of
 from course_management.web import etags
 from course_management.web.changes import without_id
 from course_management.web.endpoint import reading, writing
@@ -78,7 +79,11 @@ def update_entry(session: Session, code: str, request: dict[str, Any]) -> Respon
     entry = service.lock_entry(session, code)
     changes = cast(CatalogChanges, without_id(entry.id, request))
     etags.require(entry)
-    return _written(session, service.update_entry(session, entry, changes))
+    before, codes = values_of(entry, FIELDS_OF_ENTRY), _related_codes(entry)
+    changed = service.update_entry(session, entry, changes)
+    if values_of(changed, FIELDS_OF_ENTRY) != before:
+        queue_entry(session, codes | _related_codes(changed))
+    return _written(session, changed)
 
 
 @bp.delete("/catalog/<code>", endpoint="deleteCatalogEntry")
@@ -93,8 +98,13 @@ def delete_entry(session: Session, code: str) -> Response:
     entry = service.lock_entry(session, code)
     etags.require(entry)
     require_no_courses(session, catalog_code=entry.code)
+    queue_entry(session, _related_codes(entry))
     service.delete_entry(session, entry)
     return no_content()
+
+
+def _related_codes(entry: CatalogEntry) -> set[str]:
+    return {entry.code, *entry.excludes, *entry.same_as}
 
 
 def _written(session: Session, entry: CatalogEntry, *, created: bool = False) -> Response:

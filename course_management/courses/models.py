@@ -115,7 +115,8 @@ class Course(Versioned, Model):
     """A course. Search, addresses and uniqueness compare its `name_key` (`text.key`).
 
     If seats are unlimited, `capacity` and `seats_taken` are null: enrollments then do not update
-    the course. `waitlist_capacity` is null if the waitlist is unlimited. `next_ticket` is the
+    the course. `waitlist_capacity` is null if the waitlist is unlimited. `blocked` counts those of
+    `waitlisted` whose places rules block: only the others forbid a free seat. `next_ticket` is the
     ticket of the next student who joins the waitlist. The database computes `is_open`: whether
     the status is open and a seat is free. An enrollment that does not change `is_open` updates no
     index.
@@ -156,10 +157,11 @@ class Course(Versioned, Model):
             info={"error": WaitlistFull},
         ),
         sa.CheckConstraint(
-            "waitlisted = 0 OR (capacity IS NOT NULL AND seats_taken = capacity) "
+            "waitlisted - blocked = 0 OR (capacity IS NOT NULL AND seats_taken = capacity) "
             "OR status = 'cancelled'",
             name="no_seat_beside_a_line",
         ),
+        sa.CheckConstraint("blocked BETWEEN 0 AND waitlisted", name="blocked_within_line"),
         sa.CheckConstraint("status IN ('open', 'closed', 'cancelled')", name="status_known"),
         # One index for each order of all courses, of the courses of a level, of the courses with a
         # free seat, and of those of a level with a free seat. So a page reads only its own rows.
@@ -190,6 +192,8 @@ class Course(Versioned, Model):
     seats_taken: Mapped[int | None] = mapped_column(sa.Integer)
     waitlist_capacity: Mapped[int | None] = mapped_column(sa.Integer)
     waitlisted: Mapped[int] = mapped_column(sa.Integer, default=0)
+    # The default is for releases that do not know the column.
+    blocked: Mapped[int] = mapped_column(sa.Integer, default=0, server_default="0")
     next_ticket: Mapped[int] = mapped_column(sa.BigInteger, default=1)
     # The default is for releases that do not know the column.
     status: Mapped[str] = mapped_column(KeyText, default=OPEN, server_default=OPEN)
@@ -210,7 +214,12 @@ class Course(Versioned, Model):
 
     @property
     def etag(self) -> str:
-        return tag(self.id, self.version, self.seats_taken, self.waitlisted)
+        return tag(self.id, self.version, self.seats_taken, self.waitlisted, self.blocked)
+
+    @property
+    def waitlist_blocked(self) -> int | None:
+        """The number of blocked places, or None for a course without a term."""
+        return None if self.term is None else self.blocked
 
     @validates("name")
     def _keep_key(self, attribute: str, value: str) -> str:
@@ -246,10 +255,10 @@ def tag(
     version: int,
     seats_taken: int | None,
     waitlisted: int,
+    blocked: int = 0,
 ) -> str:
     """The entity tag of a course (`ETag`): its id and version and, if it has a capacity, the counts
-    of seats taken and of students who wait.
+    of seats taken and of students who wait; if places are blocked, also their number.
     """
-    return (
-        f"{id}-{version}" if seats_taken is None else f"{id}-{version}.{seats_taken}.{waitlisted}"
-    )
+    counts = "" if seats_taken is None else f".{seats_taken}.{waitlisted}"
+    return f"{id}-{version}{counts}{f'.b{blocked}' if blocked else ''}"

@@ -34,7 +34,8 @@ def term_column(*more: sa.ColumnElement[Any]) -> sa.ColumnElement[str]:
     """The fields of a course of a term as the text of a JSON list, and `more`; null for another
     course. Rows have it after COLUMNS: as one column, it costs a list of other courses nothing.
     """
-    fields = json_list(_table.c.term, _table.c.catalog_code, _table.c.details, *more)
+    own = (_table.c[name] for name in ("term", "catalog_code", "details", "blocked"))
+    fields = json_list(*own, *more)
     return sa.case((_table.c.term.is_not(None), fields))
 
 
@@ -76,8 +77,9 @@ def term_fields(values: str | None) -> dict[str, Any]:
     """The fields that a `term_column` has and that are not null."""
     if values is None:
         return {}
-    term, catalog_code, details, *more = orjson.loads(values)
+    term, catalog_code, details, blocked, *more = orjson.loads(values)
     fields = {"term": term, "catalog_code": catalog_code, **(details or {})}
+    fields["waitlist_blocked"] = blocked
     if more:
         fields["credits"] = as_number(more[0])
     return {name: value for name, value in fields.items() if value is not None}
@@ -131,8 +133,8 @@ def show_course(reader: Reader, course: int | str) -> dict[str, Any]:
     """
     row = _row(reader, _SHOW, course)
     found = dict(zip(COLUMNS, row, strict=False)) | term_fields(row[-1])
-    state = (found[name] for name in ("id", "version", "seats_taken", "waitlisted"))
-    return found | {"etag": tag(*state)}
+    names = ("id", "version", "seats_taken", "waitlisted", "waitlist_blocked")
+    return found | {"etag": tag(*(found.get(name, 0) for name in names))}
 
 
 def get_course_id(reader: Reader, course: int | str) -> int:

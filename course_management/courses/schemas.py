@@ -102,6 +102,7 @@ class CourseInChange(ChangeSchema, CourseIn):
 
     seats_taken = Total(dump_only=True, allow_none=True, metadata={"example": 12})
     waitlisted = Total(dump_only=True, metadata={"example": 0})
+    waitlist_blocked = Total(dump_only=True, metadata={"example": 0, "sometimes": True})
 
 
 class CourseOut(TermFieldsOut):
@@ -132,6 +133,14 @@ class CourseOut(TermFieldsOut):
     )
     waitlisted = Total(
         metadata={"description": "The number of students on the waitlist.", "example": 0}
+    )
+    waitlist_blocked = Total(
+        metadata={
+            "description": "How many of them wait in a place that rules of registration block. "
+            "Only for a course of a term.",
+            "example": 0,
+            "sometimes": True,
+        }
     )
     status = fields.String(
         metadata={

@@ -23,6 +23,11 @@ from course_management.courses.models import (
 from course_management.courses.schemas import CourseIn, CourseInChange, CourseOut, CourseQuery
 from course_management.enrollments import course_changes as enrollments
 from course_management.enrollments.models import CourseHasStudents
+from course_management.enrollments.recheck_queue import (
+    FIELDS_OF_COURSE,
+    queue_course,
+    values_of,
+)
 from course_management.terms.models import TermNotFound
 from course_management.web import etags
 from course_management.web.changes import without_id
@@ -92,7 +97,11 @@ def update_course(session: Session, course: int | str, request: dict[str, Any]) 
     etags.require(found)
     enrollments.empty_cancelled(session, found)
     enrollments.resize(session, found, changes, reason)
-    return json_response(CourseOut, service.update_course(session, found, changes))
+    before = values_of(found, FIELDS_OF_COURSE)
+    changed = service.update_course(session, found, changes)
+    if values_of(changed, FIELDS_OF_COURSE) != before:
+        queue_course(session, changed.id)
+    return json_response(CourseOut, changed)
 
 
 @bp.delete("/courses/<course:course>", endpoint="deleteCourse")

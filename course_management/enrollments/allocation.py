@@ -25,7 +25,7 @@ from course_management.courses.refusals import (
 from course_management.enrollments.models import ENROLLED, WAITLISTED
 
 Pair = tuple[int, int]  # student id, course id
-COUNTS = ("seats_taken", "waitlisted", "next_ticket")  # columns of a course
+COUNTS = ("seats_taken", "waitlisted", "next_ticket", "blocked")  # columns of a course
 LIMITS = ("capacity", "waitlist_capacity")
 
 
@@ -34,7 +34,8 @@ class Seats:
     """The seats and the waitlist of a course.
 
     `capacity` and `seats_taken` are None if seats are unlimited. `waitlist_capacity` is None if the
-    waitlist is unlimited. `term_version` is the version of a course of a term.
+    waitlist is unlimited. `term_version` is the version of a course of a term, whose rules may have
+    `blocked` some of the `waitlisted` places.
     """
 
     id: int
@@ -45,6 +46,7 @@ class Seats:
     next_ticket: int
     status: str = OPEN
     term_version: int | None = None
+    blocked: int = 0
 
     @property
     def has_term(self) -> bool:
@@ -64,9 +66,22 @@ class Seats:
         return self.free is None or self.free > 0
 
     @property
-    def counts(self) -> tuple[int, int, int]:
-        """The values of COUNTS of a course with a capacity."""
-        return self.seats_taken or 0, self.waitlisted, self.next_ticket
+    def is_counted(self) -> bool:
+        """Whether changes of enrollments may change the counts of the course: it has a capacity, or
+        blocked places remain from the time when it had one.
+        """
+        return self.capacity is not None or self.waitlisted > 0
+
+    @property
+    def promotable(self) -> int:
+        """The number of waiting students who get a seat now: the free seats, or fewer."""
+        waiting = self.waitlisted - self.blocked
+        return waiting if self.free is None else min(self.free, waiting)
+
+    @property
+    def counts(self) -> tuple[int, int, int, int]:
+        """The values of COUNTS; without a capacity, 0 seats."""
+        return self.seats_taken or 0, self.waitlisted, self.next_ticket, self.blocked
 
     @property
     def limits(self) -> tuple[int | None, int | None]:
@@ -223,6 +238,8 @@ def _refusal(
 
 
 def _no_seat(course: Seats, free: int, asked: int) -> str:
+    if asked <= free:  # nobody new
+        return f"Rules of registration block the waitlist place in course {course.id}."
     if not free:
         return f"Every seat in course {course.id} is taken."
     return f"Course {course.id} has {counted(free, 'free seat')}, and {asked} were asked for."

@@ -15,9 +15,12 @@ from course_management.courses.models import (
 )
 from course_management.courses.refusals import CANCELLED
 from course_management.enrollments.allocation import Seats
-from course_management.enrollments.ledger import SeatLedger, table
+from course_management.enrollments.ledger import SeatLedger
+from course_management.enrollments.ledger_statements import table
 from course_management.enrollments.locks import CourseStates
 from course_management.enrollments.models import ENROLLED, CourseHasStudents
+from course_management.enrollments.recheck_queue import queue_students
+from course_management.enrollments.waitlist_ends import end_passed
 from course_management.history import recorder
 from course_management.history.models import EventType, Why
 from course_management.telemetry.events import Event
@@ -51,8 +54,10 @@ def empty_cancelled(
         return [], []
     ledger = SeatLedger(session, CourseStates({course.id: _seats(course)}), reason)
     rows = ledger.remove(None, [course.id], Why.CANCELLED)
+    if course.term is not None:
+        queue_students(session, [row.student_id for row in rows])
     ledger.write()
-    session.expire(course, ["seats_taken", "waitlisted"])
+    session.expire(course, ["seats_taken", "waitlisted", "blocked"])
     seated = sorted((row.enrolled_at, row.student_id) for row in rows if row.state == ENROLLED)
     waiting = sorted((row.ticket, row.student_id) for row in rows if row.state != ENROLLED)
     return [student_id for _, student_id in seated], [student_id for _, student_id in waiting]
@@ -67,6 +72,8 @@ def _seats(course: Course) -> Seats:
         course.waitlisted,
         course.next_ticket,
         course.status,
+        None if course.term is None else course.version,
+        course.blocked,
     )
 
 
@@ -76,9 +83,10 @@ def resize(
     """Apply a new `capacity` and `waitlist_capacity` of `changes` to a course, on which the caller
     has the exclusive lock.
 
-    New seats go to waiting students. If the course becomes unlimited, all of them get a seat. If an
-    unlimited course gets a capacity, its students are counted first. Raises CapacityBelowEnrolled
-    or WaitlistCapacityBelowWaitlisted, each with both numbers.
+    New seats go to waiting students. If the course becomes unlimited, all of them get a seat,
+    except those whose place rules block. If an unlimited course gets a capacity, its students are
+    counted first. Raises CapacityBelowEnrolled or WaitlistCapacityBelowWaitlisted, each with both
+    numbers.
     """
     if not {"capacity", "waitlist_capacity"} & changes.keys():
         return
@@ -98,6 +106,7 @@ def resize(
         status=changes.get("status", course.status),
     )
     ledger = SeatLedger(session, CourseStates({course.id: seats}), reason)
+    end_passed(ledger)
     ledger.promote()
     if limit is not None and seats.waitlisted > limit:
         raise WaitlistCapacityBelowWaitlisted(
@@ -108,7 +117,7 @@ def resize(
     # The caller writes the counts together with the capacity in one UPDATE. Writing only one of
     # them would violate a constraint.
     course.capacity, course.seats_taken = capacity, seats.seats_taken
-    course.waitlisted = seats.waitlisted
+    course.waitlisted, course.blocked = seats.waitlisted, seats.blocked
     ledger.write_record()
 
 

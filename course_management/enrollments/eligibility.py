@@ -15,6 +15,7 @@ from course_management.db.keyset import Page
 from course_management.enrollments.allocation import Pair, Seats, allocate
 from course_management.enrollments.facts_reader import Facts, read_facts
 from course_management.enrollments.locks import require_all
+from course_management.enrollments.models import WAITLISTED
 from course_management.enrollments.refusals import about_seats, as_json
 from course_management.enrollments.registration import seat_overrides
 from course_management.enrollments.requests import RulesContext
@@ -29,8 +30,9 @@ _SEAT_RULES = (CourseClosed.code, CourseCancelled.code, CourseFull.code)
 
 @dataclass(slots=True)
 class Eligibility:
-    """Whether a student may add a course. `rules` says of each rule whether it is met; `broken` and
-    `warnings` are findings, and `seats` are the findings about seats and status.
+    """Whether a student may add a course, or get a seat if they wait for it. `rules` says of each
+    rule whether it is met; `broken` and `warnings` are findings, and `seats` are the findings about
+    seats and status.
     """
 
     student_id: int
@@ -142,7 +144,8 @@ class _Question:
         result = Eligibility(student_id, course_id)
         course = self.facts.courses.get(course_id)
         if course:
-            for one in evaluator.explain(
+            waits = self.states.get(pair) == WAITLISTED
+            for one in (evaluator.explain_place if waits else evaluator.explain)(
                 *(self.facts.students[student_id], course),
                 moment=self.context.moment,
                 settings=self.context.settings,
@@ -159,7 +162,8 @@ class _Question:
         """The findings about seats and status."""
         student_id, course_id = pair
         seats = self.seats[course_id]
-        if seats.status == OPEN and seats.has_seat:
+        waits = self.states.get(pair) == WAITLISTED  # beside a free seat in a blocked place
+        if seats.status == OPEN and seats.has_seat and not waits:
             return []
         course = self.facts.courses.get(course_id)
         own = [course] if course else []
@@ -177,4 +181,5 @@ def _seats(item: dict[str, Any]) -> Seats:
         **{name: item[name] for name in names},
         next_ticket=0,  # it does not matter, since nobody joins a waitlist here
         term_version=item["version"] if "term" in item else None,
+        blocked=item.get("waitlist_blocked", 0),
     )

@@ -8,45 +8,31 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Any, cast
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from course_management.core.outcome import OUTCOME
-from course_management.courses.models import Course
 from course_management.courses.refusals import CANCELLED, Refusal
 from course_management.db.base import as_number, now
-from course_management.db.prepared_statements import Call, Insert, Statement
+from course_management.db.prepared_statements import Call
+from course_management.enrollments import ledger_statements as statements
 from course_management.enrollments.allocation import COUNTS, LIMITS, Allocation, Pair, allocate
 from course_management.enrollments.locks import CourseStates
-from course_management.enrollments.models import ENROLLED, WAITLISTED, StudentCourse
+from course_management.enrollments.models import ENROLLED, WAITLISTED
 from course_management.history import recorder
 from course_management.history.models import EventType, Why
 from course_management.telemetry import logs
 from course_management.telemetry.events import Event
 
-table = cast(sa.Table, StudentCourse.__table__)
-_courses = cast(sa.Table, Course.__table__)
-# A literal, not a parameter: only then does PostgreSQL use the partial index of waitlists.
-IS_WAITLISTED = table.c.state == sa.literal_column(f"'{WAITLISTED}'")
 MAX_IDS_PER_EVENT = 100  # in the log
-_REMOVED = ("student_id", "course_id", "state", "ticket", "enrolled_at", "credits")
-_MORE = [f"more_{name}" for name in COUNTS]
-_UNEDITED = {"updated_at": _courses.c.updated_at}  # an enrollment is not an edit of the course
 
-# Only enrollments in courses of terms have credits. Each column costs time.
-_INSERT = Insert(table, without=("credits",))
-_INSERT_WITH_CREDITS = Insert(table)
-_ADD_COUNTS = Statement(
-    "count_seats",
-    sa.update(_courses)
-    .where(_courses.c.id == sa.bindparam("course"))
-    .values({name: _courses.c[name] + sa.bindparam(f"more_{name}") for name in COUNTS} | _UNEDITED),
-)
-
-# The event of a change to this state; a promotion has its own.
-_EVENTS = {
+# The event of a cause, or else of a change to this state.
+_EVENTS: dict[str | None, Event] = {
+    Why.PROMOTED: Event.STUDENT_PROMOTED,
+    Why.BLOCKED: Event.PLACE_BLOCKED,
+    Why.UNBLOCKED: Event.PLACE_UNBLOCKED,
     ENROLLED: Event.STUDENT_ENROLLED,
     WAITLISTED: Event.STUDENT_WAITLISTED,
     None: Event.STUDENT_DROPPED,
@@ -64,12 +50,14 @@ class SeatLedger:
         self._before = {
             course.id: (course.counts, course.limits)
             for course in self.courses.values()
-            if course.free is not None
+            # Blocked places may remain in a course of a term that lost its capacity.
+            if course.free is not None or course.has_term
         }
         self.moment = now()
         self._reason, self._origin = reason, recorder.origin()
         # The credits of new enrollments in courses of terms, in hundredths.
         self.credits: dict[Pair, int] = {}
+        self._blocked: set[Pair] = set()  # of the new ones
         self._rows: list[dict[str, Any]] = []
         self._events: list[dict[str, Any]] = []
         self._notes: dict[Event, list[Pair]] = {}
@@ -88,8 +76,7 @@ class SeatLedger:
 
     def set_credits(self, pair: Pair, state: str, number: int) -> None:
         """Set the credits, in hundredths, of an enrollment that exists and has this state."""
-        of_pair = sa.and_(table.c.student_id == pair[0], table.c.course_id == pair[1])
-        self.session.execute(sa.update(table).where(of_pair).values(credits=number))
+        self.session.execute(statements.set_credits(pair, number))
         self._record(pair, state, state, Why.REQUESTED, data={"credits": as_number(number)})
 
     def insert(
@@ -100,9 +87,10 @@ class SeatLedger:
         enrolled_at: datetime | None = None,
         ticket: int | None = None,
         from_state: str | None = None,
+        blocked: bool = False,
     ) -> None:
         """Add an enrollment: a seat since `enrolled_at`, or else a waitlist position with this
-        ticket. The caller has counted it.
+        ticket, which may be `blocked`. The caller has counted it.
 
         `from_state` is the state of an enrollment that the seat replaces.
         """
@@ -116,7 +104,9 @@ class SeatLedger:
                 "ticket": ticket,
             }
         )
-        self._record(pair, from_state, state, why, ticket)
+        if blocked:
+            self._blocked.add(pair)
+        self._record(pair, from_state, state, why, ticket, {"blocked": True} if blocked else None)
 
     def remove(
         self, student_ids: Sequence[int] | None, course_ids: Sequence[int], why: Why
@@ -127,18 +117,7 @@ class SeatLedger:
         Returns the deleted rows, with the columns of `_REMOVED`.
         """
         rows = self.delete(student_ids, course_ids)
-        for row in rows:
-            course = self.courses[row.course_id]
-            if row.state == ENROLLED:
-                course.take(-1)
-            else:
-                course.waitlisted -= 1
-            data = {"enrolled_at": row.enrolled_at.isoformat()} if row.enrolled_at else {}
-            if row.credits is not None:
-                data["credits"] = as_number(row.credits)
-            self._record(
-                (row.student_id, course.id), row.state, None, why, row.ticket, data or None
-            )
+        self._removed(rows, why)
         self.promote()
         return rows
 
@@ -146,50 +125,65 @@ class SeatLedger:
         self, student_ids: Sequence[int] | None, course_ids: Sequence[int]
     ) -> Sequence[sa.Row[Any]]:
         """Delete enrollments as `remove` does, without counting and recording it."""
-        deleted = sa.delete(table).where(table.c.course_id.in_(course_ids))
-        if student_ids is not None:
-            deleted = deleted.where(table.c.student_id.in_(student_ids))
-        return self.session.execute(deleted.returning(*(table.c[name] for name in _REMOVED))).all()
+        return self.session.execute(statements.delete(student_ids, course_ids)).all()
+
+    def end_waitlists(self, course_ids: Sequence[int]) -> None:
+        """Delete the waitlist positions of these courses, which the term has closed."""
+        ended = statements.delete(None, course_ids, only_waiting=True)
+        rows = self.session.execute(ended).all()
+        self._removed(sorted(rows, key=lambda row: row.ticket), Why.WAITLIST_CLOSED)
+        for row in rows:
+            self.states.pop((row.student_id, row.course_id), None)
+
+    def _removed(self, rows: Iterable[sa.Row[Any]], why: Why) -> None:
+        """Count and record enrollments that were deleted."""
+        for row in rows:
+            course = self.courses[row.course_id]
+            if row.state == ENROLLED:
+                course.take(-1)
+            else:
+                course.waitlisted -= 1
+                course.blocked -= row.blocked
+            data: dict[str, Any] = {}
+            if row.enrolled_at:
+                data["enrolled_at"] = row.enrolled_at.isoformat()
+            if row.credits is not None:
+                data["credits"] = as_number(row.credits)
+            if row.blocked:
+                data["blocked"] = True
+            pair = (row.student_id, course.id)
+            self._record(pair, row.state, None, why, row.ticket, data or None)
 
     def promote(self) -> None:
-        """Give the free seats of each course to the students with the first waitlist positions."""
-        numbers = {
-            course.id: course.waitlisted
-            if course.free is None
-            else min(course.free, course.waitlisted)
+        """Give the free seats of each course to the students with the first waitlist positions that
+        no rule blocks.
+        """
+        wanted = [
+            (course.id, course.promotable)
             for course in self.courses.values()
-            if course.status != CANCELLED
-        }
-        # For each course, the last ticket that gets a seat. A waitlist may be long, so the UPDATE
-        # selects a range of tickets and not a list.
-        last = [
-            sa.select(table.c.course_id, table.c.ticket)
-            .where(table.c.course_id == course_id, IS_WAITLISTED)
-            .order_by(table.c.ticket)
-            .limit(1)
-            .offset(number - 1)
-            .subquery()
-            .select()
-            for course_id, number in numbers.items()
-            if number
+            if course.status != CANCELLED and course.promotable > 0
         ]
-        if not last:
+        if not wanted:
             return
-        tickets = self.session.execute(sa.union_all(*last)).all()
-        ranges = [
-            sa.and_(table.c.course_id == course_id, table.c.ticket <= ticket)
-            for course_id, ticket in tickets
-        ]
-        promoted = (
-            sa.update(table)
-            .where(IS_WAITLISTED, sa.or_(*ranges))
-            .values(state=ENROLLED, enrolled_at=self.moment)
-            .returning(table.c.ticket, table.c.student_id, table.c.course_id)
-        )
-        for ticket, student_id, course_id in sorted(self.session.execute(promoted).all()):
+        last = self.session.execute(statements.last_tickets(wanted)).all()
+        promoted = self.session.execute(statements.promote(last, self.moment))
+        for ticket, student_id, course_id in sorted(promoted.all()):
             self.courses[course_id].take()
             self.courses[course_id].waitlisted -= 1
             self._record((student_id, course_id), WAITLISTED, ENROLLED, Why.PROMOTED, ticket)
+
+    def set_blocked(self, student_id: int, rules: Mapping[int, Sequence[str]]) -> None:
+        """Block the waitlist places of a student in courses for which `rules` has the codes of
+        broken rules, and clear those for which it has none. Each of them was different before.
+        """
+        blocked = [course_id for course_id, codes in rules.items() if codes]
+        changed = statements.set_blocked(student_id, list(rules), blocked)
+        for course_id, ticket in sorted(self.session.execute(changed).all()):
+            codes = list(rules[course_id])
+            self.courses[course_id].blocked += 1 if codes else -1
+            why, data = (Why.BLOCKED if codes else Why.UNBLOCKED), {"blocked": bool(codes)}
+            pair = (student_id, course_id)
+            self._record(pair, WAITLISTED, WAITLISTED, why, ticket, data | {"broken": codes})
 
     def annotate(self, data: Mapping[Pair, Mapping[str, Any]]) -> None:
         """Add data to the events of these pairs."""
@@ -197,10 +191,11 @@ class SeatLedger:
             if more := data.get((event["student_id"], event["course_id"])):
                 event["data"] = {**(event["data"] or {}), **more}
 
-    def _add_credits(self) -> None:
-        """Add the credits to the new rows and to their events."""
+    def _add_values_of_terms(self) -> None:
+        """Add the credits to the new rows and to their events, and say which are blocked."""
         for row in self._rows:
-            row["credits"] = self.credits.get((row["student_id"], row["course_id"]))
+            pair = (row["student_id"], row["course_id"])
+            row |= {"credits": self.credits.get(pair), "blocked": pair in self._blocked}
         for event in self._events:
             number = self.credits.get((event["student_id"], event["course_id"]))
             if number is not None and event["from_state"] is None:
@@ -208,8 +203,8 @@ class SeatLedger:
 
     def write(self) -> None:
         """Send the new rows, the changed counts of the courses, and the events of the history."""
-        if self.credits:
-            self._add_credits()
+        if self.credits or self._blocked:
+            self._add_values_of_terms()
         # Differences, not sums: if a lock were missing, the constraint on the counts would still
         # refuse a seat above the capacity.
         changes = {
@@ -222,20 +217,11 @@ class SeatLedger:
             self._grow(course_id, changes.pop(course_id, [0] * len(COUNTS)))
         calls: list[Call] = []
         if self._rows:
-            insert = _INSERT_WITH_CREDITS if self.credits else _INSERT
-            calls.append((insert, self._rows if len(self._rows) > 1 else self._rows[0]))
+            calls.append(statements.insert(self._rows))
         if len(changes) == 1:
-            ((course_id, more),) = changes.items()
-            values = dict(zip(_MORE, more, strict=True))
-            calls.append((_ADD_COUNTS, {"course": course_id} | values))
+            calls += [statements.add_counts(*change) for change in changes.items()]
         elif changes:
-            counts = {
-                name: _courses.c[name]
-                + sa.case({c: more[i] for c, more in changes.items()}, value=_courses.c.id)
-                for i, name in enumerate(COUNTS)
-            }
-            update = sa.update(_courses).where(_courses.c.id.in_(changes))
-            self.session.connection().execute(update.values(counts | _UNEDITED))
+            self.session.connection().execute(statements.add_many_counts(changes))
         self.write_record(*calls)
         for course_id in grown:
             recorder.record(self.session, EventType.COURSE_CHANGED, course_id=course_id)
@@ -245,12 +231,11 @@ class SeatLedger:
         """Write a larger capacity together with the counts, which is an edit of the course. Only
         both together satisfy the constraints.
         """
-        counts = {
-            name: _courses.c[name] + number for name, number in zip(COUNTS, more, strict=True)
-        }
+        table_of = statements.courses
+        counts = {name: table_of.c[name] + n for name, n in zip(COUNTS, more, strict=True)}
         limits = dict(zip(LIMITS, self.courses[course_id].limits, strict=True))
-        edited = {"version": _courses.c.version + 1, "updated_at": self.moment}
-        update = sa.update(_courses).where(_courses.c.id == course_id)
+        edited = {"version": table_of.c.version + 1, "updated_at": self.moment}
+        update = sa.update(table_of).where(table_of.c.id == course_id)
         self.session.connection().execute(update.values(counts | limits | edited))
 
     def write_record(self, *before: Call) -> None:
@@ -295,6 +280,5 @@ class SeatLedger:
                 **self._origin,
             }
         )
-        if from_state != to_state:
-            event = Event.STUDENT_PROMOTED if why is Why.PROMOTED else _EVENTS[to_state]
-            self._notes.setdefault(event, []).append(pair)
+        if why in _EVENTS or from_state != to_state:
+            self._notes.setdefault(_EVENTS.get(why) or _EVENTS[to_state], []).append(pair)

@@ -24,7 +24,7 @@ _SEATS = [
         *("id", "capacity", "seats_taken", "waitlist_capacity", "waitlisted", "next_ticket"),
         "status",
     )
-] + [sa.case((_courses.c.term.is_not(None), _courses.c.version))]
+] + [sa.case((_courses.c.term.is_not(None), _courses.c.version)), _courses.c.blocked]
 Condition = Callable[[Any], sa.ColumnElement[bool]]
 
 

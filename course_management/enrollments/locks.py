@@ -2,7 +2,8 @@
 
 Every request takes its locks in one order: the students by id, then the courses by id. A course
 without a capacity is locked only against edits and deletion, so that students can enroll in it at
-the same time. A course with a capacity is locked against all other requests.
+the same time. A course with a capacity, or with students who wait, is locked against all other
+requests.
 docs/decisions/0005-seats.md explains why enrollments cannot deadlock.
 """
 
@@ -133,7 +134,7 @@ def lock(
         found.read(connection, values, *before, statements.share, has_facts=statements.has_facts)
         students_locked = True
     capped = [i for i in course_ids if i in capped_course_ids]
-    capped += [course.id for course in found.courses.values() if course.capacity is not None]
+    capped += [course.id for course in found.courses.values() if course.is_counted]
     if capped:
         statements, values = about(student_ids, capped, ruled=ruled)
         before = [] if students_locked else [statements.lock_students]

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from course_management.core.errors import Conflict, NotFound
 from course_management.core.problem_fields import MISSING
-from course_management.db.base import Model, UTCDateTime
+from course_management.db.base import BigId, Model, UTCDateTime
 from course_management.history.models import STATES
 
 ENROLLED, WAITLISTED = STATES
@@ -43,8 +43,9 @@ class CourseHasStudents(Conflict):
 class StudentCourse(Model):
     """An enrollment: a student takes a course (`enrolled`) or waits for a seat (`waitlisted`).
 
-    Of the students who wait, the one with the lowest `ticket` is next. `credits` are those of an
-    enrollment in a course of a term, in hundredths.
+    Of the students who wait, the one with the lowest `ticket` is next. Promotions pass over a place
+    that rules of registration have `blocked`. `credits` are those of an enrollment in a course of a
+    term, in hundredths.
     """
 
     __tablename__ = "student_courses"
@@ -54,6 +55,7 @@ class StudentCourse(Model):
         sa.CheckConstraint("state IN ('enrolled', 'waitlisted')", name="state_known"),
         sa.CheckConstraint("(state = 'enrolled') = (enrolled_at IS NOT NULL)", name="seat_since"),
         sa.CheckConstraint("state = 'enrolled' OR ticket IS NOT NULL", name="line_by_ticket"),
+        sa.CheckConstraint("state = 'waitlisted' OR NOT blocked", name="no_blocked_seat"),
         sa.Index(None, "course_id", "student_id"),
         sa.Index(
             "ix_student_courses_line",
@@ -63,6 +65,14 @@ class StudentCourse(Model):
             sqlite_where=sa.text("state = 'waitlisted'"),
             postgresql_where=sa.text("state = 'waitlisted'"),
         ),
+        # The places that a promotion may take: a range of tickets.
+        sa.Index(
+            "ix_student_courses_promotable",
+            "course_id",
+            "ticket",
+            sqlite_where=sa.text("state = 'waitlisted' AND NOT blocked"),
+            postgresql_where=sa.text("state = 'waitlisted' AND NOT blocked"),
+        ),
     )
 
     student_id: Mapped[int] = mapped_column(sa.BigInteger, primary_key=True)
@@ -71,3 +81,20 @@ class StudentCourse(Model):
     state: Mapped[str] = mapped_column(sa.Text, default=ENROLLED)
     ticket: Mapped[int | None] = mapped_column(sa.BigInteger)
     credits: Mapped[int | None] = mapped_column(sa.Integer)
+    # The default is for releases that do not know the column.
+    blocked: Mapped[bool] = mapped_column(server_default=sa.false())
+
+
+class WaitlistRecheck(Model):
+    """From `due_at` on, the rules judge the waitlist places of a student again (`flask tick`).
+
+    Rows are only added and deleted. A student may have several, so that a request never waits for
+    the one that works through them.
+    """
+
+    __tablename__ = "waitlist_rechecks"
+    __table_args__ = (sa.Index(None, "due_at", "id"), {"sqlite_autoincrement": True})
+
+    id: Mapped[int] = mapped_column(BigId, sa.Identity(), primary_key=True)
+    student_id: Mapped[int] = mapped_column(sa.BigInteger)
+    due_at: Mapped[datetime] = mapped_column(UTCDateTime)

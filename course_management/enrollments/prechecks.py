@@ -73,4 +73,4 @@ def _refuse_early(
         )
         dropped = [(s, c) for s in student_ids for c in request.drop]
         judge(case, allocation, refusals, dropped)
-    return [course.id for course in found.courses.values() if course.capacity is not None]
+    return [course.id for course in found.courses.values() if course.is_counted]

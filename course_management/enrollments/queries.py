@@ -15,7 +15,7 @@ from course_management.courses.models import Course
 from course_management.db.base import Reader, among, as_number, connection_of
 from course_management.db.keyset import Condition, Listing, Page
 from course_management.db.prepared_statements import Statement, send
-from course_management.enrollments.ledger import IS_WAITLISTED, table
+from course_management.enrollments.ledger_statements import IS_WAITLISTED, table
 from course_management.enrollments.models import WAITLISTED, EnrollmentNotFound
 from course_management.enrollments.requests import CourseSet
 from course_management.history.models import EventType
@@ -100,28 +100,30 @@ _position_of_own = sa.select(sa.func.count()).where(
 )
 _ranked = (
     sa.select(
-        table.c.student_id, sa.func.row_number().over(order_by=table.c.ticket).label("position")
+        table.c.student_id,
+        sa.func.row_number().over(order_by=table.c.ticket).label("position"),
+        table.c.blocked,
     )
     .where(table.c.course_id == sa.bindparam("course_id"), table.c.state == WAITLISTED)
     .subquery()
 )
 _POSITIONS = {
     "course_id": sa.select(
-        _own.c.course_id, _position_of_own.scalar_subquery().label("position")
+        _own.c.course_id, _position_of_own.scalar_subquery().label("position"), _own.c.blocked
     ).where(
         _own.c.student_id == sa.bindparam("student_id"),
         among(_own.c.course_id, "ids"),
         _own.c.state == WAITLISTED,
     ),
-    "student_id": sa.select(_ranked.c.student_id, _ranked.c.position).where(
-        among(_ranked.c.student_id, "ids")
-    ),
+    "student_id": sa.select(_ranked).where(among(_ranked.c.student_id, "ids")),
 }
 
 
 _ONE = Statement(
     "enrollment",
-    sa.select(table.c.enrolled_at, table.c.state, table.c.ticket, table.c.credits).where(
+    sa.select(
+        *(table.c[name] for name in ("enrolled_at", "state", "ticket", "credits", "blocked"))
+    ).where(
         table.c.student_id == sa.bindparam("student_id"),
         table.c.course_id == sa.bindparam("course_id"),
     ),
@@ -139,8 +141,9 @@ _POSITION = Statement(
 @dataclass(frozen=True, slots=True)
 class Enrollment:
     """A student takes a course, or waits for it. `position` is the position on the waitlist (1 is
-    next), or None with a seat. `credits` are None for a course without a term. `warnings` are those
-    of the request that made the enrollment.
+    next), or None with a seat. `credits` are None for a course without a term. `blocked` is True
+    for a place that rules of registration block, else None. `warnings` are those of the request
+    that made the enrollment.
     """
 
     student_id: int
@@ -150,6 +153,7 @@ class Enrollment:
     ticket: int | None
     position: int | None
     credits: float | None = None
+    blocked: bool | None = None
     warnings: list[dict[str, Any]] | None = None
 
     @property
@@ -160,6 +164,7 @@ class Enrollment:
             else f"line-{self.ticket}"
         )
         tag = since if self.position is None else f"{since}.{self.position}"
+        tag = f"{tag}-blocked" if self.blocked else tag
         return tag if self.credits is None else f"{tag}-{self.credits}"
 
 
@@ -173,11 +178,13 @@ def get_enrollment(reader: Reader, student_id: int, course_id: int) -> Enrollmen
         students.require_student(reader, student_id)
         courses.require_course(reader, course_id)
         raise EnrollmentNotFound
-    (enrolled_at, state, ticket, number), position = rows[0], None
+    (enrolled_at, state, ticket, number, blocked), position = rows[0], None
     if state == WAITLISTED:
         position = send(connection, (_POSITION, {"course_id": course_id, "ticket": ticket}))[0][0]
-    taken = as_number(number)
-    return Enrollment(student_id, course_id, enrolled_at, state, ticket, position, taken)
+    taken, is_blocked = as_number(number), bool(blocked) or None
+    return Enrollment(
+        *(student_id, course_id, enrolled_at, state, ticket, position, taken, is_blocked)
+    )
 
 
 def get_course_set(reader: Reader, student_id: int) -> CourseSet:
@@ -275,17 +282,19 @@ def _history(reader: Reader, **query: Any) -> Page:
 
 
 def _add_positions(reader: Reader, page: Page, other: str, **given: int) -> None:
-    """Set the `position` of every item: the position on the waitlist (1 is next), or None with a
-    seat.
+    """Set the `position` of every item (1 is next; None with a seat), and `blocked` if it is True.
 
     `other` is the column of the other ids: `course_id` for the courses of a student, whose id is in
     `given`, and `student_id` for the students of a course. Sends one statement if an item of the
     page is waitlisted, else none.
     """
     waiting = [item["id"] for item in page.items if item["state"] == WAITLISTED]
-    positions: dict[int, int] = {}
+    positions = {}
     if waiting:
         rows = connection_of(reader).execute(_POSITIONS[other], {"ids": waiting} | given)
-        positions = {row[0]: row.position for row in rows}
+        positions = {row[0]: row for row in rows}
     for item in page.items:
-        item["position"] = positions.get(item["id"])
+        row = positions.get(item["id"])
+        item["position"] = row.position if row else None
+        if row and row.blocked:
+            item["blocked"] = True

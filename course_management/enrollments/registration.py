@@ -5,11 +5,12 @@ no rules, and requests without a course of a term read no facts.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy.engine import Connection
+from sqlalchemy.orm import Session
 
 from course_management.core.errors import Invalid
 from course_management.courses.refusals import (
@@ -24,8 +25,10 @@ from course_management.enrollments.facts_reader import Facts, read_facts
 from course_management.enrollments.ledger import SeatLedger
 from course_management.enrollments.locks import CourseStates
 from course_management.enrollments.models import ENROLLED, WAITLISTED
+from course_management.enrollments.recheck_queue import queue_students
 from course_management.enrollments.refusals import RulesBroken, as_json
 from course_management.enrollments.requests import RuledRequest
+from course_management.enrollments.waitlist_ends import end_passed
 from course_management.history.models import SKIPPED, EventType
 from course_management.history.recorder import record
 from course_management.records.completions.models import Completion
@@ -94,6 +97,31 @@ def seat_overrides(
         for course in courses
         if covers(one, course)
     }
+
+
+def end_waitlists(ledger: SeatLedger, case: Case | None) -> None:
+    """End the waitlists of the courses of the request whose `add_until` has passed. The case is
+    then one of students without these places.
+    """
+    if case is None:
+        return
+    ends = {course.id: course.term.add_until for course in case.facts.courses.values()}
+    if not end_passed(ledger, case.request.context.moment, ends):
+        return
+
+    def remains(student_id: int, course_id: int, held: Held) -> bool:
+        untouched = held.is_seat or course_id not in ledger.courses
+        return untouched or (student_id, course_id) in ledger.states
+
+    students = {
+        student.id: replace(
+            student,
+            before={i: one for i, one in student.before.items() if remains(student.id, i, one)},
+        )
+        for student in case.facts.students.values()
+    }
+    # A copy: a repetition of the request begins with the facts as they were read.
+    case.facts = replace(case.facts, students=students)
 
 
 def lifted(case: Case | None) -> dict[tuple[Pair, str], int]:
@@ -190,6 +218,7 @@ def write(ledger: SeatLedger, case: Case | None, judgement: Judgement) -> None:
                 ledger.credits[pair] = held.credits
             elif before.credits != held.credits:
                 ledger.set_credits(pair, ENROLLED if held.is_seat else WAITLISTED, held.credits)
+    _queue_rechecks(ledger.session, case)
     withdrawn = _withdrawn(case, judgement)
     insert_completions(ledger.session, withdrawn.values())
     ledger.annotate({pair: {"withdrawn": one.id} for pair, one in withdrawn.items()})
@@ -212,6 +241,22 @@ def _skipped(students: Iterable[Student]) -> dict[Pair, dict[str, str]]:
         for student in students
         for course_id in {*student.before, *student.after}
     }
+
+
+def _queue_rechecks(session: Session, case: Case) -> None:
+    """Let `tick` judge the places that the students keep. Who drops a course may clear or break
+    them. Who adds one can only clear them: the rules have judged the whole set.
+    """
+    dropped: list[int] = []
+    added: list[int] = []
+    for student in case.students:
+        before, after = student.before, student.after
+        if before.keys() != after.keys() and any(
+            not held.is_seat and i in before for i, held in after.items()
+        ):
+            (dropped if before.keys() - after.keys() else added).append(student.id)
+    queue_students(session, dropped)
+    queue_students(session, added, only_blocked=not case.request.context.skip)
 
 
 def _withdrawn(case: Case, judgement: Judgement) -> dict[Pair, Completion]:

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from course_management.core import text
 from course_management.core.errors import Invalid
 from course_management.courses.models import Course
-from course_management.enrollments.ledger import table
+from course_management.enrollments.ledger_statements import table
 from course_management.enrollments.requests import EnrollmentRequest
 from course_management.terms.models import Term, TermNotFound
 

@@ -40,6 +40,12 @@ _CREDITS_TAKEN = {
     "example": 3,
     "sometimes": True,
 }
+_BLOCKED = {
+    "description": "`true` if rules of registration block the waitlist place: promotions pass over "
+    "it. Otherwise the field is left out.",
+    "example": True,
+    "sometimes": True,
+}
 _STATE_FILTER = {"description": "Only enrollments in this state."}
 
 
@@ -81,6 +87,7 @@ class Standing(Answer):
         },
     )
     credits = Credits(metadata=_CREDITS_TAKEN)
+    blocked = Flag(metadata=_BLOCKED)
 
 
 class TakenQuery(CourseQuery):

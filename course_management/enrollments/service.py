@@ -14,7 +14,8 @@ from course_management.courses import queries as courses
 from course_management.courses.models import CourseNotFound
 from course_management.enrollments import registration
 from course_management.enrollments.allocation import Allocation
-from course_management.enrollments.ledger import SeatLedger, table
+from course_management.enrollments.ledger import SeatLedger
+from course_management.enrollments.ledger_statements import table
 from course_management.enrollments.locks import (
     CourseStates,
     lock,
@@ -33,6 +34,7 @@ from course_management.enrollments.requests import (
     RuledRequest,
     StudentResult,
 )
+from course_management.enrollments.waitlist_ends import end_passed
 from course_management.history import recorder
 from course_management.history.models import EventType, Why
 from course_management.students.models import Student
@@ -107,6 +109,7 @@ def enroll_many(session: Session, course: int | str, request: RosterRequest) -> 
     found = _lock_roster(session, course_id, request)
     case = registration.read_case(session.connection(), found, request.student_ids, request)
     ledger = SeatLedger(session, found, request.reason)
+    registration.end_waitlists(ledger, case)
     pairs = [(student_id, course_id) for student_id in request.student_ids]
     allocation, refusals = ledger.allocate(
         pairs, waitlist=request.waitlist, lifted=registration.lifted(case)
@@ -150,6 +153,7 @@ def delete_student(session: Session, student: Student, reason: str | None = None
     course_ids = list(session.scalars(taken.order_by(table.c.course_id)))
     found = lock(session, [student.id], course_ids, students_locked=True)
     ledger = SeatLedger(session, found, reason)
+    end_passed(ledger)
     ledger.remove([student.id], course_ids, Why.STUDENT_DELETED)
     ledger.write()
     session.delete(student)
@@ -187,6 +191,7 @@ def _change(
     require_all(request.course_ids, set(found.courses), CourseNotFound, detail)
     case = registration.read_case(session.connection(), found, [student_id], request)
     ledger = SeatLedger(session, found, request.reason)
+    registration.end_waitlists(ledger, case)
     if drop:
         ledger.remove([student_id], drop, Why.DROPPED)
     pairs = [(student_id, course_id) for course_id in request.course_ids]
@@ -218,9 +223,10 @@ def _drop(
 ) -> None:
     """End the enrollments of these students in a course, which is locked."""
     case = registration.read_case(session.connection(), found, student_ids, request)
+    ledger = SeatLedger(session, found, request.reason)
+    registration.end_waitlists(ledger, case)
     dropped = [(student_id, course_id) for student_id in student_ids]
     judgement = registration.judge(case, Allocation(), [], dropped)
-    ledger = SeatLedger(session, found, request.reason)
     ledger.remove(student_ids, [course_id], why)
     registration.write(ledger, case, judgement)
 

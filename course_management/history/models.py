@@ -52,6 +52,9 @@ class Why(StrEnum):
     CANCELLED = "cancelled"  # with the course
     MOVED = "moved"  # from one course to another
     REINSTATED = "reinstated"  # after a mistaken drop
+    BLOCKED = "blocked"  # a waitlist place, by rules of registration
+    UNBLOCKED = "unblocked"
+    WAITLIST_CLOSED = "waitlist-closed"  # at the `add_until` of the term
     STUDENT_DELETED = "student-deleted"
     LOADED = "loaded"  # demo data
     MIGRATED = "migrated"  # existed before the history began
@@ -68,7 +71,8 @@ class EnrollmentEvent(Model):
 
     `data` depends on the type: for an enrollment that lost its seat, `enrolled_at`; for one in a
     course of a term, its `credits`, `withdrawn`, the id of the completion of its withdrawal, and
-    `rules`, which is SKIPPED if the rules did not judge the request;
+    `rules`, which is SKIPPED if the rules did not judge the request; for a waitlist place that
+    rules block or clear, `blocked` and the codes of the rules that are `broken`;
     for a deleted student or course, `external_id`, and for a course its `name`; for a term or a
     catalog entry, its `code`, and for new windows their number as `windows`; for a completion, a
     hold or an override, its id and its codes.

@@ -38,20 +38,25 @@ class Finding:
     examples: list[str]
 
 
-# A reinstated student has their old ticket, although later ones were promoted meanwhile.
-_REINSTATED = (
+# Students with later tickets may overtake a student who was out of the waitlist for a while (and is
+# reinstated), and promotions pass over a place while rules block it.
+_OVERTAKEN = (
     "EXISTS (SELECT 1 FROM enrollment_events v WHERE v.student_id = s.student_id AND v.course_id = "
-    "s.course_id AND v.why = 'reinstated')"
+    "s.course_id AND v.why IN ('reinstated', 'blocked'))"
 )
 _COURSES = (
     "SELECT c.id, c.status, c.capacity, c.seats_taken, c.waitlist_capacity, c.waitlisted, "
-    "c.next_ticket, "
+    "c.next_ticket, c.blocked, coalesce(e.blocked, 0) AS blocked_rows, "
+    "coalesce(e.blocked_seats, 0) AS blocked_seats, "
     "coalesce(e.seats, 0) AS seats, coalesce(e.waiting, 0) AS waiting, e.promoted, e.first, e.last "
     "FROM courses c LEFT JOIN (SELECT course_id, sum(CASE WHEN state = 'enrolled' THEN 1 ELSE 0 "
     "END) AS seats, "
     "sum(CASE WHEN state = 'waitlisted' THEN 1 ELSE 0 END) AS waiting, "
+    "sum(CASE WHEN blocked AND state = 'enrolled' THEN 1 ELSE 0 END) AS blocked_seats, "
+    "sum(CASE WHEN blocked THEN 1 ELSE 0 END) AS blocked, "
     "max(CASE WHEN state = 'enrolled' THEN ticket END) AS promoted, "
-    f"min(CASE WHEN state = 'waitlisted' AND NOT {_REINSTATED} THEN ticket END) AS first, "
+    f"min(CASE WHEN state = 'waitlisted' AND NOT blocked AND NOT {_OVERTAKEN} THEN ticket END) "
+    "AS first, "
     "max(ticket) AS last FROM student_courses s GROUP BY course_id) e ON e.course_id = c.id"
 )
 _EVENTS = (
@@ -83,9 +88,15 @@ INVARIANTS = (
         "capacity",
     ),
     (
-        "no free seat while students wait",
+        "no free seat while students wait, except in blocked places",
         f"SELECT id AS course, seats AS enrolled, capacity, waiting FROM ({_COURSES}) k "
-        "WHERE waiting > 0 AND seats < coalesce(capacity, seats + 1) AND status <> 'cancelled'",
+        "WHERE waiting - blocked_rows > 0 AND seats < coalesce(capacity, seats + 1) "
+        "AND status <> 'cancelled'",
+    ),
+    (
+        "blocked = blocked rows, none of which has a seat",
+        "SELECT id AS course, blocked, blocked_rows, blocked_seats FROM "
+        f"({_COURSES}) k WHERE blocked <> blocked_rows OR blocked_seats > 0",
     ),
     (
         "waitlisted = waitlisted rows <= waitlist_capacity",

@@ -207,10 +207,20 @@ def forget_keys() -> None:
 
 
 @command("tick")
-def do_tick() -> None:
-    """Finish what an interrupted request or an older release left. Run it every minute."""
-    emptied, cleared = tick.empty_cancelled_courses(), tick.clear_reasons()
-    click.echo(f"Courses emptied: {emptied}. Reasons cleared: {cleared}.")
+@click.option(
+    "--every",
+    type=click.FloatRange(0.1, 86_400),
+    help="Do it again after each so many seconds, and log it. Needs --parent.",
+)
+@click.option("--parent", type=int, help="The process that starts it: end when that has ended.")
+def do_tick(every: float | None, parent: int | None) -> None:
+    """Judge and end waitlist places, finish what was interrupted. Run it every minute."""
+    if (every is None) != (parent is None):
+        raise click.UsageError("--every and --parent belong together.")
+    if every is not None and parent is not None:
+        tick.run_every(every, parent)
+    else:
+        click.echo(" ".join(f"{name}: {number}." for name, number in tick.run().items()))
 
 
 class Lifetime(click.ParamType[timedelta]):

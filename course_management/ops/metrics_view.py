@@ -16,8 +16,9 @@ from prometheus_client.registry import Collector
 from sqlalchemy.exc import SQLAlchemyError
 
 from course_management.db import transaction
+from course_management.db.base import now
 from course_management.db.integrity import reason
-from course_management.enrollments.models import WAITLISTED, StudentCourse
+from course_management.enrollments.models import WAITLISTED, StudentCourse, WaitlistRecheck
 from course_management.ops.audit import AuditRun
 from course_management.ops.health import readiness
 from course_management.telemetry.logs import log
@@ -33,6 +34,8 @@ _WAITING = (
     .select_from(StudentCourse)
     .where(StudentCourse.state == sa.literal_column(f"'{WAITLISTED}'"))
 )
+# The index of `due_at` has it first.
+_OLDEST_RECHECK = sa.select(sa.func.min(WaitlistRecheck.due_at))
 _LAST_AUDIT = (
     sa.select(AuditRun.at, AuditRun.violations, AuditRun.duration_ms)
     .order_by(AuditRun.id.desc())
@@ -41,13 +44,14 @@ _LAST_AUDIT = (
 
 
 class Figures(NamedTuple):
-    """Figures read from the database. `waiting` and `audit` are None if they could not be read, and
-    `audit` is None before the first audit.
+    """Figures read from the database. `waiting`, `recheck_delay` (seconds) and `audit` are None if
+    they could not be read, and `audit` is None before the first audit.
     """
 
     up: bool
     ready: bool
     waiting: int | None = None
+    recheck_delay: float | None = None
     audit: sa.Row[datetime, int, int] | None = None
 
 
@@ -75,6 +79,7 @@ def _read() -> Figures:
             return transaction.read(
                 lambda connection: figures._replace(
                     waiting=connection.scalar(_WAITING),
+                    recheck_delay=_delay(connection.scalar(_OLDEST_RECHECK)),
                     audit=connection.execute(_LAST_AUDIT).first(),
                 )
             )
@@ -83,15 +88,22 @@ def _read() -> Figures:
     return figures
 
 
+def _delay(due_at: datetime | None) -> float:
+    """The seconds since the oldest recheck was due; 0 if none is."""
+    return max(0.0, (now() - due_at).total_seconds()) if due_at else 0.0
+
+
 class _FiguresCollector(Collector):
     def __init__(self, figures: Figures) -> None:
         self.figures = figures
 
     def collect(self) -> Iterator[Metric]:
-        up, ready, waiting, audit = self.figures
+        up, ready, waiting, recheck_delay, audit = self.figures
         yield _gauge("database_up", "Whether the database is reachable.", up)
         yield _gauge("ready", "Whether the service can serve, as in /health/ready.", ready)
-        if waiting is not None:
+        if waiting is not None and recheck_delay is not None:
+            text = "Time since the oldest recheck of waitlist places was due; 0 if none is."
+            yield _gauge("recheck_delay_seconds", text, recheck_delay)
             yield _gauge("waitlisted", "Students on a waitlist, over all courses.", waiting)
             last = audit.at.timestamp() if audit else 0
             yield _gauge("audit_timestamp_seconds", "When the last audit ended; 0 if never.", last)

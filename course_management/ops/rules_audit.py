@@ -20,7 +20,7 @@ from course_management.core import text
 from course_management.courses.models import Course
 from course_management.db.base import among
 from course_management.enrollments.facts_reader import read_facts
-from course_management.enrollments.ledger import table as enrollments
+from course_management.enrollments.ledger_statements import table as enrollments
 from course_management.history.models import EventType
 from course_management.history.recorder import events
 from course_management.ops.audit import MAX_EXAMPLES

@@ -22,13 +22,14 @@ from course_management.enrollments.models import ENROLLED
 @dataclass(frozen=True, slots=True)
 class Arrival:
     """A student who brings a seat (`enrolled_at`) or a waitlist position (`ticket`), or either
-    without its value, which is then new.
+    without its value, which is then new. Rules of registration may have `blocked` the position.
     """
 
     student_id: int
     state: str
     enrolled_at: datetime | None = None
     ticket: int | None = None
+    blocked: bool = False
 
 
 @dataclass(slots=True)
@@ -36,12 +37,14 @@ class Placement:
     """Where the students of `place` arrive.
 
     `seats` have the time since when each has a seat; None is now. `positions` have the ticket of
-    each student. `from_waitlist` are those of `seats` who give up a position in this course for it.
+    each student, and `blocked` are those whose position is blocked. `from_waitlist` are those of
+    `seats` who give up a position in this course for it.
     """
 
     seats: dict[int, datetime | None] = field(default_factory=dict)
     positions: dict[int, int] = field(default_factory=dict)
     kept: list[int] = field(default_factory=list)
+    blocked: set[int] = field(default_factory=set)
     from_waitlist: list[int] = field(default_factory=list)
 
 
@@ -56,8 +59,9 @@ def place(
     """Place students in a course, in their order. Changes the counts of `course`.
 
     A student who is in the course already keeps the better of both. Somebody who brings a position
-    gets a seat if one is free. With `extend`, the capacities grow by what is missing. With
-    `closed`, a closed course takes the students too.
+    gets a seat if one is free, unless rules block the position: it stays blocked until it is judged
+    again. In a course without a term, which has no rules, it is like any other. With `extend`, the
+    capacities grow by what is missing. With `closed`, a closed course takes the students too.
 
     Raises CourseCancelled, CourseClosed, CourseFull or WaitlistFull with every reason.
     """
@@ -76,8 +80,12 @@ def place(
     free = course.free
     if free is not None:
         free -= len(seats)
-    waiting = [] if free is None else positions[max(free, 0) :]
-    found.seats |= {one.student_id: None for one in positions[: len(positions) - len(waiting)]}
+    if course.has_term:
+        found.blocked = {one.student_id for one in positions if one.blocked}
+    promotable = [one.student_id for one in positions if one.student_id not in found.blocked]
+    seated = promotable if free is None else promotable[: max(free, 0)]
+    found.seats |= dict.fromkeys(seated)
+    waiting = [one for one in positions if one.student_id not in found.seats]
     room = course.waitlist_capacity
     if room is not None:
         room -= course.waitlisted - len(found.from_waitlist) + len(waiting)
@@ -87,6 +95,7 @@ def place(
         course.capacity += max(-free, 0)
     course.take(len(found.seats))
     course.waitlisted -= len(found.from_waitlist)
+    course.blocked += len(found.blocked)
     if course.waitlist_capacity is not None and room is not None:
         course.waitlist_capacity += max(-room, 0)
     for one in waiting:

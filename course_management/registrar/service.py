@@ -17,10 +17,13 @@ from course_management.courses.refusals import CANCELLED
 from course_management.db.base import as_hundredths
 from course_management.enrollments.course_changes import empty_cancelled
 from course_management.enrollments.facts_reader import Facts, read_facts
-from course_management.enrollments.ledger import SeatLedger, table
+from course_management.enrollments.ledger import SeatLedger
+from course_management.enrollments.ledger_statements import table
 from course_management.enrollments.locks import CourseStates, lock, lock_students, require_all
 from course_management.enrollments.models import ENROLLED, WAITLISTED, EnrollmentNotFound
+from course_management.enrollments.recheck_queue import queue_students
 from course_management.enrollments.requests import RulesContext
+from course_management.enrollments.waitlist_ends import end_passed
 from course_management.history.models import EnrollmentEvent, Why
 from course_management.history.queries import last_changes
 from course_management.records.completions.service import record_taken_back, take_back
@@ -137,12 +140,13 @@ def move(
         raise Repeat(CourseBusy())
     facts = _facts(session, found, student_ids)
     ledger = SeatLedger(session, found, request.reason)
+    end_passed(ledger)
     rows = ledger.remove(student_ids, [course_id], Why.MOVED)
     if request.student_ids is not None:
         detail = "Some of the students do not take the course."
         require_all(student_ids, {row.student_id for row in rows}, EnrollmentNotFound, detail)
     arrivals = [
-        Arrival(row.student_id, row.state, row.enrolled_at)
+        Arrival(row.student_id, row.state, row.enrolled_at, blocked=row.blocked)
         for row in sorted(rows, key=lambda row: (row.state != ENROLLED, _order(row)))
     ]
     placed = place(found.courses[request.to], arrivals, found.states, extend=request.extend)
@@ -179,6 +183,7 @@ def reinstate(
     if faults:
         raise NothingToReinstate(student_ids=faults)
     ledger = SeatLedger(session, found, reason)
+    end_passed(ledger)
     arrivals = [_before_drop(last[i]) for i in out]
     arrivals.sort(key=lambda one: (one.state != ENROLLED, one.ticket is None, one.ticket or 0))
     placed = place(found.courses[course_id], arrivals, {}, extend=True, closed=True)
@@ -216,14 +221,18 @@ def _arrive(ledger: SeatLedger, course_id: int, to: int, placed: Placement, why:
     """Write what `place` decided."""
     waited = set(placed.from_waitlist)
     if waited:
-        ledger.delete(placed.from_waitlist, [to])
+        left = ledger.delete(placed.from_waitlist, [to])
+        ledger.courses[to].blocked -= sum(row.blocked for row in left)
     for student_id, since in placed.seats.items():
         before = WAITLISTED if student_id in waited else None
         moment = since or ledger.moment
         ledger.insert((student_id, to), why, enrolled_at=moment, from_state=before)
     for student_id, ticket in placed.positions.items():
-        ledger.insert((student_id, to), why, ticket=ticket)
+        blocked = student_id in placed.blocked
+        ledger.insert((student_id, to), why, ticket=ticket, blocked=blocked)
     ledger.write()
+    if ledger.courses[course_id].has_term or ledger.courses[to].has_term:
+        queue_students(ledger.session, [*placed.seats, *placed.positions, *placed.kept])
     limits = ledger.courses[to].limits
     seated, waiting = list(placed.seats), list(placed.positions)
     return Arrivals(course_id, to, seated, placed.kept, waiting, *limits)
@@ -257,4 +266,5 @@ def _before_drop(event: sa.Row[tuple[EnrollmentEvent]]) -> Arrival:
     since = (event.data or {}).get("enrolled_at")
     moment = datetime.fromisoformat(since) if since else None
     ticket = None if event.from_state == ENROLLED else event.ticket
-    return Arrival(event.student_id, event.from_state, moment, ticket)
+    blocked = bool((event.data or {}).get("blocked"))
+    return Arrival(event.student_id, event.from_state, moment, ticket, blocked)

@@ -153,6 +153,23 @@ def explain(
     return _explain(student, held, moment.astimezone(UTC), settings, record)
 
 
+def explain_place(
+    student: Student, course: Course, *, moment: datetime, settings: Settings
+) -> tuple[Explanation, ...]:
+    """How each rule for adds judges a waitlist position of the student again: see `judge`. The
+    rules that are not judged again count as met.
+    """
+    others = {i: held for i, held in student.before.items() if i != course.id}
+    waiting = replace(student, before=others)
+    record = Record(student.completions, settings.grades)
+    held = student.before[course.id]
+    found = _explain(waiting, held, moment.astimezone(UTC), settings, record)
+    return tuple(
+        one if rule in WAITLIST_RULES else _MET[rule.code]
+        for rule, one in zip(_ADD_RULES, found, strict=True)
+    )
+
+
 def explain_each(
     student: Student, courses: Iterable[Course], *, moment: datetime, settings: Settings
 ) -> Iterator[tuple[Course, tuple[Explanation, ...]]]:

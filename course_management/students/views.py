@@ -10,6 +10,8 @@ from sqlalchemy.orm import Session
 
 from course_management.core.errors import ExternalIdTaken, Stale
 from course_management.enrollments import service as enrollments
+from course_management.enrollments.rechecks import recheck
+from course_management.enrollments.rule_schemas import rules_context
 from course_management.history.schemas import ReasonOnly
 from course_management.students import queries, service
 from course_management.students.models import StudentChanges, StudentEmailTaken, StudentNotFound
@@ -75,7 +77,11 @@ def update_student(session: Session, student_id: int, request: StudentChanges) -
     etags.require(student)
     access.refuse_new_identity(changes, student)
     access.refuse_new_groups(changes, student)
-    return json_response(StudentOut, service.update_student(session, student, changes))
+    groups = student.groups
+    changed = service.update_student(session, student, changes)
+    if changed.groups != groups:
+        recheck(session, student_id, rules_context())
+    return json_response(StudentOut, changed)
 
 
 @bp.delete("/students/<id:student_id>", endpoint="deleteStudent")

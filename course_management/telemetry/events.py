@@ -57,6 +57,8 @@ class Event(StrEnum):
         "drops_total",
         "Seats and waitlist positions given up.",
     )
+    PLACE_BLOCKED = "waitlist place blocked"
+    PLACE_UNBLOCKED = "waitlist place unblocked"
     COMPLETION_CREATED = "completion created"
     COMPLETION_CHANGED = "completion changed"
     COMPLETION_DELETED = "completion deleted"

@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from course_management.core.errors import Stale
 from course_management.courses.models import TermHasCourses
 from course_management.courses.of_terms import require_no_courses
+from course_management.enrollments.recheck_queue import FIELDS_OF_TERM, queue_term, values_of
 from course_management.terms import queries, service
 from course_management.terms.models import (
     TermCodeTaken,
@@ -81,7 +82,11 @@ def update_term(session: Session, code: str, request: dict[str, Any]) -> Respons
     term, parent = service.lock_with_parent(session, code, request.get("parent"))
     changes = without_id(term.id, request)
     etags.require(term)
-    return json_response(TermOut, service.update_term(session, term, changes, parent))
+    before = values_of(term, FIELDS_OF_TERM)
+    changed = service.update_term(session, term, changes, parent)
+    if values_of(changed, FIELDS_OF_TERM) != before:
+        queue_term(session, changed.id)
+    return json_response(TermOut, changed)
 
 
 @bp.delete("/terms/<code>", endpoint="deleteTerm")

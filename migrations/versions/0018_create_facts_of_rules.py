@@ -3,14 +3,14 @@
 The edition is a number that changes with the terms, the windows and the catalog. Triggers keep both,
 so that they are right whoever writes: also an older release.
 
-Revision: 0018, after 0016.
+Revision: 0018, after 0017.
 """
 
 import sqlalchemy as sa
 from alembic import op
 
 revision = "0018"
-down_revision = "0016"
+down_revision = "0017"
 
 ACTS = ("INSERT", "UPDATE", "DELETE")
 RENEW = (

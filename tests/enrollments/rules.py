@@ -7,6 +7,7 @@ of requests.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import Any
@@ -37,6 +38,10 @@ class Course:
     seats: dict[int, int] = field(default_factory=dict)
     waitlist: dict[int, int] = field(default_factory=dict)
     lost: dict[int, tuple[str, int]] = field(default_factory=dict)
+    # The students of `waitlist` whose places rules block, and those of `lost` whose place was.
+    blocked: set[int] = field(default_factory=set)
+    lost_blocked: set[int] = field(default_factory=set)
+    has_term: bool = False
     tickets: int = 0
 
     @property
@@ -63,6 +68,7 @@ class Course:
     def seat(self, student: int, since: int) -> None:
         self.waitlist.pop(student, None)
         self.lost.pop(student, None)
+        self.blocked.discard(student)
         self.seats[student] = since
 
     def join(self, student: int, ticket: int | None = None) -> None:
@@ -80,14 +86,25 @@ class Course:
                     if student in self.seats
                     else (PLACE, self.waitlist.pop(student))
                 )
+                was_blocked = student in self.blocked
+                self.blocked.discard(student)
+                self.lost_blocked.discard(student)
                 if by_drop:
                     self.lost[student] = had
+                    if was_blocked:
+                        self.lost_blocked.add(student)
         self.promote(now)
 
     def promote(self, now: int) -> None:
         for student in self.by_ticket():
-            if self.free > 0:
+            if self.free > 0 and student not in self.blocked:
                 self.seat(student, now)
+
+    def judge(self, student: int, now: int, *, broken: bool) -> None:
+        """Block or clear the place of a student."""
+        if student in self.waitlist and self.has_term:
+            (self.blocked.add if broken else self.blocked.discard)(student)
+            self.promote(now)
 
     def refusal(self, asked: int, lacking: list[str]) -> tuple[list[str], dict[str, Any]]:
         """Every reason against `asked` more students, and the course's entry in the document."""
@@ -140,7 +157,7 @@ class Course:
         """Everybody is out."""
         removed, waitlisted = self.by_time(), self.by_ticket()
         self.status = "cancelled"
-        self.seats, self.waitlist = {}, {}
+        self.seats, self.waitlist, self.blocked = {}, {}, set()
         return {
             "course_id": self.id,
             "status": "cancelled",
@@ -164,12 +181,14 @@ class Course:
             self.seat(student, had[student][1])
         self._grow_seats()
         for student in list(waiting):
-            if self.free > 0:
+            if self.free > 0 and student not in self.lost_blocked:
                 self.seat(student, now)
                 seated.append(student)
                 waiting.remove(student)
             else:
                 self.join(student, had[student][1])
+                if student in self.lost_blocked:
+                    self.blocked.add(student)
         self._grow_waitlist()
         kept = [student for student in students if student not in back]
         return self._arrived(seated, kept, waiting)
@@ -213,12 +232,15 @@ class Course:
         trial._grow_seats()
         added = list(new_seats)
         for student in list(new_places):
-            if trial.free > 0:
+            stays_blocked = student in self.blocked and trial.has_term
+            if trial.free > 0 and not stays_blocked:
                 trial.seat(student, now)
                 added.append(student)
                 new_places.remove(student)
             else:
                 trial.join(student)
+                if stays_blocked:
+                    trial.blocked.add(student)
         lacking += ["waitlist-full"] if trial.room < 0 and not extend else []
         trial._grow_waitlist()
         arriving = len(added) + len(new_places)
@@ -236,11 +258,14 @@ CODES = ("course-cancelled", "course-closed", "course-full", "waitlist-full")
 
 
 def ask_all(
-    wanted: list[tuple[Course, list[int], bool]], now: int
+    wanted: list[tuple[Course, list[int], bool]], now: int, held: Collection[int] = ()
 ) -> list[tuple[Course, dict[int, str]]]:
     """Ask for seats in several courses: (course, students, whether a place will do), all or
-    nothing. Raises Refused with every course that refuses.
+    nothing. Students of `held` may add no course of a term. Raises Refused with every course that
+    refuses.
     """
+    if any(c.has_term and set(students) & set(held) - c.students for c, students, _ in wanted):
+        raise Refused("rules-broken")
     trials = [(course, deepcopy(course), students, may) for course, students, may in wanted]
     got = [trial.ask(students, now, waitlist=may) for _, trial, students, may in trials]
     refused = []
@@ -251,7 +276,9 @@ def ask_all(
         fresh = [s for s in result if s not in course.seats]
         asked = sum(not (s in course.waitlist and may) for s in fresh)
         enough = course.free + (course.room if may else 0)
-        lacking = ["waitlist-full" if may else "course-full"] if asked > enough else []
+        # An open course also refuses those who wait there in a blocked place.
+        lacks = asked > enough or course.status == "open"
+        lacking = ["waitlist-full" if may else "course-full"] if lacks else []
         refused.append(course.refusal(asked, lacking))
     if refused:
         codes = [code for one, _ in refused for code in one]

@@ -33,16 +33,25 @@ class Enrollments(RuleBasedStateMachine):
 
     app = None
 
-    @initialize(shapes=st.lists(st.tuples(limits, limits), min_size=COURSES, max_size=COURSES))
-    def begin(self, shapes):
+    @initialize(
+        shapes=st.lists(st.tuples(limits, limits), min_size=COURSES, max_size=COURSES),
+        of_terms=st.lists(st.booleans(), min_size=COURSES, max_size=COURSES),
+    )
+    def begin(self, shapes, of_terms):
+        """Some courses belong to a term. Its only rule is that of holds."""
         empty(self.app)
         self.client, self.times = self.app.test_client(), count()
         make = Make(self.client)
         self.ids = [make.student()["id"] for _ in range(STUDENTS)]
-        self.courses = [
-            Course(make.course(capacity=seats, waitlist_capacity=places)["id"], seats, places)
-            for seats, places in shapes
-        ]
+        term = make.term()["code"]
+        window = {"opens_at": "1900-01-01T00:00:00Z", "closes_at": "2199-01-01T00:00:00Z"}
+        self.client.put(f"/terms/{term}/windows", json={"windows": [window]})
+        self.courses = []
+        for (seats, places), has_term in zip(shapes, of_terms, strict=True):
+            fields = {"term": term} if has_term else {}
+            made = make.course(capacity=seats, waitlist_capacity=places, **fields)
+            self.courses.append(Course(made["id"], seats, places, has_term=has_term))
+        self.holds = {}  # the address of the hold of a student
 
     def send(self, method, path, body=None):
         return self.client.open(path, method=method, json=body)
@@ -95,7 +104,7 @@ class Enrollments(RuleBasedStateMachine):
     def enroll(self, s, cs, waitlist):
         answer = self.send("POST", f"/students/{self.ids[s]}/enroll", self.body(cs, waitlist))
         now, wanted = next(self.times), self.wanted(s, cs, waitlist)
-        got = self.judge(lambda: ask_all(wanted, now), answer)
+        got = self.judge(lambda: ask_all(wanted, now, self.holds), answer)
         if got is not None:
             new = self.compare(got, answer, 0, waitlist=waitlist)
             assert answer.status_code == (201 if new else 200)
@@ -104,9 +113,15 @@ class Enrollments(RuleBasedStateMachine):
     def replace(self, s, cs, waitlist):
         answer = self.send("PUT", f"/students/{self.ids[s]}/enroll", self.body(cs, waitlist))
         now, wanted = next(self.times), self.wanted(s, cs, waitlist)
-        got = self.judge(lambda: ask_all(wanted, now), answer)
+        got = self.judge(lambda: ask_all(wanted, now, self.holds), answer)
         if got is not None:
-            others = [course for c, course in enumerate(self.courses) if c not in cs]
+            # Courses of the term stay, unless the request names one of them.
+            with_term = any(self.courses[c].has_term for c in cs)
+            others = [
+                course
+                for c, course in enumerate(self.courses)
+                if c not in cs and (with_term or not course.has_term)
+            ]
             gone = [course for course in others if self.ids[s] in course.students]
             for course in gone:
                 course.leave([self.ids[s]], now, by_drop=True)
@@ -135,9 +150,10 @@ class Enrollments(RuleBasedStateMachine):
             missing = [self.courses[c].id for c in drop if student not in self.courses[c].students]
             ask_all_or_fail = [(self.courses[c], [student], w) for c, w in add.items()]
             if missing:
-                ask_all([(deepcopy(course), *rest) for course, *rest in ask_all_or_fail], now)
+                copies = [(deepcopy(course), *rest) for course, *rest in ask_all_or_fail]
+                ask_all(copies, now, self.holds)
                 raise Refused("enrollment-not-found", missing=missing)
-            return ask_all(ask_all_or_fail, now)
+            return ask_all(ask_all_or_fail, now, self.holds)
 
         got = self.judge(decide, answer)
         if got is not None:
@@ -152,7 +168,7 @@ class Enrollments(RuleBasedStateMachine):
         body = {"student_ids": who, "waitlist": waitlist}
         answer = self.send("POST", f"/courses/{course.id}/students", body)
         now = next(self.times)
-        got = self.judge(lambda: ask_all([(course, who, waitlist)], now), answer)
+        got = self.judge(lambda: ask_all([(course, who, waitlist)], now, self.holds), answer)
         if got is not None:
             new = self.compare(got, answer, 1, waitlist=waitlist)
             assert answer.status_code == (201 if new else 200)
@@ -241,6 +257,34 @@ class Enrollments(RuleBasedStateMachine):
             self.reinstate(c, lost[::-1])
 
     @rule(s=students)
+    def hold_or_release(self, s):
+        """A hold blocks the places of a student, its release clears them."""
+        student = self.ids[s]
+        if student in self.holds:
+            answer = self.send("POST", f"{self.holds.pop(student)}/release", {})
+            assert answer.status_code == 200
+        else:
+            body = {"code": "x", "detail": "x", "blocks": ["add"]}
+            answer = self.send("POST", f"/students/{student}/holds", body)
+            assert answer.status_code == 201
+            self.holds[student] = answer.headers["Location"].removeprefix("/api/v1")
+        now = next(self.times)
+        for course in self.courses:
+            course.judge(student, now, broken=student in self.holds)
+
+    @rule()
+    def tick(self):
+        """Judges the places that registrars have moved or reinstated; the others are as they
+        should be.
+        """
+        result = self.app.test_cli_runner().invoke(args=["tick"])
+        assert result.exit_code == 0, result.output
+        now = next(self.times)
+        for course in self.courses:
+            for student in course.by_ticket():
+                course.judge(student, now, broken=student in self.holds)
+
+    @rule(s=students)
     def student_leaves_and_another_comes(self, s):
         assert self.send("DELETE", f"/students/{self.ids[s]}").status_code == 204
         now = next(self.times)
@@ -265,6 +309,8 @@ class Enrollments(RuleBasedStateMachine):
             assert [s["id"] for s in seated] == course.by_time()
             positions = {s["position"]: s["id"] for s in roster if s["state"] == "waitlisted"}
             assert positions == dict(enumerate(course.by_ticket(), 1))
+            assert {s["id"] for s in roster if s.get("blocked")} == course.blocked
+            assert shown.get("waitlist_blocked", 0) == len(course.blocked)
 
     def teardown(self):
         if hasattr(self, "client"):

@@ -90,3 +90,54 @@ def test_a_refusal_by_rules_reads_once_and_locks_nothing(client, make, offer, kn
     assert problem(answer) == (409, "rules-broken")
     assert len(sent) == 1
     assert not [one for one in sent if one.startswith("EXECUTE lock") or "FOR UPDATE" in one]
+
+
+HOLD = {"code": "fees", "detail": "Fees are due.", "blocks": ["add"]}
+
+
+@pytest.mark.parametrize("number", [1, 3])
+def test_a_fact_about_a_student_judges_any_number_of_places(make, offer, cost, number):
+    """A student without places costs one statement more than the hold itself."""
+    student, other = make.student()["id"], make.student()["id"]
+    courses = offer(number, waitlist_capacity=None)
+    for course in courses:
+        make.client.patch(f"/courses/{course}", json={"capacity": 1})
+        for one in (other, student):
+            cost(f"/students/{one}/courses", course_id=course, waitlist=True)
+    without, answer = cost(f"/students/{make.student()['id']}/holds", **HOLD)
+    assert answer.status_code == 201
+    # The places, the locks and the states under them, the facts, the places again; the update, the
+    # counts and the events.
+    sent, answer = cost(f"/students/{student}/holds", **HOLD)
+    assert (answer.status_code, sent - without) == (201, 7), answer.text
+    shown = [make.client.get(f"/courses/{course}").json for course in courses]
+    assert [one["waitlist_blocked"] for one in shown] == [1] * number
+
+
+@pytest.mark.parametrize("number", [1, 5])
+def test_an_edit_queues_any_number_of_students_with_one_statement(make, offer, statements, number):
+    (course,) = offer(1, waitlist_capacity=None)
+    students = [make.student()["id"] for _ in range(number + 1)]
+    make.client.patch(f"/courses/{course}", json={"capacity": 1})
+    body = {"student_ids": students, "waitlist": True}
+    assert make.client.post(f"/courses/{course}/students", json=body).status_code == 201
+    counts = []
+    for fields in ({"contact": "x"}, {"consent": "instructor"}):
+        with statements() as sent:
+            make.client.patch(f"/courses/{course}", json=fields)
+        counts.append(len(sent))
+    assert counts[1] - counts[0] == 1
+
+
+def test_drops_cost_no_statement_more_while_nobody_waits(make, offer, statements):
+    """The end of the waitlist is among the facts that the rules read anyway."""
+    (course,) = offer(1)
+    plain, counts = make.course(capacity=50)["id"], []
+    for one in (plain, course):
+        student = make.student()["id"]
+        make.client.post(f"/students/{student}/courses", json={"course_id": one})
+        with statements() as sent:
+            answer = make.client.delete(f"/students/{student}/courses/{one}")
+        assert answer.status_code == 204
+        counts.append(len(sent))
+    assert counts[1] - counts[0] == 1  # the facts

@@ -41,10 +41,15 @@ def school(client, make):
 def test_the_audit_of_correct_data_finds_nothing(app, school):
     result = audit(app)
     assert result.exit_code == 0
-    assert [line[:4] for line in result.stdout.splitlines()] == ["ok  "] * 11
+    assert [line[:4] for line in result.stdout.splitlines()] == ["ok  "] * 12
 
 
 FALSE = [
+    ("UPDATE courses SET blocked = 1 WHERE id = :c", "blocked = blocked rows"),
+    (
+        "UPDATE student_courses SET blocked = NOT blocked WHERE student_id = :e",
+        "blocked = blocked rows",
+    ),
     (
         "UPDATE courses SET seats_taken = 1, waitlisted = 0 WHERE id = :c",
         "seats taken = enrolled rows",
@@ -130,6 +135,9 @@ def test_an_enrollment_without_its_student_is_found(app, school, backend):
         "UPDATE student_courses SET ticket = NULL WHERE student_id = :e",
         "UPDATE student_courses SET ticket = 2 WHERE student_id IN (:d, :e)",
         "UPDATE student_courses SET state = 'gone' WHERE student_id = :e",
+        "UPDATE student_courses SET blocked = NOT blocked WHERE student_id = :a",
+        "UPDATE courses SET blocked = 2 WHERE id = :c",
+        "UPDATE courses SET blocked = -1 WHERE id = :c",
         "DELETE FROM students WHERE id = :a",
         "DELETE FROM courses WHERE id = :c",
     ],
@@ -184,7 +192,7 @@ def test_a_read_only_database_can_be_audited(app, school, backend, make_app):
             {"options": "-c default_transaction_read_only=on"}
         ).render_as_string(hide_password=False)
     result = audit(make_app(reading))
-    assert (result.exit_code, len(result.stdout.splitlines())) == (0, 11)
+    assert (result.exit_code, len(result.stdout.splitlines())) == (0, 12)
     assert (
         result.stderr
         == "This database accepts no writes: the result is not recorded for /metrics.\n"

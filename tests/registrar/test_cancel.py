@@ -131,10 +131,11 @@ def test_tick_finishes_an_interrupted_cancellation(
     course = course_with(2, 5, four)
     interrupted(course)
     result = migrated.test_cli_runner().invoke(args=["tick"])
-    assert (result.exit_code, result.output) == (0, "Courses emptied: 1. Reasons cleared: 0.\n")
+    assert result.exit_code == 0
+    assert result.output.startswith("Courses emptied: 1. Reasons cleared: 0. ")
     assert state(course) == (set(), [])
     again = migrated.test_cli_runner().invoke(args=["tick"])
-    assert again.output == "Courses emptied: 0. Reasons cleared: 0.\n"
+    assert again.output.startswith("Courses emptied: 0. Reasons cleared: 0. ")
 
 
 def test_a_repetition_with_the_key_does_what_is_left(act, four, course_with, interrupted):

@@ -170,19 +170,19 @@ def test_responses_declare_required_fields_and_allow_additional_ones(document):
         if not n.endswith("Problem")
     }
     of_terms = {"term", "catalog_code", "component", "credits_min", "credits_max"}
-    of_terms |= {"meetings", "open_to", "consent", "contact"}
+    of_terms |= {"meetings", "open_to", "consent", "contact", "waitlist_blocked"}
     assert {name: fields for name, fields in optional.items() if fields} == {
         "CancelResult": {"warnings", "warnings_count"},
         "CatalogWritten": {"warnings"},
         "CourseOut": of_terms,
         "CourseResult": {"waitlisted", "warnings"},
-        "CourseTaken": {*of_terms, "credits"},
-        "EnrollmentOut": {"credits"},
-        "EnrollmentWritten": {"credits", "warnings"},
+        "CourseTaken": {*of_terms, "credits", "blocked"},
+        "EnrollmentOut": {"credits", "blocked"},
+        "EnrollmentWritten": {"credits", "blocked", "warnings"},
         "EventOut": {"rules"},
         "MoveResult": {"warnings", "warnings_count"},
         "ReinstateResult": {"warnings", "warnings_count"},
-        "StudentEnrolled": {"credits"},
+        "StudentEnrolled": {"credits", "blocked"},
         "StudentResult": {"waitlisted", "warnings"},
     }
 

@@ -9,6 +9,8 @@ from sqlalchemy.engine import Connection
 from sqlalchemy.orm import Session
 
 from course_management.core.errors import ExternalIdTaken, Stale
+from course_management.enrollments.rechecks import recheck
+from course_management.enrollments.rule_schemas import rules_context
 from course_management.records.completions import service
 from course_management.records.completions.models import CompletionNotFound
 from course_management.records.completions.queries import COMPLETIONS
@@ -44,6 +46,7 @@ NEITHER = (StudentNotFound, CompletionNotFound)
 def create_completion(session: Session, student_id: int, request: dict[str, Any]) -> Response:
     """Add a completion to a student."""
     completion = service.create_completion(session, student_id, request)
+    recheck(session, student_id, rules_context())
     location = f"/students/{student_id}/completions/{completion.id}"
     return json_response(CompletionOut, COMPLETIONS.response(completion), 201, location=location)
 
@@ -87,6 +90,7 @@ def update_completion(
     changes = without_id(completion.id, request)
     etags.require(completion)
     changed = service.update_completion(session, completion, changes)
+    recheck(session, student_id, rules_context())
     return json_response(CompletionOut, COMPLETIONS.response(changed))
 
 
@@ -97,4 +101,5 @@ def delete_completion(session: Session, student_id: int, completion_id: int) -> 
     completion = COMPLETIONS.lock(session, student_id, completion_id)
     etags.require(completion)
     service.delete_completion(session, completion)
+    recheck(session, student_id, rules_context())
     return no_content()

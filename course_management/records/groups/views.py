@@ -10,6 +10,7 @@ from marshmallow import ValidationError
 from sqlalchemy.orm import Session
 
 from course_management.core.errors import Invalid
+from course_management.enrollments.recheck_queue import queue_students
 from course_management.records.groups import schemas
 from course_management.students import groups
 from course_management.students.models import StudentNotFound, TooManyGroups
@@ -39,6 +40,7 @@ def _decoded(segment: str) -> str:
 def add(session: Session, group: str, request: dict[str, Any]) -> Response:
     """Add students to a group, all or none. A group exists while a student is in it."""
     result = groups.add_to_group(session, _decoded(group), request["student_ids"])
+    queue_students(session, result.changed)
     return json_response(schemas.GroupResult, result)
 
 
@@ -52,4 +54,5 @@ def add(session: Session, group: str, request: dict[str, Any]) -> Response:
 def remove(session: Session, group: str, request: dict[str, Any]) -> Response:
     """Remove students from a group, all or none."""
     result = groups.remove_from_group(session, _decoded(group), request["student_ids"])
+    queue_students(session, result.changed)
     return json_response(schemas.GroupResult, result)

@@ -9,6 +9,8 @@ from sqlalchemy.engine import Connection
 from sqlalchemy.orm import Session
 
 from course_management.core.errors import Stale
+from course_management.enrollments.rechecks import recheck
+from course_management.enrollments.rule_schemas import rules_context
 from course_management.history.schemas import ReasonOnly
 from course_management.records.holds import service
 from course_management.records.holds.models import HoldNotFound
@@ -39,6 +41,7 @@ NEITHER = (StudentNotFound, HoldNotFound)
 def create_hold(session: Session, student_id: int, request: dict[str, Any]) -> Response:
     """Place a hold on a student."""
     hold = service.create_hold(session, student_id, request)
+    recheck(session, student_id, rules_context(), again_at=hold.until)
     location = f"/students/{student_id}/holds/{hold.id}"
     return json_response(HoldOut, HOLDS.response(hold), 201, location=location)
 
@@ -80,7 +83,9 @@ def update_hold(
     hold = HOLDS.lock(session, student_id, hold_id)
     changes = without_id(hold.id, request)
     etags.require(hold)
-    return json_response(HoldOut, HOLDS.response(service.update_hold(session, hold, changes)))
+    changed = service.update_hold(session, hold, changes)
+    recheck(session, student_id, rules_context(), again_at=changed.until)
+    return json_response(HoldOut, HOLDS.response(changed))
 
 
 @bp.post(f"{ONE}/release", endpoint="releaseHold")
@@ -99,4 +104,5 @@ def release_hold(
     hold = HOLDS.lock(session, student_id, hold_id)
     etags.require(hold)
     released = service.release_hold(session, hold, request["reason"])
+    recheck(session, student_id, rules_context())
     return json_response(HoldOut, HOLDS.response(released))

@@ -10,6 +10,8 @@ from sqlalchemy.orm import Session
 
 from course_management.core.errors import Stale
 from course_management.courses.models import CourseNotFound
+from course_management.enrollments.rechecks import recheck
+from course_management.enrollments.rule_schemas import rules_context
 from course_management.history.schemas import ReasonOnly
 from course_management.records.overrides import service
 from course_management.records.overrides.models import OverrideNotFound
@@ -39,6 +41,7 @@ NEITHER = (StudentNotFound, OverrideNotFound)
 def create_override(session: Session, student_id: int, request: dict[str, Any]) -> Response:
     """Lift one rule for a student."""
     override = service.create_override(session, student_id, request)
+    recheck(session, student_id, rules_context(), again_at=override.expires_at)
     location = f"/students/{student_id}/overrides/{override.id}"
     return json_response(OverrideOut, OVERRIDES.response(override), 201, location=location)
 
@@ -81,4 +84,5 @@ def revoke_override(
     override = OVERRIDES.lock(session, student_id, override_id)
     etags.require(override)
     revoked = service.revoke_override(session, override, request["reason"])
+    recheck(session, student_id, rules_context())
     return json_response(OverrideOut, OVERRIDES.response(revoked))
