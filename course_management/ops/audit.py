@@ -74,6 +74,21 @@ _JOIN_GROUPS = (
     "ON g.student_id = s.id"
 )
 
+# The columns of the copies in `student_records` (migration 0018), and which rows they have.
+_RECORDS = {
+    "completions": ("kind, catalog_key, test_key, grade, score, credits, term", ""),
+    "holds": ("id, code, detail, contact, blocks, until", " AND released_at IS NULL"),
+    "overrides": (
+        "id, rule, course_id, catalog_code, term, value, expires_at",
+        " AND revoked_at IS NULL",
+    ),
+}
+# The text of the rows of a student, as the triggers write it.
+_ROWS = {
+    "postgresql": "CAST(json_agg(json_build_array({columns}) ORDER BY id) AS text)",
+    "sqlite": "nullif(json_group_array(json_array({columns})), '[]')",
+}
+
 # Each invariant and a query that returns the rows that violate it. The columns of such a row are
 # shown as `name value`.
 INVARIANTS = (
@@ -144,12 +159,27 @@ INVARIANTS = (
 )
 
 
+def _copies(dialect: str) -> tuple[str, str]:
+    """The invariant about `student_records`."""
+    differ = []
+    blocks = "json(blocks)" if dialect == "sqlite" else "blocks"
+    for table, (columns, condition) in _RECORDS.items():
+        rows = _ROWS[dialect].format(columns=columns.replace("blocks", blocks))
+        told = f"SELECT {rows} FROM {table} WHERE student_id = s.id{condition}"
+        differ.append(f"coalesce(({told}), '') <> coalesce(r.{table}, '')")
+    joined = "students s LEFT JOIN student_records r ON r.student_id = s.id"
+    return (
+        "the copy of the records of each student = the rows",
+        f"SELECT s.id AS student FROM {joined} WHERE {' OR '.join(differ)}",
+    )
+
+
 def audit(session: Session) -> list[Finding]:
     """Check every invariant on the snapshot of `session` and return a finding for each. Writes
     nothing.
     """
     findings = []
-    for name, query in INVARIANTS:
+    for name, query in (*INVARIANTS, _copies(session.get_bind().dialect.name)):
         rows = session.execute(sa.text(query)).all()
         examples = [
             ", ".join(f"{column} {value}" for column, value in row._mapping.items())

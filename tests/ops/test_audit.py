@@ -28,6 +28,10 @@ def school(client, make):
     client.delete(f"/students/{students[1]}/courses/{course}")
     client.patch(f"/students/{students[0]}", json={"groups": ["a_b", "c:d"]})
     client.post("/groups/c:d/add", json={"student_ids": students[:2]})
+    done = {"catalog_code": "É 1", "kind": "course", "grade": "A", "credits": 1.5}
+    client.post(f"/students/{students[0]}/completions", json=done)
+    hold = {"code": '"x"', "detail": "\\", "blocks": ["add"], "until": "2126-01-01T00:00:00Z"}
+    client.post(f"/students/{students[0]}/holds", json=hold)
     return {
         "c": course,
         "o": other,
@@ -41,7 +45,7 @@ def school(client, make):
 def test_the_audit_of_correct_data_finds_nothing(app, school):
     result = audit(app)
     assert result.exit_code == 0
-    assert [line[:4] for line in result.stdout.splitlines()] == ["ok  "] * 12
+    assert [line[:4] for line in result.stdout.splitlines()] == ["ok  "] * 13
 
 
 FALSE = [
@@ -77,6 +81,15 @@ FALSE = [
     (
         "DELETE FROM enrollment_events WHERE course_id = :o",
         "the last event of each student and course = the enrollment",
+    ),
+    *(
+        (statement, "the copy of the records of each student = the rows")
+        for statement in (
+            "DELETE FROM student_records WHERE student_id = :a",
+            "UPDATE student_records SET completions = NULL WHERE student_id = :a",
+            "UPDATE student_records SET holds = '[]' WHERE student_id = :a",
+            "INSERT INTO student_records (student_id, overrides) VALUES (:b, '[[1]]')",
+        )
     ),
     *(
         (statement, "the groups of each student = the rows of their groups")
@@ -192,7 +205,7 @@ def test_a_read_only_database_can_be_audited(app, school, backend, make_app):
             {"options": "-c default_transaction_read_only=on"}
         ).render_as_string(hide_password=False)
     result = audit(make_app(reading))
-    assert (result.exit_code, len(result.stdout.splitlines())) == (0, 12)
+    assert (result.exit_code, len(result.stdout.splitlines())) == (0, 13)
     assert (
         result.stderr
         == "This database accepts no writes: the result is not recorded for /metrics.\n"
