@@ -51,6 +51,7 @@ class Case:
     request: RuledRequest
     students: list[Student] = field(default_factory=list)
     used: set[int] = field(default_factory=set)
+    lifted: dict[tuple[Pair, str], int] | None = None  # see the function of this name
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +93,7 @@ def seat_overrides(
     return {
         ((student.id, course.id), one.rule): one.id
         for student in students
+        if student.overrides
         for one in student.overrides
         if one.rule in SEAT_RULES and (one.expires_at is None or moment < one.expires_at)
         for course in courses
@@ -128,8 +130,10 @@ def lifted(case: Case | None) -> dict[tuple[Pair, str], int]:
     """The refusals about seats and status that overrides lift in this case."""
     if case is None:
         return {}
-    facts, moment = case.facts, case.request.context.moment
-    return seat_overrides(facts.students.values(), facts.courses.values(), moment)
+    if case.lifted is None:
+        facts, moment = case.facts, case.request.context.moment
+        case.lifted = seat_overrides(facts.students.values(), facts.courses.values(), moment)
+    return case.lifted
 
 
 def judge(
@@ -155,6 +159,8 @@ def judge(
 
 def _used_for_seats(case: Case, allocation: Allocation) -> set[int]:
     """The overrides about seats and status without which a pair would have been refused."""
+    if not lifted(case):
+        return set()
     new, courses = {*allocation.added, *allocation.newly_waitlisted}, case.facts.courses
     closed = {pair for pair in new if pair[1] in courses and courses[pair[1]].status == CLOSED}
     return {
@@ -220,14 +226,15 @@ def write(ledger: SeatLedger, case: Case | None, judgement: Judgement) -> None:
                 ledger.set_credits(pair, ENROLLED if held.is_seat else WAITLISTED, held.credits)
     _queue_rechecks(ledger.session, case)
     withdrawn = _withdrawn(case, judgement)
-    insert_completions(ledger.session, withdrawn.values())
-    ledger.annotate({pair: {"withdrawn": one.id} for pair, one in withdrawn.items()})
+    if withdrawn:
+        insert_completions(ledger.session, withdrawn.values())
+        ledger.annotate({pair: {"withdrawn": one.id} for pair, one in withdrawn.items()})
     if case.request.context.skip:
         ledger.annotate(_skipped(case.students))
     ledger.write()
     record_completions(ledger.session, withdrawn.values())
     used = {*judgement.overrides_used, *case.used}
-    for student in case.students:
+    for student in case.students if used else ():
         for override in student.overrides:
             if override.id in used:
                 data = {"override_id": override.id, "rule": override.rule}

@@ -6,31 +6,24 @@
 
 from __future__ import annotations
 
-import re
 import sys
 import time
-from collections.abc import Callable
-from datetime import timedelta
-from functools import wraps
-from typing import Any
 
 import click
 from flask import Flask, current_app
-from flask.cli import with_appcontext
 from sqlalchemy.exc import DBAPIError
 
-from course_management.auth import api_keys as keys
 from course_management.core.api import API_PREFIX
-from course_management.core.errors import Error
-from course_management.core.principal import ADMIN, SCOPES, Principal, granted
-from course_management.core.text import TooManyMarks, clean, has_control
+from course_management.core.principal import ADMIN, Principal, granted
 from course_management.db import integrity
 from course_management.db.base import now
 from course_management.db.transaction import transaction
 from course_management.ops import demo, demo_term, health, tick
 from course_management.ops.audit import audit as find_violations
 from course_management.ops.audit import record
+from course_management.ops.command import command
 from course_management.ops.demo_school import DEPARTMENT, MAX_EACH, School
+from course_management.ops.key_commands import api_keys
 from course_management.ops.rows import CannotLoad
 from course_management.ops.rules_audit import audit_rules
 from course_management.telemetry.logs import log
@@ -45,29 +38,6 @@ LISTS = (  # the routes that `check` requests
     "/courses/{course}/history",
     "/students/{student_id}/history",
 )
-
-
-def command(name: str) -> Callable[[Callable[..., None]], click.Command]:
-    """A decorator that makes a function a command of the app.
-
-    If the service or the database refuses, the command prints one line instead of a traceback.
-    """
-
-    def decorate(function: Callable[..., None]) -> click.Command:
-        @wraps(function)
-        def run(**options: Any) -> None:
-            try:
-                function(**options)
-            except Error as error:
-                raise click.ClickException(error.detail) from None
-            except DBAPIError as error:
-                raise click.ClickException(
-                    f"The database refused: {integrity.reason(error)}"
-                ) from None
-
-        return click.command(name)(with_appcontext(run))
-
-    return decorate
 
 
 @command("check")
@@ -221,94 +191,6 @@ def do_tick(every: float | None, parent: int | None) -> None:
         tick.run_every(every, parent)
     else:
         click.echo(" ".join(f"{name}: {number}." for name, number in tick.run().items()))
-
-
-class Lifetime(click.ParamType[timedelta]):
-    """A number of minutes, hours or days: 30m, 12h, 90d."""
-
-    name = "time"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> timedelta:
-        found = re.fullmatch("([1-9][0-9]{0,4})([mhd])", value)
-        if not found:
-            self.fail("must be a number and m, h or d: 30m, 12h, 90d.", param, ctx)
-        return timedelta(**{{"m": "minutes", "h": "hours", "d": "days"}[found[2]]: int(found[1])})
-
-
-def _show_token(token: str) -> None:
-    """Print a token, alone on standard output."""
-    click.echo("Save this key now. It is not stored and will not be shown again.", err=True)
-    click.echo(token)
-
-
-@command("create")
-@click.option("--name", required=True, help="Its unique name, shown in the log and in histories.")
-@click.option(
-    "--scope",
-    "scopes",
-    type=click.Choice(SCOPES),
-    multiple=True,
-    required=True,
-    help="A scope of the key; repeat the option for several.",
-)
-@click.option(
-    "--expires",
-    type=Lifetime(),
-    help="Its lifetime: 30m, 12h, 90d. Default: it is valid until it is revoked.",
-)
-def create_key(name: str, scopes: tuple[str, ...], expires: timedelta | None) -> None:
-    """Create a key and print it on standard output."""
-    if not 0 < len(name.strip()) <= 100 or has_control(name):
-        raise click.BadParameter(
-            "must be 1 to 100 characters, none of them a control character.", param_hint="--name"
-        )
-    try:
-        name = clean(name)
-    except TooManyMarks as error:
-        raise click.BadParameter(str(error), param_hint="--name") from None
-    with transaction(writing=True) as session:
-        token = keys.create_key(session, name, scopes, expires)
-    _show_token(token)
-
-
-@command("list")
-def list_keys() -> None:
-    """List the keys with their ids, names, scopes, dates and states, without secrets."""
-    with transaction(writing=False) as session:
-        rows = [
-            (k.id, k.state, k.issued_at, k.expires_at, k.last_used_at, k.name, k.scopes)
-            for k in keys.list_keys(session)
-        ]
-    click.echo(f"{'id':<13}{'state':<9}{'issued':<18}{'expires':<18}{'last used':<18}name: scopes")
-    for key_id, state, *dates, name, scopes in rows:
-        shown = "".join(f"{f'{date:%Y-%m-%d %H:%M}' if date else '-':<18}" for date in dates)
-        click.echo(f"{key_id:<13}{state:<9}{shown}{name}: {scopes}")
-
-
-@command("revoke")
-@click.argument("key_id")
-def revoke_key(key_id: str) -> None:
-    """Revoke the key with this id; every worker refuses it within a second."""
-    with transaction(writing=True) as session:
-        keys.revoke_key(session, key_id)
-
-
-@command("rotate")
-@click.argument("key_id")
-def rotate_key(key_id: str) -> None:
-    """Replace the secret of the key with this id; the old one is refused within a second."""
-    with transaction(writing=True) as session:
-        token = keys.rotate_key(session, key_id)
-    _show_token(token)
-
-
-api_keys = click.Group(
-    "api-keys",
-    [create_key, list_keys, revoke_key, rotate_key],
-    help="Manage API keys (docs/access.md).",
-)
 
 
 def init_app(app: Flask) -> None:

@@ -101,22 +101,31 @@ def judge(
     # In one zone, Python compares local times. UTC compares moments.
     moment = moment.astimezone(UTC)
     judgement = Judgement()
-    # The students of one request often add the same courses.
-    judges: dict[tuple[object, ...], list[Callable[[Case], Iterator[Finding]]]] = {}
     for student in students:
         case = Case(student, student.after, moment, settings)
         if not case.acts:
             continue
-        added = [held.course for held in case.added]
-        key = (case.acts, *(course.id for course in added))
-        if key not in judges:
-            judges[key] = [rule.judge for rule in rules if _may_break(rule, case.acts, added)]
-        for judge_case in judges[key]:
+        for judge_case in _judges(rules, case):
             judgement.broken += judge_case(case)
         judgement.warnings += case.warnings
         judgement.withdrawals += [(student.id, course_id) for course_id in case.withdrawals]
         judgement.overrides_used += case.used
     return judgement
+
+
+def _judges(rules: Sequence[Rule], case: Case) -> Sequence[Callable[[Case], Iterator[Finding]]]:
+    """The functions of those rules that the request may break. Most requests add one course, which
+    remembers them.
+    """
+    if len(case.added) != 1 or rules is not RULES:
+        added = [held.course for held in case.added]
+        return [rule.judge for rule in rules if _may_break(rule, case.acts, added)]
+    course = case.added[0].course
+    if case.acts not in course.concerned:
+        found = [rule.judge for rule in rules if _may_break(rule, case.acts, [course])]
+        course.concerned[case.acts] = found
+    judges: Sequence[Callable[[Case], Iterator[Finding]]] = course.concerned[case.acts]
+    return judges
 
 
 def _may_break(rule: Rule, acts: frozenset[str], added: Sequence[Course]) -> bool:

@@ -119,7 +119,8 @@ class Course:
     """A course of a term. Courses without a term have no rules.
 
     `week` has a bit for each minute of a week in which the course ever meets (see `week`).
-    Courses that share no bit never conflict.
+    Courses that share no bit never conflict. `concerned` is a note of the evaluator about the rules
+    that the course can break.
     """
 
     id: int
@@ -134,6 +135,7 @@ class Course:
     consent: str | None = None
     contact: str | None = None
     week: int = field(init=False, repr=False, compare=False)
+    concerned: dict[Any, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "week", week(self.meetings))

@@ -119,7 +119,9 @@ def test_every_stale_connection_of_the_pool_is_dropped_at_once(postgres_app):
 
 
 @pytest.mark.fast_parts  # only the fast part prepares statements by name
-@pytest.mark.parametrize("forget", ["DEALLOCATE ALL", "DEALLOCATE insert_student_courses_credits"])
+@pytest.mark.parametrize(
+    "forget", ["DEALLOCATE ALL", "DEALLOCATE insert_student_courses_credits_blocked"]
+)
 def test_a_session_without_its_statements_is_replaced(postgres_app, forget):
     """At the first statement, and at the one that goes out with COMMIT. Seen to fail: 500,
     26000.

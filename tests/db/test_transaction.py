@@ -230,7 +230,10 @@ def test_a_rehearsal_sends_the_deferred_statements_and_keeps_nothing(app):
     row = {"student_id": 1, "course_id": 1, "enrolled_at": now(), "state": "enrolled"}
 
     def enroll_nobody(session, _):
-        defer(session.connection(), (insert, row | {"ticket": None, "credits": None}))
+        defer(
+            session.connection(),
+            (insert, row | {"ticket": None, "credits": None, "blocked": False}),
+        )
 
     with app.app_context(), pytest.raises(IntegrityError):
         transaction.write(enroll_nobody, rehearse=True)

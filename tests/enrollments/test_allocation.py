@@ -149,10 +149,10 @@ def test_a_waitlisted_student_who_asks_for_a_seat_only_is_refused():
     ]
 
 
-def test_a_refusal_counts_a_free_seat_while_students_wait():
+def test_a_refusal_says_that_rules_keep_a_waiting_student_from_a_free_seat():
     course = seats(capacity=3, taken=1, waiting=1)
     assert refusals(CourseFull, [course], [(ADA, 1)], existing={(ADA, 1): WAITLISTED}) == [
-        ((ADA, 1), True, 2, 1, "Course 1 has 2 free seats, and 1 were asked for.")
+        ((ADA, 1), True, 2, 1, "Rules of registration block the waitlist place in course 1.")
     ]
 
 

@@ -386,11 +386,11 @@ def late(client, term):
     """Drops of the term are withdrawals from now on; call it with a hold to block them too."""
 
     def go(student):
+        hold = {"code": "library", "detail": "Books are missing.", "blocks": ["drop"]}
+        client.post(f"/students/{student}/holds", json=hold)
         deadlines = {"add_until": moment(days=-3), "drop_until": moment(days=-2)}
         later = {"withdraw_until": moment(days=1)}
         client.patch(f"/terms/{term['code']}", json=deadlines | later)
-        hold = {"code": "library", "detail": "Books are missing.", "blocks": ["drop"]}
-        client.post(f"/students/{student}/holds", json=hold)
 
     return go
 

@@ -87,7 +87,7 @@ def test_the_document_marks_read_only_fields(client):
     schemas = client.get("/openapi.json").json["components"]["schemas"]
     for name, made in (
         ("StudentInChange", set()),
-        ("CourseInChange", {"seats_taken", "waitlisted"}),
+        ("CourseInChange", {"seats_taken", "waitlisted", "waitlist_blocked"}),
     ):
         only_read = {
             field for field, schema in schemas[name]["properties"].items() if schema.get("readOnly")
