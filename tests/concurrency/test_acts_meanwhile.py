@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from course_management.db.transaction import transaction
 from course_management.enrollments import service as enrollments
-from course_management.enrollments.requests import EnrollmentRequest
+from course_management.enrollments.requests import EnrollmentRequest, RulesContext
 from course_management.registrar import service as registrar
 from devtools.waiting import eventually
 from tests.conftest import Make
@@ -68,7 +68,7 @@ class School:
 
 
 def cancelling(course):
-    return lambda session: registrar.cancel(session, course, None, marked=False)
+    return lambda session: registrar.cancel(session, course, None, RulesContext(), begun=False)
 
 
 @pytest.mark.parametrize("capacity", [1, 9, None])
