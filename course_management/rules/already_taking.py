@@ -17,6 +17,8 @@ CODE = "already-taking"
 def judge(case: Case) -> Iterator[Finding]:
     """A finding for each pair of courses that are the same."""
     for course, other in case.pairs:
+        if course.component != other.component:
+            continue
         if _is_same(course, other) and not case.lifted(CODE, course, other):
             kind = f" {course.component}" if course.component else " course"
             yield case.finding(
@@ -29,11 +31,11 @@ def judge(case: Case) -> Iterator[Finding]:
 
 
 def _is_same(course: Course, other: Course) -> bool:
+    """Whether two courses of a component are of one entry, in one whole term."""
     return (
         course.entry is not None
         and other.entry is not None
         and course.term.whole == other.term.whole
-        and course.component == other.component
         and are_same(course.entry, other.entry)
     )
 

@@ -60,6 +60,7 @@ class Case:
             "_overrides",
             "_pairs",
             "_record",
+            "_totals",
             "acts",
             "added",
             "after",
@@ -82,6 +83,7 @@ class Case:
         self._record = record
         self._overrides: Mapping[str, list[Override]] | None = None
         self._pairs: Sequence[tuple[Course, Course]] | None = None
+        self._totals: dict[int, list[int]] | None = None
         self.before, self.after = student.before, after
         before = student.before
         self.added = [after[i] for i in sorted(after) if i not in before]
@@ -104,6 +106,17 @@ class Case:
         if self._record is None:
             self._record = Record(self.student.completions, self.settings.grades)
         return self._record
+
+    @property
+    def totals(self) -> Mapping[int, Sequence[int]]:
+        """The number of courses and the credits of the set as it would be, by whole term."""
+        if self._totals is None:
+            self._totals = {}
+            for held in self.after.values():
+                total = self._totals.setdefault(held.course.term.whole, [0, 0])
+                total[0] += 1
+                total[1] += held.credits
+        return self._totals
 
     @property
     def added_or_changed(self) -> list[Held]:

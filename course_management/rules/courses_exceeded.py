@@ -17,7 +17,7 @@ CODE = "courses-exceeded"
 
 def judge(case: Case) -> Iterator[Finding]:
     """A finding for each whole term with too many courses."""
-    for one in exceeded(case, CODE, lambda term: term.max_courses, lambda _: 1):
+    for one in exceeded(case, CODE, lambda term: term.max_courses, lambda _: 1, 0):
         more = one.total - one.limit
         yield case.finding(
             CODE,

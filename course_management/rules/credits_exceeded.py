@@ -18,7 +18,7 @@ CODE = "credits-exceeded"
 
 def judge(case: Case) -> Iterator[Finding]:
     """A finding for each whole term with too many credits."""
-    for one in exceeded(case, CODE, lambda term: term.max_credits, attrgetter("credits")):
+    for one in exceeded(case, CODE, lambda term: term.max_credits, attrgetter("credits"), 1):
         total, limit, more = map(number, (one.total, one.limit, one.total - one.limit))
         yield case.finding(
             CODE,

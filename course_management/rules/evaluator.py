@@ -200,9 +200,7 @@ def eligible(
     record = Record(student.completions, settings.grades)
     for course in courses:
         case = _case(student, Held(course, True, course.credits_min), moment, settings, record)
-        if ADD not in case.acts or not any(
-            True for rule in _ADD_RULES if rule.concerns(course) for _ in rule.judge(case)
-        ):
+        if not any(True for judge_case in _judges(RULES, case) for _ in judge_case(case)):
             yield course
 
 

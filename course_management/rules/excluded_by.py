@@ -21,6 +21,7 @@ def judge(case: Case) -> Iterator[Finding]:
         if (
             course.entry is not None
             and other.entry is not None
+            and (course.entry.excludes or other.entry.excludes)
             and _exclude(course.entry, other.entry)
             and not case.lifted(CODE, course, other)
         ):
@@ -55,8 +56,6 @@ def _judge_completions(case: Case) -> Iterator[Finding]:
 
 def _exclude(one: Entry, other: Entry) -> bool:
     """Whether one of two entries, or one that is the same, is excluded by the other."""
-    if not one.excludes and not other.excludes:
-        return False
     return not (
         one.excludes.isdisjoint((other.code, *other.same_as))
         and other.excludes.isdisjoint((one.code, *one.same_as))

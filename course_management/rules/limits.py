@@ -28,7 +28,8 @@ def terms(held: Iterable[Held]) -> list[Term]:
     """One term or part for each whole term of these enrollments. Parts have the limits of the
     whole term.
     """
-    return list({one.course.term.whole: one.course.term for one in held}.values())
+    found = {one.course.term.whole: one.course.term for one in held}
+    return list(found.values())
 
 
 def in_term(held: Iterable[Held], term: Term) -> list[Held]:
@@ -72,11 +73,15 @@ def exceeded(
     rule: str,
     limit_of: Callable[[Term], int | None],
     measure: Callable[[Held], int],
+    position: int,
 ) -> Iterator[Excess]:
-    """The whole terms in which the request exceeds a limit, or exceeds it by more than before."""
+    """The whole terms in which the request exceeds a limit, or exceeds it by more than before.
+
+    `position` is that of the same measure in `case.totals`, without overrides.
+    """
     for term in terms(case.added_or_changed):
         limit = limit_of(term)
-        if limit is None or _sum(case.after, term, measure) <= limit:
+        if limit is None or case.totals[term.whole][position] <= limit:
             continue
         excess = partial(_excess, case, term, limit, measure)
         if excess(()) and not lifted(case, rule, excess):
@@ -99,15 +104,6 @@ def _excess(
     total = _total(case.after, term, measure, overrides)
     is_worse = total > limit and total > _total(case.before, term, measure, overrides)
     return Excess(term, limit, total) if is_worse else None
-
-
-def _sum(held: Mapping[int, Held], term: Term, measure: Callable[[Held], int]) -> int:
-    """As `_total` without overrides. Every request needs it, so it is a plain loop."""
-    total, whole = 0, term.whole
-    for one in held.values():
-        if one.course.term.whole == whole:
-            total += measure(one)
-    return total
 
 
 def _total(

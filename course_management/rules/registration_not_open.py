@@ -18,10 +18,10 @@ CODE = "registration-not-open"
 
 def judge(case: Case) -> Iterator[Finding]:
     """A finding for each course that the student adds or changes too early or too late."""
-    moment = case.moment
+    moment, groups = case.moment, case.student.groups
     for held in case.added_or_changed:
         course = held.course
-        mine = [w for w in course.term.windows if _is_for(w, case)]
+        mine = [w for w in course.term.windows if w.group is None or w.group in groups]
         if any(w.opens_at <= moment < w.closes_at for w in mine):
             continue
         if case.lifted(CODE, course):
@@ -39,10 +39,6 @@ def judge(case: Case) -> Iterator[Finding]:
             term=term,
             opens_at=iso(opens_at),
         )
-
-
-def _is_for(window: Window, case: Case) -> bool:
-    return window.group is None or window.group in case.student.groups
 
 
 def _next_opening(windows: Iterable[Window], moment: datetime) -> datetime | None:

@@ -24,9 +24,12 @@ def judge(case: Case) -> Iterator[Finding]:
         course, entry = held.course, held.course.entry
         if entry is None or entry.max_attempts is None:
             continue
-        same = sum(_is_of(one.course, entry) for one in case.after.values())
-        if len(case.record.attempts(entry)) + same <= entry.max_attempts:
-            continue  # even if each of them is an attempt of its own
+        possible = len(case.record.attempts(entry))
+        for one in case.after.values():
+            if one.course.entry is not None and are_same(one.course.entry, entry):
+                possible += 1
+        if possible <= entry.max_attempts:  # even if each of them is an attempt of its own
+            continue
         done, unknown = _done(case, entry)
         before = done | _terms(case.before.values(), entry)
         after = done | _terms(case.after.values(), entry)
@@ -74,12 +77,11 @@ def _done(case: Case, entry: Entry) -> tuple[set[str], int]:
 
 def _terms(held: Iterable[Held], entry: Entry) -> set[str]:
     """The whole terms in which a set has an entry, or one that is the same."""
-    return {one.course.term.whole_code for one in held if _is_of(one.course, entry)}
-
-
-def _is_of(course: Course, entry: Entry) -> bool:
-    """Whether a course is of an entry, or of one that is the same."""
-    return course.entry is not None and are_same(course.entry, entry)
+    return {
+        one.course.term.whole_code
+        for one in held
+        if one.course.entry is not None and are_same(one.course.entry, entry)
+    }
 
 
 RULE = Rule(
