@@ -56,6 +56,7 @@ class Taken(Conflict):
 
     pointer: ClassVar[str]
     always = CLASHES
+    is_gone = False  # whether no row has the value any more
 
     def __init__(self, faults: Sequence[Mapping[str, Any]] = ()) -> None:
         listed = faults or [self.fault()]

@@ -29,8 +29,8 @@ def list_of(*required: str, **properties: Any) -> dict[str, Any]:
 MISSING: Fields = {
     "missing": {
         "type": "array",
-        "items": ID,
-        "description": "The ids of the body that do not exist.",
+        "items": {"oneOf": [ID, {"type": "string", "example": "S-2026-0042"}]},
+        "description": "The ids, or the external ids, of the body that do not exist.",
         "example": [77],
     },
 }

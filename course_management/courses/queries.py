@@ -13,7 +13,9 @@ import sqlalchemy as sa
 from course_management.catalog.queries import entry_code
 from course_management.core import text
 from course_management.courses.models import Course, CourseNotFound, tag
+from course_management.db import external_ids as external_ids_of
 from course_management.db.base import Reader, as_number, connection_of, json_list
+from course_management.db.external_ids import ExternalId
 from course_management.db.keyset import Condition, Listing, Page
 from course_management.db.prepared_statements import Statement, send
 from course_management.terms.queries import term_and_parts
@@ -108,28 +110,48 @@ def folded(query: dict[str, Any]) -> dict[str, Any]:
     return query | keys if keys else query
 
 
-# The conditions that select a course by its id and by its name.
-_CONDITIONS = {
+# The conditions that select a course by its id, by its name and by its external id.
+_CONDITIONS: dict[type, sa.ColumnElement[bool]] = {
     int: _table.c.id == sa.bindparam("id"),
     str: _table.c.name_key == sa.bindparam("name_key"),
+    ExternalId: _table.c.external_id == sa.bindparam("external_id"),
 }
 _SHOW = {
     kind: Statement(
-        f"show_course_by_{kind.__name__}",
+        f"show_course_by_{kind.__name__.lower()}",
         sa.select(*COLUMNS.values(), term_column()).where(key),
     )
     for kind, key in _CONDITIONS.items()
 }
 _FIND = {
-    kind: Statement(f"find_course_by_{kind.__name__}", sa.select(_table.c.id).where(key))
+    kind: Statement(f"find_course_by_{kind.__name__.lower()}", sa.select(_table.c.id).where(key))
     for kind, key in _CONDITIONS.items()
 }
+
+
+def key_of(course: int | str) -> tuple[str, int | str]:
+    """The column that identifies a course, and its value. `course` is an id, a name or an
+    ExternalId.
+    """
+    if isinstance(course, int):
+        return "id", course
+    if isinstance(course, ExternalId):
+        return "external_id", str(course)
+    return "name_key", text.key(course)
+
+
+def require_ids(reader: Reader, external_ids: Sequence[str]) -> list[int]:
+    """The ids of the courses with these external ids, in the same order. Raises CourseNotFound with
+    every external id that no course has.
+    """
+    detail = "Some of the courses do not exist."
+    return external_ids_of.require_ids(reader, _table, external_ids, CourseNotFound, detail)
 
 
 def show_course(reader: Reader, course: int | str) -> dict[str, Any]:
     """The fields of a response about a course, and its `etag`.
 
-    `course` is the id or the name of the course. Raises CourseNotFound.
+    `course` is the id, the name or the ExternalId of the course. Raises CourseNotFound.
     """
     row = _row(reader, _SHOW, course)
     found = dict(zip(COLUMNS, row, strict=False)) | term_fields(row[-1])
@@ -152,8 +174,8 @@ def require_course(reader: Reader, course_id: int) -> None:
 
 
 def _row(reader: Reader, statements: dict[type, Statement], course: int | str) -> Any:
-    values = {"id": course} if isinstance(course, int) else {"name_key": text.key(course)}
-    rows = send(connection_of(reader), (statements[type(course)], values))
+    column, value = key_of(course)
+    rows = send(connection_of(reader), (statements[type(course)], {column: value}))
     if not rows:
         raise CourseNotFound
     return rows[0]

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from marshmallow import ValidationError, fields, validate
 
+from course_management.core import text
 from course_management.courses.refusals import CANCELLED, CLOSED, OPEN, STATUSES
 from course_management.courses.term_schemas import TermFieldsIn, TermFieldsOut
 from course_management.history.schemas import Reason
-from course_management.web.changes import ChangeSchema
+from course_management.web.changes import ByExternalId, ChangeSchema
 from course_management.web.fields import (
     TEXT,
     Count,
@@ -22,8 +23,13 @@ from course_management.web.fields import (
     Total,
 )
 
+BY_EXTERNAL_ID = "by-external-id"  # a segment of addresses
+_RESERVED = "".join(f"[{c}{c.upper()}]" if c.isalpha() else c for c in BY_EXTERNAL_ID)
 # The rule of `addressable` as a pattern for OpenAPI.
-_ADDRESSABLE = r"^(?!\s*[0-9]+(?:/|\s*$))(?!\s*(?:.*/)?\.{1,2}(?:/|\s*$))" + TEXT.removeprefix("^")
+_ADDRESSABLE = (
+    rf"^(?!\s*{_RESERVED}\s*$)"
+    r"(?!\s*[0-9]+(?:/|\s*$))(?!\s*(?:.*/)?\.{1,2}(?:/|\s*$))" + TEXT.removeprefix("^")
+)
 _NUMBER = {"description": "The number of the course in another system.", "example": "MATH-204"}
 
 
@@ -31,12 +37,16 @@ def addressable(name: str) -> None:
     """Raise ValidationError for the few names that cannot be a part of an address.
 
     ASCII digits, alone or before a slash, look like an id. Proxies remove `.` and `..` between
-    slashes (RFC 3986, section 5.2.4).
+    slashes (RFC 3986, section 5.2.4). BY_EXTERNAL_ID is a part of other addresses.
     """
     first, *rest = name.split("/")
     if first.isascii() and first.isdigit():
         form = "begin with digits and a slash" if rest else "consist of digits only"
         raise ValidationError(f"Must not {form}: an address could not tell it from an id.")
+    if text.key(name) == BY_EXTERNAL_ID:
+        raise ValidationError(
+            f"Must not be {BY_EXTERNAL_ID}: addresses of external ids begin with these words."
+        )
     if {".", ".."} & {first, *rest}:
         raise ValidationError(
             'Must not have "." or ".." alone between slashes: proxies remove them from addresses.'
@@ -103,6 +113,12 @@ class CourseInChange(ChangeSchema, CourseIn):
     seats_taken = Total(dump_only=True, allow_none=True, metadata={"example": 12})
     waitlisted = Total(dump_only=True, metadata={"example": 0})
     waitlist_blocked = Total(dump_only=True, metadata={"example": 0, "sometimes": True})
+
+
+class CourseByExternalId(ByExternalId, CourseInChange):
+    """A course to create or to change, whose external id is in the address. A new course needs a
+    `name` and a `level`.
+    """
 
 
 class CourseOut(TermFieldsOut):

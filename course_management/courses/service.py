@@ -14,9 +14,11 @@ from course_management.core.outcome import OUTCOME
 from course_management.courses.gate import close_gate
 from course_management.courses.models import Course, CourseChanges, CourseNotFound
 from course_management.courses.of_terms import FIELDS, set_term_fields
+from course_management.courses.queries import key_of
 from course_management.courses.refusals import CANCELLED, OPEN
 from course_management.db import integrity
 from course_management.db.base import now
+from course_management.db.external_ids import ExternalId
 from course_management.history.models import EventType
 from course_management.history.recorder import record
 from course_management.telemetry.events import Event
@@ -62,14 +64,17 @@ def create_course(
 
 
 def find_clashes(
-    connection: Connection, *, request: CourseChanges, course: int | str = 0
+    connection: Connection,
+    *,
+    request: CourseChanges,
+    course: int | str = 0,
+    external_id: str = "",
 ) -> list[tuple[type[Taken], int]]:
-    """The values of `request` that belong to other courses than `course`, each as its error and the
-    id of the other course.
+    """The values of `request` that belong to other courses than `course` or the one with
+    `external_id`, each as its error and the id of the other course.
     """
-    is_this = (
-        _table.c.id == course if isinstance(course, int) else _table.c.name_key == text.key(course)
-    )
+    column, value = key_of(ExternalId(external_id) if external_id else course)
+    is_this = sa.and_(_table.c[column].is_not(None), _table.c[column] == value)
     values = {
         "name_key": text.key(request["name"]) if "name" in request else None,
         "external_id": request.get("external_id"),
@@ -78,13 +83,13 @@ def find_clashes(
 
 
 def lock_course(session: Session, course: int | str) -> Course:
-    """The course, which is given by its id or its name. No other transaction can change it, or
-    enroll in it, until this one ends.
+    """The course, which is given by its id, its name or its ExternalId. No other transaction can
+    change it, or enroll in it, until this one ends.
 
     The gate of the course is closed first, so that later enrollments wait for this transaction.
     Then the row is locked. Raises CourseNotFound.
     """
-    column, value = ("id", course) if isinstance(course, int) else ("name_key", text.key(course))
+    column, value = key_of(course)
     other = aliased(Course)
     behind = sa.select(close_gate(other.id)).where(getattr(other, column) == value)
     wanted = (
@@ -106,10 +111,10 @@ def set_status(session: Session, course: int | str, status: str) -> Course | Non
     A plain UPDATE: it waits for no enrollment in a course without a capacity, and for one at a time
     in a course with one. So a popular course can be closed at once.
     """
-    key = Course.id == course if isinstance(course, int) else Course.name_key == text.key(course)
+    column, value = key_of(course)
     changed = (
         sa.update(Course)
-        .where(key, Course.status.not_in((status, CANCELLED)))
+        .where(getattr(Course, column) == value, Course.status.not_in((status, CANCELLED)))
         .values(status=status, version=Course.version + 1, updated_at=now())
         .returning(Course)
     )

@@ -20,7 +20,15 @@ from course_management.courses.models import (
     CourseNotFound,
     WaitlistCapacityBelowWaitlisted,
 )
-from course_management.courses.schemas import CourseIn, CourseInChange, CourseOut, CourseQuery
+from course_management.courses.schemas import (
+    BY_EXTERNAL_ID,
+    CourseByExternalId,
+    CourseIn,
+    CourseInChange,
+    CourseOut,
+    CourseQuery,
+)
+from course_management.db.external_ids import ExternalId
 from course_management.enrollments import course_changes as enrollments
 from course_management.enrollments.models import CourseHasStudents
 from course_management.enrollments.recheck_queue import (
@@ -30,12 +38,14 @@ from course_management.enrollments.recheck_queue import (
 )
 from course_management.terms.models import TermNotFound
 from course_management.web import etags
-from course_management.web.changes import without_id
+from course_management.web.changes import as_creation, without_external_id, without_id
 from course_management.web.endpoint import reading, writing
 from course_management.web.rendering import json_response, list_response, no_content
 
 bp = Blueprint("courses", __name__)
 
+AT_EXTERNAL_ID = f"/courses/{BY_EXTERNAL_ID}/<external_id>"
+NEW_COURSE = CourseIn()
 TAKEN = (CourseNameTaken, ExternalIdTaken)
 UNKNOWN = (TermNotFound, CatalogEntryNotFound)
 TOO_SMALL = (CapacityBelowEnrolled, WaitlistCapacityBelowWaitlisted)
@@ -44,7 +54,7 @@ TOO_SMALL = (CapacityBelowEnrolled, WaitlistCapacityBelowWaitlisted)
 @bp.post("/courses", endpoint="createCourse")
 @writing(
     scope="courses:write",
-    body=CourseIn(),
+    body=NEW_COURSE,
     answer=CourseOut,
     status=(201,),
     errors=(*TAKEN, *UNKNOWN),
@@ -53,8 +63,7 @@ TOO_SMALL = (CapacityBelowEnrolled, WaitlistCapacityBelowWaitlisted)
 )
 def create_course(session: Session, request: dict[str, Any]) -> Response:
     """Create a course."""
-    course = service.create_course(session, **request)
-    return json_response(CourseOut, course, 201, location=f"/courses/{course.id}")
+    return _create(session, request)
 
 
 @bp.get("/courses", endpoint="listCourses")
@@ -87,7 +96,85 @@ def update_course(session: Session, course: int | str, request: dict[str, Any]) 
 
     A cancelled course becomes an empty open or closed one if the body has that `status`.
     """
-    reason = request.pop("reason", None)
+    return _update(session, course, request)
+
+
+@bp.delete("/courses/<course:course>", endpoint="deleteCourse")
+@writing(
+    scope="courses:write",
+    status=(204,),
+    errors=(CourseNotFound, CourseHasStudents, Stale),
+    etag=True,
+)
+def delete_course(session: Session, course: int | str) -> Response:
+    """Delete a course that has no students."""
+    return _delete(session, course)
+
+
+@bp.get(AT_EXTERNAL_ID, endpoint="getCourseByExternalId")
+@reading(scope="courses:read", answer=CourseOut, errors=(CourseNotFound,), etag=True)
+def get_by_external_id(connection: Connection, external_id: str) -> Response:
+    """Read the course with an external id."""
+    return json_response(CourseOut, queries.show_course(connection, ExternalId(external_id)))
+
+
+@bp.put(AT_EXTERNAL_ID, endpoint="upsertCourseByExternalId")
+@writing(
+    plans=True,
+    scope="courses:write",
+    body=CourseByExternalId(),
+    answer=CourseOut,
+    status=(200, 201),
+    errors=(*TAKEN, *UNKNOWN, *TOO_SMALL, Stale),
+    clashes=service.find_clashes,
+    etag=True,
+    upserts=True,
+)
+def upsert_by_external_id(session: Session, external_id: str, request: dict[str, Any]) -> Response:
+    """Create the course with an external id (201), or change it (200)."""
+    changes = without_external_id(external_id, request)
+    try:
+        return _update(session, ExternalId(external_id), changes)
+    except CourseNotFound:
+        etags.require_none()
+    return _create(session, as_creation(NEW_COURSE, external_id, _without_reason(changes)))
+
+
+@bp.patch(AT_EXTERNAL_ID, endpoint="patchCourseByExternalId")
+@writing(
+    plans=True,
+    scope="courses:write",
+    body=CourseByExternalId(),
+    answer=CourseOut,
+    errors=(CourseNotFound, *TAKEN, *UNKNOWN, *TOO_SMALL, Stale),
+    clashes=service.find_clashes,
+    etag=True,
+)
+def patch_by_external_id(session: Session, external_id: str, request: dict[str, Any]) -> Response:
+    """Change the course with an external id."""
+    changes = without_external_id(external_id, request)
+    return _update(session, ExternalId(external_id), changes)
+
+
+@bp.delete(AT_EXTERNAL_ID, endpoint="deleteCourseByExternalId")
+@writing(
+    scope="courses:write",
+    status=(204,),
+    errors=(CourseNotFound, CourseHasStudents, Stale),
+    etag=True,
+)
+def delete_by_external_id(session: Session, external_id: str) -> Response:
+    """Delete the course with an external id, if it has no students."""
+    return _delete(session, ExternalId(external_id))
+
+
+def _create(session: Session, fields: dict[str, Any]) -> Response:
+    course = service.create_course(session, **fields)
+    return json_response(CourseOut, course, 201, location=f"/courses/{course.id}")
+
+
+def _update(session: Session, course: int | str, given: dict[str, Any]) -> Response:
+    reason, request = given.get("reason"), _without_reason(given)
     if request.keys() == {"status"} and not etags.has_preconditions():
         closed_or_opened = service.set_status(session, course, request["status"])
         if closed_or_opened is not None:
@@ -104,15 +191,11 @@ def update_course(session: Session, course: int | str, request: dict[str, Any]) 
     return json_response(CourseOut, changed)
 
 
-@bp.delete("/courses/<course:course>", endpoint="deleteCourse")
-@writing(
-    scope="courses:write",
-    status=(204,),
-    errors=(CourseNotFound, CourseHasStudents, Stale),
-    etag=True,
-)
-def delete_course(session: Session, course: int | str) -> Response:
-    """Delete a course that has no students."""
+def _without_reason(given: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in given.items() if name != "reason"}
+
+
+def _delete(session: Session, course: int | str) -> Response:
     found = service.lock_course(session, course)
     etags.require(found)
     enrollments.empty_cancelled(session, found)

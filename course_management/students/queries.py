@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, cast
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from course_management.core import text
+from course_management.db import external_ids as external_ids_of
 from course_management.db.base import Reader, connection_of
 from course_management.db.keyset import Condition, Listing, Page
 from course_management.db.prepared_statements import Statement, send
@@ -91,16 +93,37 @@ def find_student(connection: Connection, by: str, value: str) -> int | None:
 
 _BY_ID = _table.c.id == sa.bindparam("id")
 _SHOW = Statement("show_student", sa.select(*COLUMNS.values()).where(_BY_ID))
+_SHOW_BY_EXTERNAL_ID = Statement(
+    "show_student_by_external_id",
+    sa.select(*COLUMNS.values()).where(_table.c.external_id == sa.bindparam("external_id")),
+)
 _EXISTS = Statement("student_exists", sa.select(_table.c.id).where(_BY_ID))
 
 
 def show_student(reader: Reader, student_id: int) -> dict[str, Any]:
     """The fields of a response about a student, and its `etag`. Raises StudentNotFound."""
-    rows = send(connection_of(reader), (_SHOW, {"id": student_id}))
+    return _shown(send(connection_of(reader), (_SHOW, {"id": student_id})))
+
+
+def show_by_external_id(reader: Reader, external_id: str) -> dict[str, Any]:
+    """As `show_student`, for the student with an external id."""
+    values = {"external_id": external_id}
+    return _shown(send(connection_of(reader), (_SHOW_BY_EXTERNAL_ID, values)))
+
+
+def _shown(rows: Sequence[Any]) -> dict[str, Any]:
     if not rows:
         raise StudentNotFound
     student = dict(zip(COLUMNS, rows[0], strict=True))
     return student | {"etag": tag(student["id"], student["version"])}
+
+
+def require_ids(reader: Reader, external_ids: Sequence[str]) -> list[int]:
+    """The ids of the students with these external ids, in the same order. Raises StudentNotFound
+    with every external id that no student has.
+    """
+    detail = "Some of the students do not exist."
+    return external_ids_of.require_ids(reader, _table, external_ids, StudentNotFound, detail)
 
 
 def require_student(reader: Reader, student_id: int) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 from marshmallow import ValidationError, fields, validate
 
 from course_management.students.models import MAX_GROUPS
-from course_management.web.changes import ChangeSchema
+from course_management.web.changes import ByExternalId, ChangeSchema
 from course_management.web.fields import (
     CONTROLS,
     Answer,
@@ -75,6 +75,12 @@ class StudentIn(StrictSchema):
 
 class StudentInChange(ChangeSchema, StudentIn):
     """A change of a student."""
+
+
+class StudentByExternalId(ByExternalId, StudentInChange):
+    """A student to create or to change, whose external id is in the address. A new student needs a
+    `name`.
+    """
 
 
 class StudentOut(Answer):

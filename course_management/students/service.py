@@ -44,22 +44,39 @@ def create_student(
 
 
 def find_clashes(
-    connection: Connection, *, request: StudentChanges, student_id: int = 0
+    connection: Connection, *, request: StudentChanges, student_id: int = 0, external_id: str = ""
 ) -> list[tuple[type[Taken], int]]:
-    """The values of `request` that belong to other students than `student_id`, each as its error
-    and the id of the other student.
+    """The values of `request` that belong to other students than that with `student_id` or with
+    `external_id`, each as its error and the id of the other student.
     """
     email = request.get("email")
     values = {
         "email_key": None if email is None else text.key(email),
         "external_id": request.get("external_id"),
     }
-    return integrity.find_taken(connection, _table, values, _table.c.id == student_id)
+    is_this = _table.c.id == student_id
+    if external_id:
+        is_this = sa.and_(_table.c.external_id.is_not(None), _table.c.external_id == external_id)
+    return integrity.find_taken(connection, _table, values, is_this)
 
 
 def lock_student(session: Session, student_id: int) -> Student:
     """The student, locked until the transaction ends. Raises StudentNotFound."""
     student = session.get(Student, student_id, with_for_update={"key_share": True})
+    if student is None:
+        raise StudentNotFound
+    return student
+
+
+def find_by_external_id(session: Session, external_id: str) -> Student | None:
+    """The student with an external id, locked until the transaction ends, or None."""
+    wanted = sa.select(Student).where(Student.external_id == external_id)
+    return session.scalars(wanted.with_for_update(key_share=True)).one_or_none()
+
+
+def lock_by_external_id(session: Session, external_id: str) -> Student:
+    """As `find_by_external_id`. Raises StudentNotFound."""
+    student = find_by_external_id(session, external_id)
     if student is None:
         raise StudentNotFound
     return student

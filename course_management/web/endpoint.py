@@ -51,6 +51,8 @@ class Endpoint:
       request calls only the view. A rehearsal and a write with a plan have one transaction: the
       view then does the work of both. It is told by its argument `begun`. Its argument `marked` is
       what `begin` returned, or None if this request did not call it.
+    - `upserts`: the view creates what the request names, or changes it. Another request may create
+      it at the same moment: if no value is taken by then, the view is called once more.
     - `no_database`: the view needs no database.
     """
 
@@ -70,6 +72,7 @@ class Endpoint:
     clashes: Callable[..., list[tuple[type[Taken], int]]] | None = None
     plans: bool = False
     begin: Callable[..., Any] | None = None
+    upserts: bool = False
     no_database: bool = False
 
     def compares_tags(self, method: str) -> bool:
@@ -124,8 +127,9 @@ def _endpoint(endpoint: Endpoint) -> Callable[[View], View]:
                 given["request"] = parsing.body(endpoint.body)
             if "course" in given:
                 given["course"] = as_course(given["course"])
-            if "code" in given:
-                given["code"] = as_code(given["code"])
+            for name in ("code", "external_id"):
+                if name in given:
+                    given[name] = as_code(given[name])
             if endpoint.no_database:
                 return view(**given)
             if not endpoint.writes:
@@ -133,9 +137,12 @@ def _endpoint(endpoint: Endpoint) -> Callable[[View], View]:
             try:
                 return _write(view, endpoint, given, plan, rehearse=rehearse)
             except IntegrityError as error:
-                if refusal := _taken(endpoint, error, given):
+                refusal = _taken(endpoint, error, given)
+                if refusal is None:
+                    raise
+                if not (endpoint.upserts and refusal.is_gone):
                     raise refusal from error
-                raise
+            return _write(view, endpoint, given, plan, rehearse=rehearse)
 
         run.endpoint = endpoint  # type: ignore[attr-defined]  # read by access.py and openapi.py
         return run
@@ -224,6 +231,7 @@ def _taken(endpoint: Endpoint, error: IntegrityError, given: dict[str, Any]) -> 
         return None
     clashes = transaction.read(lambda connection: find(connection, **given))
     if not clashes:
+        named.is_gone = True
         return named
     may_read = access.may(str(endpoint.scope).replace(":write", ":read"))
     faults = [kind.fault(row_id if may_read else None) for kind, row_id in clashes]

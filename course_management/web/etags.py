@@ -41,6 +41,12 @@ def require(row: Tagged) -> None:
         raise Stale("If-None-Match names the current version.")
 
 
+def require_none() -> None:
+    """Raise Stale if the request has If-Match, but what it names does not exist."""
+    if "HTTP_IF_MATCH" in current().environ:
+        raise Stale("If-Match names a version, but nothing exists at this address yet.")
+
+
 def has_preconditions() -> bool:
     """Whether the request has If-Match or If-None-Match."""
     environ = current().environ

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from course_management.db.base import MAX_ID
+from course_management.web.fields import TEXT
 
 _ID = {"type": "integer", "format": "int64", "minimum": 1, "maximum": MAX_ID}
 # The parameters have no examples, because /docs would fill them in, and trying DELETE would then
@@ -17,6 +18,10 @@ PATH: dict[str, dict[str, Any]] = {
     "code": {
         "schema": {"type": "string", "minLength": 1},
         "description": "The code, percent-encoded, ignoring case.",
+    },
+    "external_id": {
+        "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": TEXT},
+        "description": "The external id, percent-encoded.",
     },
     "course_id": {"schema": _ID, "description": "The course's id, such as `7`."},
     "student_id": {"schema": _ID, "description": "The student's id, such as `1`."},

@@ -79,7 +79,7 @@ def as_course(segment: str) -> int | str:
 
 
 def as_code(segment: str) -> str:
-    """The code in a path segment. Returns an empty text, which no row has as its code, for a
+    """The code or the external id in a path segment. Returns an empty text, which no row has, for a
     segment that cannot be one.
     """
     try:

@@ -19,6 +19,10 @@ BEYOND_SCHEMAS = {
     r".*combining marks.*",
     # The body of a change may contain the id of the path, but no other id.
     r"Must be \d+, the id of the resource in the address, or be left out\.",
+    # A body may contain the external id of the path, but no other.
+    r"Must be (.|\n)*, the external id in the address, or be left out\.",
+    # A PUT that creates needs fields that a PUT that changes may leave out.
+    r"This field is required\.",
     # A cursor is valid only for the list that gave it.
     r"This cursor does not belong to this list.*",
     # Generated clients have no good type for "one of two lists", and a schema cannot compare two.

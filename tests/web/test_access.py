@@ -87,6 +87,7 @@ def addresses(app, student_id):
         "course": "logic",
         "name": "start.js",
         "code": "invalid",
+        "external_id": "none",
     }
     for rule in app.url_map.iter_rules():
         route = re.sub("<(?:[a-z]+:)?([a-z_]+)>", r"{\1}", rule.rule)

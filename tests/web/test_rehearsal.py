@@ -39,9 +39,10 @@ def rows(app):
 @pytest.fixture
 def world(make, client):
     """Ids: a student with a seat, one who waits for it, one with nothing, and three courses."""
-    ids = {name: make.student()["id"] for name in ("seated", "waiting", "other")}
+    names = ("seated", "waiting", "other")
+    ids = {name: make.student(external_id=f"X-{name}")["id"] for name in names}
     ids |= {"full": make.course(capacity=1, waitlist_capacity=5)["id"], "open": make.course()["id"]}
-    ids["empty"] = make.course(name="Empty")["id"]
+    ids["empty"] = make.course(name="Empty", external_id="X-empty")["id"]
     make.term(code="F")
     make.term(code="F1", parent="F")
     for code in ("CS 1", "CS 2"):
@@ -60,6 +61,8 @@ def world(make, client):
     return ids
 
 
+STUDENT_BY_EXTERNAL_ID = "/students/by-external-id"
+COURSE_BY_EXTERNAL_ID = "/courses/by-external-id"
 COMPLETION = "/students/{other}/completions/{completion}"
 HOLD = "/students/{other}/holds/{hold}"
 OVERRIDE = "/students/{other}/overrides/{override}"
@@ -85,6 +88,24 @@ WRITES = {
         ("PATCH", "/students/999999", {"name": "Ada"}),
     ),
     "deleteStudent": (("DELETE", "/students/{seated}", None), None),
+    "upsertStudentByExternalId": (
+        ("PUT", f"{STUDENT_BY_EXTERNAL_ID}/new", {"name": "Ada", "groups": ["a"]}),
+        ("PUT", f"{STUDENT_BY_EXTERNAL_ID}/new", {"email": "ada@example.edu"}),
+    ),
+    "patchStudentByExternalId": (
+        ("PATCH", f"{STUDENT_BY_EXTERNAL_ID}/X-other", {"name": "Ada"}),
+        ("PATCH", f"{STUDENT_BY_EXTERNAL_ID}/new", {"name": "Ada"}),
+    ),
+    "deleteStudentByExternalId": (("DELETE", f"{STUDENT_BY_EXTERNAL_ID}/X-seated", None), None),
+    "upsertCourseByExternalId": (
+        ("PUT", f"{COURSE_BY_EXTERNAL_ID}/new", {"name": "Optics", "level": "x"}),
+        ("PUT", f"{COURSE_BY_EXTERNAL_ID}/new", {"name": "empty", "level": "x"}),
+    ),
+    "patchCourseByExternalId": (
+        ("PATCH", f"{COURSE_BY_EXTERNAL_ID}/X-empty", {"capacity": 2}),
+        ("PATCH", f"{COURSE_BY_EXTERNAL_ID}/X-empty", {"term": "none"}),
+    ),
+    "deleteCourseByExternalId": (("DELETE", f"{COURSE_BY_EXTERNAL_ID}/X-empty", None), None),
     "createCourse": (
         ("POST", "/courses", {"name": "Optics", "level": "x"}),
         ("POST", "/courses", {"name": "empty", "level": "x"}),
