@@ -22,9 +22,11 @@ from course_management.enrollments.refusals import shown_without_hold
 from course_management.enrollments.requests import RulesContext
 from course_management.enrollments.rule_schemas import FindingOut, rules_context
 from course_management.records.fields import Time
+from course_management.students import queries as students
 from course_management.students.models import StudentNotFound
 from course_management.web.endpoint import reading
-from course_management.web.fields import Answer, Flag, FlagParameter, Id, Ids, StrictSchema
+from course_management.web.external_ids import NamesStudents, chosen_ids
+from course_management.web.fields import Answer, Flag, FlagParameter, Id, StrictSchema
 from course_management.web.rendering import list_response
 
 bp = Blueprint("eligibility", __name__)
@@ -65,10 +67,8 @@ class AtQuery(StrictSchema):
     at = Time(metadata=_AT)
 
 
-class StudentsToAsk(StrictSchema):
+class StudentsToAsk(NamesStudents):
     """The students whose eligibility is asked for."""
-
-    student_ids = Ids(1, 1000, required=True, metadata={"example": [1, 2]})
 
 
 class RuleOut(Answer):
@@ -134,7 +134,8 @@ def ask_eligibility(
 ) -> Response:
     """Say of each of these students whether they may add the course, and why not."""
     context = _context(query.get("at"))
-    found = eligibility.explain(connection, request["student_ids"], course, context)
+    asked = chosen_ids(connection, students.require_ids, request, "student_ids")
+    found = eligibility.explain(connection, asked, course, context)
     return _response(found)
 
 

@@ -10,6 +10,7 @@ from flask import Response
 from course_management.courses.refusals import EnrollmentRefused
 from course_management.enrollments.refusals import RulesBroken
 from course_management.web import access
+from course_management.web.external_ids import place_of
 from course_management.web.problems import from_error
 from course_management.web.request_context import BODY_KEY, current
 
@@ -44,6 +45,10 @@ def _pointer(body: dict[str, Any], student_id: int, course_id: int) -> str:
         return f"/add/{added.index(course_id)}/course_id"
     if "to" in body:
         return "/to"
+    if body.get("student_external_ids") is not None:
+        return f"/student_external_ids/{place_of(student_id)}"
+    if body.get("course_external_ids") is not None:
+        return f"/course_external_ids/{place_of(course_id)}"
     if "student_ids" in body:
         return f"/student_ids/{body['student_ids'].index(student_id)}"
     return (

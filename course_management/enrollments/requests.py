@@ -33,10 +33,13 @@ class RuledRequest:
     the credits that it chooses, by course, in hundredths.
 
     With `replaces`, it drops courses that only the service finds: the precheck cannot judge it.
-    `facts` are those that the precheck has read, and `judged` is its judgement.
+    `external_ids` name the courses, or the students of a RosterRequest, if the body has no ids:
+    named_rows.py then sets the ids. `facts` are those that the precheck has read, and `judged` is
+    its judgement.
     """
 
     reason: str | None = None
+    external_ids: Sequence[str] | None = None
     drop: Sequence[int] = ()
     credits: Mapping[int, int] = field(default_factory=dict)
     replaces: bool = False
@@ -54,7 +57,7 @@ class EnrollmentRequest(RuledRequest):
     statement. `term` is the code of the term whose courses the request replaces.
     """
 
-    course_ids: Sequence[int]
+    course_ids: Sequence[int] = ()
     waitlist: bool = False
     capped_course_ids: Collection[int] = ()
     term: str | None = None
@@ -81,7 +84,7 @@ class RosterRequest(RuledRequest):
     The precheck sets `course_id` and `is_capped`: whether the course has a capacity.
     """
 
-    student_ids: Sequence[int]
+    student_ids: Sequence[int] = ()
     waitlist: bool = False
     course_id: int | None = None
     is_capped: bool = False

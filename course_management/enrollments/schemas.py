@@ -20,10 +20,11 @@ from course_management.history.models import STATES
 from course_management.history.schemas import Explained, ReasonOnly
 from course_management.students.schemas import StudentOut, StudentQuery
 from course_management.web.catalog_fields import Code
+from course_management.web.external_ids import ExternalIds, IdsOrExternalIds, NamesStudents
 from course_management.web.fields import Answer, Credits, Flag, Id, Ids, Moment, StrictSchema, Total
 
+_COURSES = "course_external_ids"
 _one_state = validate.OneOf(STATES, error=f"Must be one of: {', '.join(STATES)}.")
-
 
 _WAITLIST = {
     "description": "Join the waitlist if no seat is free; false by default.",
@@ -107,7 +108,8 @@ class CourseIds(Waiting):
 
     replaces: ClassVar[bool] = False
 
-    course_ids = Ids(1, 100, required=True, metadata={"example": [1, 2]})
+    course_ids = IdsOrExternalIds(1, 100, _COURSES, metadata={"example": [1, 2]})
+    course_external_ids = ExternalIds(1, 100, "course_ids")
 
     @post_load
     def _as_request(self, data: dict[str, Any], **_: Any) -> EnrollmentRequest:
@@ -120,7 +122,8 @@ class CourseSet(CourseIds):
 
     replaces = True
 
-    course_ids = Ids(0, 100, required=True, metadata={"example": [2, 3]})
+    course_ids = IdsOrExternalIds(0, 100, _COURSES, metadata={"example": [2, 3]})
+    course_external_ids = ExternalIds(0, 100, "course_ids")
     term = Code(
         allow_none=True,
         metadata={
@@ -207,10 +210,8 @@ class OneCourse(Waiting):
         )
 
 
-class StudentIds(Explained):
+class StudentIds(NamesStudents, Explained):
     """The students to drop. Loads a RosterRequest."""
-
-    student_ids = Ids(1, 1000, required=True, metadata={"example": [1, 2]})
 
     @post_load
     def _as_request(self, data: dict[str, Any], **_: Any) -> RosterRequest:

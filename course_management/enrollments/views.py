@@ -18,7 +18,7 @@ from course_management.courses.refusals import (
     EnrollmentRefused,
     WaitlistFull,
 )
-from course_management.enrollments import prechecks, queries, schemas, service
+from course_management.enrollments import named_rows, queries, schemas, service
 from course_management.enrollments.locks import lock_students
 from course_management.enrollments.models import EnrollmentNotFound
 from course_management.enrollments.refusal_documents import render_broken, render_refused
@@ -53,7 +53,7 @@ bp.app_errorhandler(RulesBroken)(render_broken)
     ruled=True,
     scope="enrollments:write",
     allow_self=True,
-    precheck=prechecks.precheck_enrollment,
+    precheck=named_rows.precheck_enrollment,
     body=schemas.CourseIds(),
     answer=schemas.StudentResult,
     status=(200, 201),
@@ -70,7 +70,7 @@ def enroll(session: Session, student_id: int, request: EnrollmentRequest) -> Res
     ruled=True,
     scope="enrollments:write",
     allow_self=True,
-    precheck=prechecks.precheck_enrollment,
+    precheck=named_rows.precheck_enrollment,
     body=schemas.CourseSet(),
     answer=schemas.StudentResult,
     errors=(*REFUSALS, TermNotFound, Stale),
@@ -108,7 +108,7 @@ def get_course_set(connection: Connection, student_id: int) -> Response:
     ruled=True,
     scope="enrollments:write",
     allow_self=True,
-    precheck=prechecks.precheck_enrollment,
+    precheck=named_rows.precheck_enrollment,
     body=schemas.Changes(),
     answer=schemas.StudentResult,
     errors=(*REFUSALS, EnrollmentNotFound, Stale),
@@ -148,7 +148,7 @@ def list_courses_of(connection: Connection, student_id: int, query: dict[str, An
     ruled=True,
     scope="enrollments:write",
     allow_self=True,
-    precheck=prechecks.precheck_enrollment,
+    precheck=named_rows.precheck_enrollment,
     body=schemas.OneCourse(),
     answer=schemas.EnrollmentWritten,
     status=(200, 201),
@@ -237,7 +237,7 @@ def list_students_of(connection: Connection, course: int | str, query: dict[str,
     plans=True,
     ruled=True,
     scope="enrollments:write",
-    precheck=prechecks.precheck_roster,
+    precheck=named_rows.precheck_roster,
     body=schemas.StudentIdsToEnroll(),
     answer=schemas.CourseResult,
     status=(200, 201),
@@ -260,6 +260,7 @@ def enroll_many(session: Session, course: int | str, request: RosterRequest) -> 
 )
 def drop_many(session: Session, course: int | str, request: RosterRequest) -> Response:
     """Drop many students from one course, all or none. Freed seats go to waiting students."""
+    named_rows.find_students(session, request)
     course_id = service.drop_many(session, course, request)
     result = {"course_id": course_id, "removed": request.student_ids}
     return json_response(schemas.DropResult, result)

@@ -15,13 +15,15 @@ class MoveRequest:
     """A request to move students to the course `to`: those of `student_ids`, or everybody if that
     is None.
 
-    With `extend`, the capacities of that course grow by what is missing.
+    With `extend`, the capacities of that course grow by what is missing. `external_ids` name the
+    students if the body has no ids: the view then sets the ids.
     """
 
     to: int
     student_ids: Sequence[int] | None
     extend: bool = False
     reason: str | None = None
+    external_ids: Sequence[str] | None = None
 
 
 @dataclass(frozen=True, slots=True)

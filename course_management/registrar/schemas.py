@@ -10,7 +10,8 @@ from course_management.courses.refusals import STATUSES
 from course_management.enrollments.rule_schemas import Warnings
 from course_management.history.schemas import Explained
 from course_management.registrar.requests import MoveRequest
-from course_management.web.fields import Answer, Flag, Id, Ids, Total
+from course_management.web.external_ids import ExternalIds, IdsOrExternalIds, NamesStudents
+from course_management.web.fields import Answer, Flag, Id, Total
 
 
 def _ids(description: str, example: list[int]) -> fields.List[int]:
@@ -28,7 +29,15 @@ class Move(Explained):
         required=True,
         metadata={"description": "The id of the course that gets the students.", "example": 8},
     )
-    student_ids = Ids(1, 1000, load_default=None, metadata={"example": [1, 2]})
+    student_ids = IdsOrExternalIds(
+        1,
+        1000,
+        "student_external_ids",
+        required=False,
+        load_default=None,
+        metadata={"example": [1, 2]},
+    )
+    student_external_ids = ExternalIds(1, 1000, "student_ids")
     all = Flag(
         load_default=False,
         metadata={"description": "Move everybody, instead of `student_ids`.", "example": False},
@@ -43,18 +52,23 @@ class Move(Explained):
 
     @validates_schema
     def _names_students(self, data: dict[str, Any], **_: Any) -> None:
-        if data["all"] == (data["student_ids"] is not None):
+        named = data["student_ids"] is not None or data["external_ids"] is not None
+        if data["all"] == named:
             raise ValidationError('Send either `student_ids` or `"all": true`.')
 
     @post_load
     def _as_request(self, data: dict[str, Any], **_: Any) -> MoveRequest:
-        return MoveRequest(data["to"], data["student_ids"], data["extend"], data["reason"])
+        return MoveRequest(
+            data["to"],
+            data["student_ids"],
+            data["extend"],
+            data["reason"],
+            data["external_ids"],
+        )
 
 
-class Reinstate(Explained):
+class Reinstate(NamesStudents, Explained):
     """The students whose drop was a mistake."""
-
-    student_ids = Ids(1, 1000, required=True, metadata={"example": [1, 2]})
 
 
 def _warnings() -> Warnings:

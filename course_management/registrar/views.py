@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from flask import Blueprint, Response
@@ -19,8 +20,10 @@ from course_management.enrollments.rule_schemas import rules_context
 from course_management.history.schemas import ReasonOnly
 from course_management.registrar import schemas, service
 from course_management.registrar.requests import Marked, MoveRequest
+from course_management.students import queries as students
 from course_management.students.models import StudentNotFound
 from course_management.web.endpoint import writing
+from course_management.web.external_ids import chosen_ids, resolve
 from course_management.web.rendering import json_response
 
 bp = Blueprint("registrar", __name__)
@@ -71,6 +74,9 @@ def cancel(
 )
 def move(session: Session, course: int | str, request: MoveRequest) -> Response:
     """Move students from one course to another: all of them or none."""
+    if request.external_ids is not None:
+        found = resolve(session, students.require_ids, request.external_ids)
+        request = replace(request, student_ids=found)
     return json_response(
         schemas.MoveResult, service.move(session, course, request, rules_context())
     )
@@ -86,6 +92,6 @@ def move(session: Session, course: int | str, request: MoveRequest) -> Response:
 )
 def reinstate(session: Session, course: int | str, request: dict[str, Any]) -> Response:
     """Undo mistaken drops: give students back their seats and waitlist positions."""
-    student_ids, reason = request["student_ids"], request["reason"]
-    result = service.reinstate(session, course, student_ids, reason, rules_context())
+    student_ids = chosen_ids(session, students.require_ids, request, "student_ids")
+    result = service.reinstate(session, course, student_ids, request["reason"], rules_context())
     return json_response(schemas.ReinstateResult, result)

@@ -29,6 +29,7 @@ BEYOND_SCHEMAS = {
     r"Name a course in `add` or in `drop`\.",
     r"Name each course only once\.",
     r"Send either `student_ids` or `\"all\": true`\.",
+    r"Send either `(course|student)_ids` or `(course|student)_external_ids`\.",
     r"Must be another course\.",
     # Which fields of a completion and of an override fit together depends on their values.
     r"Send either `catalog_code` or `test`\.",

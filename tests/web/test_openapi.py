@@ -227,15 +227,15 @@ def test_every_integer_says_how_wide_it_is(document):
 
 def test_a_default_makes_no_field_of_a_body_mandatory(document):
     for name, required in {
-        "CourseIdsRequest": ["course_ids"],
-        "CourseSetRequest": ["course_ids"],
+        "CourseIdsRequest": [],  # one of two lists
+        "CourseSetRequest": [],
         "OneCourseRequest": ["course_id"],
-        "StudentIdsToEnrollRequest": ["student_ids"],
+        "StudentIdsToEnrollRequest": [],
         "StudentIn": ["name"],
         "CourseIn": ["level", "name"],
     }.items():
         schema = document["components"]["schemas"][name]
-        assert schema["required"] == required
+        assert schema.get("required", []) == required
         assert not [field for field, inner in schema["properties"].items() if "default" in inner], (
             name
         )

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from marshmallow import fields
 
-from course_management.web.fields import Answer, Id, Ids, StrictSchema
+from course_management.web.external_ids import NamesStudents
+from course_management.web.fields import Answer, Id
 
 
-class GroupMembers(StrictSchema):
+class GroupMembers(NamesStudents):
     """The students to add to a group, or to remove from it."""
-
-    student_ids = Ids(1, 1000, required=True, metadata={"example": [1, 2]})
 
 
 class GroupResult(Answer):
