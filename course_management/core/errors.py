@@ -63,12 +63,12 @@ class Taken(Conflict):
         super().__init__(summary(listed, self.title), errors=listed)
 
     @classmethod
-    def fault(cls, holder: int | None = None) -> dict[str, Any]:
-        """The entry of `errors` for this value.
+    def fault(cls, holder: int | None = None, within: str = "") -> dict[str, Any]:
+        """The entry of `errors` for this value, in the part of the body to which `within` points.
 
         `holder` is the id of the row that has the value; None leaves the id out of the entry.
         """
-        return {"pointer": cls.pointer, "code": cls.code, "detail": cls.title} | (
+        return {"pointer": within + cls.pointer, "code": cls.code, "detail": cls.title} | (
             {} if holder is None else {"id": holder}
         )
 

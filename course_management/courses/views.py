@@ -136,8 +136,9 @@ def upsert_by_external_id(session: Session, external_id: str, request: dict[str,
     try:
         return _update(session, ExternalId(external_id), changes)
     except CourseNotFound:
+        fields = as_creation(NEW_COURSE, external_id, _without_reason(changes))
         etags.require_none()
-    return _create(session, as_creation(NEW_COURSE, external_id, _without_reason(changes)))
+    return _create(session, fields)
 
 
 @bp.patch(AT_EXTERNAL_ID, endpoint="patchCourseByExternalId")

@@ -8,6 +8,7 @@ from typing import Any
 from marshmallow import ValidationError, fields, validate
 
 from course_management.students.models import MAX_GROUPS
+from course_management.web.batches import Items
 from course_management.web.changes import ByExternalId, ChangeSchema
 from course_management.web.fields import (
     CONTROLS,
@@ -81,6 +82,26 @@ class StudentByExternalId(ByExternalId, StudentInChange):
     """A student to create or to change, whose external id is in the address. A new student needs a
     `name`.
     """
+
+
+class StudentItem(StudentInChange):
+    """A student of a batch: a new one, who needs a `name`, or changes of one."""
+
+    id = Id(dump_only=True, metadata={"example": 1})
+    external_id = Text(1, 255, required=True, metadata=_NUMBER)
+
+    def on_bind_field(self, field_name: str, field_obj: fields.Field[Any]) -> None:
+        """Require the external id only."""
+        field_obj.required = field_name == "external_id"
+
+
+class StudentItems(StrictSchema):
+    """Students to create or to change."""
+
+    items = Items(
+        StudentItem,
+        {"external_id": "S-2026-0042", "name": "Ada Lovelace", "email": "ada@example.edu"},
+    )
 
 
 class StudentOut(Answer):

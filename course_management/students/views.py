@@ -11,10 +11,11 @@ from sqlalchemy.orm import Session
 
 from course_management.core.errors import ExternalIdTaken, Stale
 from course_management.enrollments import service as enrollments
+from course_management.enrollments.recheck_queue import queue_students
 from course_management.enrollments.rechecks import recheck
 from course_management.enrollments.rule_schemas import rules_context
 from course_management.history.schemas import ReasonOnly
-from course_management.students import queries, service
+from course_management.students import batch, queries, service
 from course_management.students.models import (
     Student,
     StudentChanges,
@@ -25,10 +26,12 @@ from course_management.students.schemas import (
     StudentByExternalId,
     StudentIn,
     StudentInChange,
+    StudentItems,
     StudentOut,
     StudentQuery,
 )
 from course_management.web import access, etags
+from course_management.web.batches import BatchOut
 from course_management.web.changes import as_creation, without_external_id, without_id
 from course_management.web.endpoint import reading, writing
 from course_management.web.rendering import json_response, list_response, no_content
@@ -123,8 +126,9 @@ def upsert_by_external_id(session: Session, external_id: str, request: StudentCh
     changes = without_external_id(external_id, request)
     if student is not None:
         return _update(session, student, changes)
+    fields = as_creation(NEW_STUDENT, external_id, changes)
     etags.require_none()
-    return _create(session, as_creation(NEW_STUDENT, external_id, changes))
+    return _create(session, fields)
 
 
 @bp.patch(BY_EXTERNAL_ID, endpoint="patchStudentByExternalId")
@@ -153,6 +157,26 @@ def patch_by_external_id(session: Session, external_id: str, request: StudentCha
 def delete_by_external_id(session: Session, external_id: str, request: dict[str, Any]) -> Response:
     """Delete the student with an external id, as by the id."""
     return _delete(session, service.lock_by_external_id(session, external_id), request)
+
+
+@bp.post("/students/batch", endpoint="upsertStudents")
+@writing(
+    scope="students:write",
+    body=StudentItems(),
+    answer=BatchOut,
+    errors=TAKEN,
+    clashes=batch.find_clashes,
+    upserts=True,
+)
+def upsert_students(session: Session, request: dict[str, Any]) -> Response:
+    """Create and change students by external id, all or none."""
+    found = batch.prepare(session, request["items"])
+    for student, values in found.pairs():
+        access.refuse_new_identity(values, student)
+        access.refuse_new_groups(values, student)
+    result = batch.write(session, found)
+    queue_students(session, result.regrouped)
+    return json_response(BatchOut, result)
 
 
 def _create(session: Session, fields: dict[str, Any]) -> Response:

@@ -7,7 +7,7 @@ costs the database nothing. The OpenAPI document is made from the same declarati
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import wraps
 from typing import Any
@@ -44,7 +44,8 @@ class Endpoint:
     - `precheck`: called before the transaction begins, with a connection and the arguments of the
       view. It may refuse the request; the view gets its result as `request`.
     - `clashes`: called after a unique constraint has refused the request, with a connection and the
-      arguments of the view. It finds every value that is taken.
+      arguments of the view. It finds every value that is taken: its error,
+      the id of the row that has it and, in a list, the pointer to the item.
     - `plans`: rehearsals have a Plan, and the write takes it (plans.py).
     - `begin`: called in a transaction of its own before that of the view, with a session and the
       arguments of the view. What it did stays if the service ends in between; a repetition of the
@@ -69,7 +70,7 @@ class Endpoint:
     etag: bool = False
     conditional: bool = False
     precheck: Callable[..., Any] | None = None
-    clashes: Callable[..., list[tuple[type[Taken], int]]] | None = None
+    clashes: Callable[..., Sequence[tuple[Any, ...]]] | None = None
     plans: bool = False
     begin: Callable[..., Any] | None = None
     upserts: bool = False
@@ -234,5 +235,6 @@ def _taken(endpoint: Endpoint, error: IntegrityError, given: dict[str, Any]) -> 
         named.is_gone = True
         return named
     may_read = access.may(str(endpoint.scope).replace(":write", ":read"))
-    faults = [kind.fault(row_id if may_read else None) for kind, row_id in clashes]
-    return clashes[0][0](faults)
+    faults = [kind.fault(row_id if may_read else None, *at) for kind, row_id, *at in clashes]
+    first: type[Taken] = clashes[0][0]
+    return first(faults)

@@ -226,6 +226,14 @@ def test_bulk_changes_and_edits_are_judged_by_tick(client, make, ask, course, fu
     members = {"student_ids": [first]}
     assert after(lambda: client.post("/groups/senior/add", json=members)) == "waitlisted"
     assert after(lambda: client.post("/groups/senior/remove", json=members)) == "blocked"
+    client.patch(f"/students/{first}", json={"external_id": "n1"})
+
+    def batch(groups):
+        items = [{"external_id": "n1", "groups": groups}]
+        return lambda: client.post("/students/batch", json={"items": items})
+
+    assert after(batch(["senior"])) == "waitlisted"
+    assert after(batch([])) == "blocked"
     assert after(patch(f"/courses/{one}", open_to=None)) == "waitlisted"
     assert after(patch("/terms/2026-FA", max_courses=1)) == "blocked"
     assert after(patch("/terms/2026-FA", max_courses=None)) == "waitlisted"

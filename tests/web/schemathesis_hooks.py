@@ -30,6 +30,8 @@ BEYOND_SCHEMAS = {
     r"Name each course only once\.",
     r"Send either `student_ids` or `\"all\": true`\.",
     r"Send either `(course|student)_ids` or `(course|student)_external_ids`\.",
+    # A schema compares no two items of a list.
+    r"Another item has this (external id|e-mail address)\.",
     r"Must be another course\.",
     # Which fields of a completion and of an override fit together depends on their values.
     r"Send either `catalog_code` or `test`\.",

@@ -102,6 +102,8 @@ def test_preconditions_of_a_put(client, kind, body):
     for tag in ("*", '"1-1"'):
         assert problem(client.put(address, json=body, headers={"If-Match": tag})) == (412, "stale")
     assert client.get(f"/{kind}").json == []
+    too_long = client.put(f"{address}{'x' * 255}", json=body, headers={"If-Match": "*"})
+    assert problem(too_long) == (422, "invalid")
     made = client.put(address, json=body, headers={"If-None-Match": "*"})
     assert made.status_code == 201
     refused = client.put(address, json={"name": "B"}, headers={"If-None-Match": "*"})

@@ -92,6 +92,10 @@ WRITES = {
         ("PUT", f"{STUDENT_BY_EXTERNAL_ID}/new", {"name": "Ada", "groups": ["a"]}),
         ("PUT", f"{STUDENT_BY_EXTERNAL_ID}/new", {"email": "ada@example.edu"}),
     ),
+    "upsertStudents": (
+        ("POST", "/students/batch", {"items": [{"external_id": "X-other", "name": "Ada"}]}),
+        ("POST", "/students/batch", {"items": [{"external_id": "new"}]}),
+    ),
     "patchStudentByExternalId": (
         ("PATCH", f"{STUDENT_BY_EXTERNAL_ID}/X-other", {"name": "Ada"}),
         ("PATCH", f"{STUDENT_BY_EXTERNAL_ID}/new", {"name": "Ada"}),
