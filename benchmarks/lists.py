@@ -120,6 +120,8 @@ def _cursor(listing: Listing, given: dict[str, Any], item: dict[str, Any]) -> st
         name: text.key(value) if name in ("q", "email") else value
         for name, value in filters.items()
     }
+    if "external_id" in folded:
+        folded["external_id"] = [folded["external_id"]]
     if "group" in filters and sort.lstrip("-") == "id":
         listing = students.LISTING_OF_GROUP
     identity = zlib.crc32(repr((listing.name, sort, sorted(folded.items()))).encode())

@@ -17,13 +17,18 @@ import orjson
 import sqlalchemy as sa
 
 from course_management.core.errors import Invalid
-from course_management.db.base import MAX_ID, Reader, connection_of
+from course_management.db.base import MAX_ID, Reader, among, connection_of
 from course_management.db.prepared_statements import Statement, send
 
-MAX_LIMIT = 200
+DEFAULT_LIMIT, MAX_LIMIT = 200, 1000
 
 # Makes the SQL condition of a filter from the parameter that will have its value.
 Condition = Callable[[sa.BindParameter[Any]], sa.ColumnElement[bool]]
+
+
+def one_of(column: sa.ColumnElement[Any]) -> Condition:
+    """The condition of a filter whose value is a list: the column has one of these values."""
+    return lambda values: among(column, values.key)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +81,7 @@ class Listing:
         reader: Reader,
         *,
         sort: str = "id",
-        limit: int = MAX_LIMIT,
+        limit: int = DEFAULT_LIMIT,
         cursor: str | None = None,
         **filters: Any,
     ) -> Page:

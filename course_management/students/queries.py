@@ -11,7 +11,7 @@ from sqlalchemy.engine import Connection
 from course_management.core import text
 from course_management.db import external_ids as external_ids_of
 from course_management.db.base import Reader, connection_of
-from course_management.db.keyset import Condition, Listing, Page
+from course_management.db.keyset import Condition, Listing, Page, one_of
 from course_management.db.prepared_statements import Statement, send
 from course_management.students.models import Student, StudentGroup, StudentNotFound, tag
 
@@ -31,9 +31,9 @@ SORTS: dict[str, sa.ColumnElement[Any]] = {
     "created_at": _table.c.created_at,
 }
 FILTERS: dict[str, Condition] = {
-    "id": lambda value: _table.c.id == value,
+    "id": one_of(_table.c.id),
     "email": lambda value: _table.c.email_key == value,
-    "external_id": lambda value: _table.c.external_id == value,
+    "external_id": one_of(_table.c.external_id),
     # A range of the index. LIKE would use the index on one of the two databases only.
     "q": lambda value: sa.and_(
         _table.c.name_key >= value, _table.c.name_key < value.concat("\U0010ffff")
