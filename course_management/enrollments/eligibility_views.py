@@ -113,6 +113,7 @@ class EligibilityOut(Answer):
     query=EligibilityQuery(),
     answer=EligibilityOut,
     is_list=True,
+    counts=False,
     errors=(StudentNotFound, CourseNotFound),
 )
 def list_eligibility(connection: Connection, student_id: int, query: dict[str, Any]) -> Response:
@@ -131,6 +132,7 @@ def list_eligibility(connection: Connection, student_id: int, query: dict[str, A
     body=StudentsToAsk(),
     answer=EligibilityOut,
     is_list=True,
+    counts=False,
     errors=(StudentNotFound, CourseNotFound),
 )
 def ask_eligibility(

@@ -156,7 +156,8 @@ def prefers_count() -> bool:
 
     Names ignore case. If a preference is sent twice, the first one counts (section 2).
     """
-    for preference in parse_list_header(current().environ.get("HTTP_PREFER", "")):
+    sent = current().environ.get("HTTP_PREFER")
+    for preference in parse_list_header(sent) if sent else ():
         name, _, value = preference.partition(";")[0].partition("=")
         if name.strip().lower() == "count":
             return value.strip(' "').lower() == "exact"

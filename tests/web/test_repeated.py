@@ -58,17 +58,17 @@ def test_other_lists_take_ids_too(client, make):
         client.post("/catalog", json={"code": f"C {i}", "title": "T", "credits_min": 1}).json["id"]
         for i in range(3)
     ]
-    path = f"/students/{student}/completions"
+    completions = f"/students/{student}/completions"
     done = [
-        client.post(path, json={"test": f"T {i}", "kind": "test", "external_id": f"D{i}"}).json[
-            "id"
-        ]
+        client.post(
+            completions, json={"test": f"T {i}", "kind": "test", "external_id": f"D{i}"}
+        ).json["id"]
         for i in range(3)
     ]
-    for path, ids in (("/terms", terms), ("/catalog", entries), (path, done)):
+    for path, ids in (("/terms", terms), ("/catalog", entries), (completions, done)):
         found = client.get(f"{path}?{of('id', ids[1:])}").json
         assert [row["id"] for row in found] == ids[1:]
-    found = client.get(f"{path}?external_id=D0&external_id=D2").json
+    found = client.get(f"{completions}?external_id=D0&external_id=D2").json
     assert [row["id"] for row in found] == [done[0], done[2]]
 
 
