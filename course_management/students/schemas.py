@@ -135,5 +135,12 @@ class StudentQuery(PageQuery):
     id = IdFilter()
     external_id = ExternalIdFilter()
     group = Group(metadata={"description": "Only students of this group."})
-    q = Text(1, 200, metadata={"description": "The beginning of the name, ignoring case."})
+    q = Text(
+        1,
+        200,
+        metadata={
+            "description": "The beginning of a word of the name, ignoring case. With several "
+            "words, the name must have a word for each."
+        },
+    )
     sort = Sort("id", "name", "created_at")
