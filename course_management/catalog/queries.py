@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from course_management.catalog.models import CatalogEntry, CatalogEntryNotFound, tag
 from course_management.core import text
 from course_management.db.base import Reader, connection_of
-from course_management.db.keyset import Condition, Listing, Page
+from course_management.db.keyset import Condition, Listing, Page, one_of
 
 table = cast(sa.Table, CatalogEntry.__table__)
 
@@ -30,6 +30,7 @@ SORTS: dict[str, sa.ColumnElement[Any]] = {
     "created_at": table.c.created_at,
 }
 FILTERS: dict[str, Condition] = {
+    "id": one_of(table.c.id),
     "code": lambda value: table.c.code_key == value,
     "q": lambda value: sa.or_(
         table.c.title_key.contains(value, escape="/"),

@@ -22,6 +22,7 @@ from course_management.web.fields import (
     Total,
     whole,
 )
+from course_management.web.repeated import IdFilter
 
 MAX_CODES = 50
 _CODE = {"description": "The code, such as a subject and a number.", "example": "CS 225"}
@@ -144,6 +145,7 @@ class CatalogWritten(CatalogOut):
 class CatalogQuery(PageQuery):
     """The query parameters of the list of the catalog."""
 
+    id = IdFilter()
     code = Text(1, 32, metadata={"description": "Only the entry with this code, ignoring case."})
     q = Text(
         1,

@@ -16,7 +16,7 @@ from course_management.courses.models import Course, CourseNotFound, tag
 from course_management.db import external_ids as external_ids_of
 from course_management.db.base import Reader, as_number, connection_of, json_list
 from course_management.db.external_ids import ExternalId
-from course_management.db.keyset import Condition, Listing, Page
+from course_management.db.keyset import Condition, Listing, Page, one_of
 from course_management.db.prepared_statements import Statement, send
 from course_management.terms.queries import term_and_parts
 
@@ -48,10 +48,10 @@ SORTS: dict[str, sa.ColumnElement[Any]] = {
     "created_at": _table.c.created_at,
 }
 FILTERS: dict[str, Condition] = {
-    "id": lambda value: _table.c.id == value,
+    "id": one_of(_table.c.id),
     "name": lambda value: _table.c.name_key == value,
     "level": lambda value: _table.c.level == value,
-    "external_id": lambda value: _table.c.external_id == value,
+    "external_id": one_of(_table.c.external_id),
     "q": lambda value: _table.c.name_key.contains(value, escape="/"),
     "open": lambda value: _table.c.is_open == value,
     "status": lambda value: _table.c.status == value,

@@ -22,6 +22,7 @@ from course_management.web.fields import (
     Text,
     Total,
 )
+from course_management.web.repeated import ExternalIdFilter, IdFilter
 
 BY_EXTERNAL_ID = "by-external-id"  # a segment of addresses
 _RESERVED = "".join(f"[{c}{c.upper()}]" if c.isalpha() else c for c in BY_EXTERNAL_ID)
@@ -176,7 +177,8 @@ class CourseQuery(PageQuery):
     """The query parameters of a list of courses."""
 
     level = Text(1, 50, metadata={"description": "Only courses of this level."})
-    external_id = Text(1, 255, metadata={"description": "Only the course with this external id."})
+    id = IdFilter()
+    external_id = ExternalIdFilter()
     q = Text(1, 200, metadata={"description": "A part of the name, ignoring case."})
     open = FlagParameter(metadata={"description": "Whether the status is open and a seat is free."})
     status = fields.String(

@@ -17,13 +17,18 @@ import orjson
 import sqlalchemy as sa
 
 from course_management.core.errors import Invalid
-from course_management.db.base import MAX_ID, Reader, connection_of
+from course_management.db.base import MAX_ID, Reader, among, connection_of
 from course_management.db.prepared_statements import Statement, send
 
-MAX_LIMIT = 200
+DEFAULT_LIMIT, MAX_LIMIT = 200, 1000
 
 # Makes the SQL condition of a filter from the parameter that will have its value.
 Condition = Callable[[sa.BindParameter[Any]], sa.ColumnElement[bool]]
+
+
+def one_of(column: sa.ColumnElement[Any]) -> Condition:
+    """The condition of a filter whose value is a list: the column has one of these values."""
+    return lambda values: among(column, values.key)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,14 +81,16 @@ class Listing:
         reader: Reader,
         *,
         sort: str = "id",
-        limit: int = MAX_LIMIT,
+        limit: int = DEFAULT_LIMIT,
         cursor: str | None = None,
+        counted: bool = False,
         **filters: Any,
     ) -> Page:
         """The page that follows `cursor`, or the first page. It has at most `limit` items.
 
-        `sort` is a name of `sorts`; a minus before it means descending. Sends one statement. Raises
-        Invalid if the cursor belongs to another list, or to other filters or another order.
+        `sort` is a name of `sorts`; a minus before it means descending. Sends one statement, and a
+        second one if the list is `counted`. Raises Invalid if the cursor belongs to another list,
+        or to other filters or another order.
         """
         identity = self._identity(sort, filters)
         params = {**filters, "limit": limit + 1}
@@ -95,9 +102,10 @@ class Listing:
         items = list(map(dict, map(zip, repeat(self.columns), rows[:limit])))
         if self.finish:
             self.finish(items, rows)
+        total = self.count(reader, **filters) if counted else None
         if len(rows) <= limit:
-            return Page(items, None)
-        return Page(items, _encode(identity, rows[limit - 1][-1], rows[limit - 1][0]))
+            return Page(items, None, total)
+        return Page(items, _encode(identity, rows[limit - 1][-1], rows[limit - 1][0]), total)
 
     def cursor_after(self, row_id: int, **filters: Any) -> str:
         """The cursor of the page that follows this row, in a list that is sorted by id."""

@@ -97,7 +97,7 @@ def explain(
     Raises CourseNotFound, or StudentNotFound with every missing id.
     """
     course_id = courses.get_course_id(connection, course)
-    found = courses.list_courses(connection, id=course_id, limit=1)
+    found = courses.list_courses(connection, id=[course_id], limit=1)
     if not found.items:
         raise CourseNotFound
     question = _Question(connection, student_ids, found.items, context)

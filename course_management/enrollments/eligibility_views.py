@@ -26,10 +26,12 @@ from course_management.students import queries as students
 from course_management.students.models import StudentNotFound
 from course_management.web.endpoint import reading
 from course_management.web.external_ids import NamesStudents, chosen_ids
-from course_management.web.fields import Answer, Flag, FlagParameter, Id, StrictSchema
+from course_management.web.fields import Answer, Flag, FlagParameter, Id, Limit, StrictSchema
 from course_management.web.rendering import list_response
 
 bp = Blueprint("eligibility", __name__)
+
+MAX_ASKED = 200  # courses on a page: each is judged by all rules
 
 _AT = {
     "description": "The moment at which the request would be sent; by default, now.",
@@ -57,8 +59,10 @@ class EligibilityQuery(CourseQuery):
     )
     at = Time(metadata=_AT)
 
+    limit = Limit(MAX_ASKED)
+
     class Meta:
-        exclude = ("sort",)
+        exclude = ("sort", "id")
 
 
 class AtQuery(StrictSchema):
@@ -109,13 +113,14 @@ class EligibilityOut(Answer):
     query=EligibilityQuery(),
     answer=EligibilityOut,
     is_list=True,
+    counts=False,
     errors=(StudentNotFound, CourseNotFound),
 )
 def list_eligibility(connection: Connection, student_id: int, query: dict[str, Any]) -> Response:
     """List courses, and say of each whether the student may add it, and why not."""
     context = _context(query.pop("at", None))
     if "course" in query:
-        query["id"] = query.pop("course")
+        query["id"] = [query.pop("course")]
     page, found = eligibility.list_eligibility(connection, student_id, context, **query)
     return _response(found, page)
 
@@ -127,6 +132,7 @@ def list_eligibility(connection: Connection, student_id: int, query: dict[str, A
     body=StudentsToAsk(),
     answer=EligibilityOut,
     is_list=True,
+    counts=False,
     errors=(StudentNotFound, CourseNotFound),
 )
 def ask_eligibility(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from operator import itemgetter
 from typing import Any, cast
@@ -212,20 +212,13 @@ def list_courses_of(reader: Reader, student_id: int, **query: Any) -> Page:
     return page
 
 
-def list_students_of(
-    reader: Reader, course: int | str, *, counted: bool = False, **query: Any
-) -> Page:
+def list_students_of(reader: Reader, course: int | str, **query: Any) -> Page:
     """A page of the students who take a course or wait for it. Raises CourseNotFound.
 
-    `query` has the arguments of `keyset.Listing.page`. With `counted`, the page also has the number
-    of students on the filtered list.
+    `query` has the arguments of `keyset.Listing.page`.
     """
     course_id = courses.get_course_id(reader, course)
-    filters = students.folded(query) | {"course_id": course_id}
-    page = ROSTER.page(reader, **filters)
-    if counted:
-        wanted = {name: value for name, value in filters.items() if name in ROSTER.filters}
-        page = replace(page, total=ROSTER.count(reader, **wanted))
+    page = ROSTER.page(reader, **students.folded(query), course_id=course_id)
     if not page.items:
         courses.require_course(reader, course_id)
     _add_positions(reader, page, "student_id", course_id=course_id)

@@ -34,7 +34,6 @@ from course_management.students.models import StudentNotFound
 from course_management.terms.models import TermNotFound
 from course_management.web import access, etags
 from course_management.web.endpoint import reading, writing
-from course_management.web.parsing import prefers_count
 from course_management.web.rendering import json_response, list_response, no_content
 
 bp = Blueprint("enrollments", __name__)
@@ -221,15 +220,11 @@ def student_history(connection: Connection, student_id: int, query: dict[str, An
     query=schemas.RosterQuery(),
     answer=schemas.StudentEnrolled,
     is_list=True,
-    counts=True,
     errors=(CourseNotFound,),
 )
 def list_students_of(connection: Connection, course: int | str, query: dict[str, Any]) -> Response:
     """List the students who take a course or wait for it: its roster."""
-    counted = prefers_count()
-    response = list_response(queries.list_students_of(connection, course, counted=counted, **query))
-    response.vary.add("Prefer")
-    return response
+    return list_response(queries.list_students_of(connection, course, **query))
 
 
 @bp.post("/courses/<course:course>/students", endpoint="enrollStudents")

@@ -174,12 +174,32 @@ def _copies(dialect: str) -> tuple[str, str]:
     )
 
 
+# The words of the name of a student, as the triggers of migration 0019 split it.
+_WORDS = {
+    "postgresql": "SELECT DISTINCT s.id, word, s.name_key FROM students s, "
+    "regexp_split_to_table(s.name_key, '[ -]+') AS word WHERE word <> ''",
+    "sqlite": "SELECT DISTINCT s.id, value, s.name_key FROM students s, json_each('[' || "
+    "replace(replace(json_quote(s.name_key), '-', ' '), ' ', '\",\"') || ']') WHERE value <> ''",
+}
+
+
+def _words(dialect: str) -> tuple[str, str]:
+    """The invariant about `student_words`."""
+    kept, told = "SELECT student_id, word, name_key FROM student_words", _WORDS[dialect]
+    first, second = (f"SELECT * FROM ({a} EXCEPT {b}) x" for a, b in ((kept, told), (told, kept)))
+    return (
+        "the words of each student = the words of their name",
+        f"SELECT DISTINCT student_id AS student FROM ({first} UNION ALL {second}) d",
+    )
+
+
 def audit(session: Session) -> list[Finding]:
     """Check every invariant on the snapshot of `session` and return a finding for each. Writes
     nothing.
     """
     findings = []
-    for name, query in (*INVARIANTS, _copies(session.get_bind().dialect.name)):
+    dialect = session.get_bind().dialect.name
+    for name, query in (*INVARIANTS, _copies(dialect), _words(dialect)):
         rows = session.execute(sa.text(query)).all()
         examples = [
             ", ".join(f"{column} {value}" for column, value in row._mapping.items())

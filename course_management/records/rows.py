@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Generic, TypeVar, cast
 
@@ -113,7 +113,7 @@ class Rows(Generic[Row]):
         if not found.items:
             require_student(reader, student_id)
         items = [self._seen(self.present(item), seen_by) for item in found.items]
-        return Page(items, found.next_cursor)
+        return replace(found, items=items)
 
     def response(self, row: Row) -> dict[str, Any]:
         """The fields of a response about a row that the request has written, and its `etag`."""

@@ -108,6 +108,22 @@ class StudentGroup(Model):
     group_name: Mapped[str] = mapped_column(KeyText, primary_key=True)
 
 
+class StudentWord(Model):
+    """A word of the name of a student: a part of `name_key` between spaces and hyphens, with a copy
+    of `name_key` for the order. Triggers of the database (migration 0019) write the rows.
+    """
+
+    __tablename__ = "student_words"
+    __table_args__ = (
+        sa.ForeignKeyConstraint(["student_id"], ["students.id"], ondelete="CASCADE"),
+        sa.Index(None, "word", "name_key", "student_id"),
+    )
+
+    student_id: Mapped[int] = mapped_column(sa.BigInteger, primary_key=True)
+    word: Mapped[str] = mapped_column(KeyText, primary_key=True)
+    name_key: Mapped[str] = mapped_column(KeyText)
+
+
 class StudentChanges(TypedDict, total=False):
     """The fields of a student that a request sets."""
 

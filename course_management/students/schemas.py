@@ -21,6 +21,7 @@ from course_management.web.fields import (
     StrictSchema,
     Text,
 )
+from course_management.web.repeated import ExternalIdFilter, IdFilter
 
 _email = validate.Regexp(
     r"^[^@\s]+@[^@\s]+$",
@@ -131,7 +132,15 @@ class StudentQuery(PageQuery):
         254,
         metadata={"description": "Only the student with this e-mail address, ignoring case."},
     )
-    external_id = Text(1, 255, metadata={"description": "Only the student with this external id."})
+    id = IdFilter()
+    external_id = ExternalIdFilter()
     group = Group(metadata={"description": "Only students of this group."})
-    q = Text(1, 200, metadata={"description": "The beginning of the name, ignoring case."})
+    q = Text(
+        1,
+        200,
+        metadata={
+            "description": "The beginning of a word of the name, ignoring case. With several "
+            "words, the name must have a word for each."
+        },
+    )
     sort = Sort("id", "name", "created_at")

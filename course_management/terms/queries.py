@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from course_management.core import text
 from course_management.db.base import Reader, connection_of
-from course_management.db.keyset import Condition, Listing, Page
+from course_management.db.keyset import Condition, Listing, Page, one_of
 from course_management.db.prepared_statements import Statement, send
 from course_management.terms.models import Term, TermNotFound, TermWindow, Window, tag
 
@@ -34,13 +34,14 @@ SORTS: dict[str, sa.ColumnElement[Any]] = {
 }
 _parent = _table.alias("parent")
 FILTERS: dict[str, Condition] = {
+    "id": one_of(_table.c.id),
     "parent": lambda value: (
         _table.c.parent_id
         == sa.select(_parent.c.id).where(_parent.c.code_key == value).scalar_subquery()
     ),
 }
 _source = _table.outerjoin(_whole, _table.c.parent_id == _whole.c.id)
-LISTING = Listing("terms", COLUMNS, _source, SORTS, FILTERS, frozenset({"parent"}))
+LISTING = Listing("terms", COLUMNS, _source, SORTS, FILTERS, frozenset({"id", "parent"}))
 
 _BY_KEY = _table.c.code_key == sa.bindparam("code_key")
 _SHOW = Statement(

@@ -22,6 +22,7 @@ from course_management.web.fields import (
     StrictSchema,
     Text,
 )
+from course_management.web.repeated import IdFilter
 
 _PARENT = {"description": "The code of the whole term, for a part of a term.", "example": None}
 _ZONE = {
@@ -108,6 +109,7 @@ class TermOut(Answer):
 class TermQuery(PageQuery):
     """The query parameters of the list of terms."""
 
+    id = IdFilter()
     parent = Text(
         1, 32, metadata={"description": "Only the parts of the term with this code, ignoring case."}
     )

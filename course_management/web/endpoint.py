@@ -20,7 +20,15 @@ from sqlalchemy.orm import Session
 
 from course_management.core.errors import Error, PlanOutdated, Stale, Taken
 from course_management.db import integrity, transaction
-from course_management.web import access, idempotency, parsing, plans, rehearsal, rules_query
+from course_management.web import (
+    access,
+    csv_lists,
+    idempotency,
+    parsing,
+    plans,
+    rehearsal,
+    rules_query,
+)
 from course_management.web.fields import StrictSchema
 from course_management.web.raw_path import as_code, as_course
 from course_management.web.request_context import current
@@ -36,8 +44,9 @@ class Endpoint:
       the path names as `student_id` needs no scope.
     - `query`, `body`: the schemas of the query and of the JSON body. The view gets the loaded
       objects as `query` and `request`.
-    - `answer`: the schema of the response or, with `is_list`, of each item of a list. `counts`: the
-      list is counted if the client prefers that. `status`: the statuses of success.
+    - `answer`: the schema of the response or, with `is_list`, of each item of a list. A list is
+      JSON or CSV (csv_lists.py). Unless `counts` is False, the query of a list has `counted` if the
+      client prefers that. `status`: the statuses of success.
     - `errors`: the errors that OpenAPI shows besides those that every request may get.
     - `etag`: the response has an ETag, and preconditions apply; to a POST, which usually creates
       something, only if it is `conditional`.
@@ -64,7 +73,7 @@ class Endpoint:
     body: StrictSchema | None = None
     answer: type[Schema] | None = None
     is_list: bool = False
-    counts: bool = False
+    counts: bool = True
     status: tuple[int, ...] = (200,)
     errors: tuple[type[Error], ...] = ()
     etag: bool = False
@@ -119,7 +128,11 @@ def _endpoint(endpoint: Endpoint) -> Callable[[View], View]:
         def run(**given: Any) -> Response:
             if endpoint.writes and "HTTP_IF_MATCH" in (request := current()).environ:
                 endpoint.require_tags(request.method)
+            if endpoint.is_list:
+                csv_lists.negotiate(endpoint.answer)
             query = parsing.query(endpoint.query)
+            if endpoint.is_list and endpoint.counts and parsing.prefers_count():
+                query["counted"] = True
             if endpoint.writes:
                 rehearse, plan = query["dry_run"], query.get("plan")
             elif endpoint.query:

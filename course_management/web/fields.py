@@ -14,7 +14,7 @@ from marshmallow.constants import EXCLUDE, RAISE
 
 from course_management.core import text
 from course_management.db.base import MAX_ID
-from course_management.db.keyset import MAX_LIMIT
+from course_management.db.keyset import DEFAULT_LIMIT, MAX_LIMIT
 
 
 class StrictSchema(Schema):
@@ -259,18 +259,15 @@ class FlagParameter(fields.Boolean):
 class Limit(fields.Integer):
     """The largest number of items on a page, in a query."""
 
-    RULE = f"Must be a whole number from 1 to {MAX_LIMIT}."
-
-    def __init__(self) -> None:
-        super().__init__(
-            load_default=MAX_LIMIT,
-            metadata={"default": MAX_LIMIT, "format": "int32"},
-            validate=validate.Range(1, MAX_LIMIT),
-        )
+    def __init__(self, most: int = MAX_LIMIT) -> None:
+        self.most = most
+        metadata = {"default": DEFAULT_LIMIT, "format": "int32"}
+        rule = validate.Range(1, most)
+        super().__init__(load_default=DEFAULT_LIMIT, metadata=metadata, validate=rule)
 
     def _deserialize(self, value: Any, *_: Any, **__: Any) -> int:
-        if not re.fullmatch("[0-9]{1,3}", value) or not 1 <= int(value) <= MAX_LIMIT:
-            raise ValidationError(self.RULE)
+        if not re.fullmatch("[0-9]{1,4}", value) or not 1 <= int(value) <= self.most:
+            raise ValidationError(f"Must be a whole number from 1 to {self.most}.")
         return int(value)
 
 

@@ -25,7 +25,7 @@ from werkzeug.routing import Rule
 
 from course_management.core.api import API_PREFIX
 from course_management.core.version import __version__
-from course_management.web import etags, openapi_parameters, openapi_problems
+from course_management.web import csv_lists, etags, openapi_parameters, openapi_problems
 from course_management.web.access import PUBLIC, REQUIRED, needs
 from course_management.web.endpoint import Endpoint
 from course_management.web.fields import StrictSchema
@@ -153,7 +153,7 @@ def _operation(rule: Rule, method: str, endpoint: Endpoint, about: str) -> dict[
     ]
     if endpoint.query:
         parameters.append({"in": "query", "schema": endpoint.query})
-    if endpoint.counts:
+    if endpoint.is_list and endpoint.counts:
         parameters.append(openapi_parameters.PREFER)
     if endpoint.writes:
         parameters.append(openapi_parameters.KEY)
@@ -193,7 +193,9 @@ def _responses(spec: APISpec, method: str, endpoint: Endpoint) -> dict[str, Any]
     )
     for status in endpoint.status:
         text, headers = HTTP_STATUS_CODES[status], _headers(method, endpoint, status)
-        content = {"application/json": {"schema": schema}} if schema else {}
+        content = {csv_lists.JSON: {"schema": schema}} if schema else {}
+        if endpoint.is_list:
+            content[csv_lists.CSV] = {"schema": {"type": "string"}}
         # One status can mean two things: a failed health check, or a refused request. Their media
         # types differ.
         if status in refused:
@@ -219,7 +221,7 @@ def _headers(method: str, endpoint: Endpoint, status: int) -> list[str]:
         names.append("Location")
     if endpoint.is_list:
         names.append("Link")
-    if endpoint.counts:
+    if endpoint.is_list and endpoint.counts:
         names += ["Total-Count", "Preference-Applied"]
     if endpoint.writes:
         names += ["Idempotent-Replayed", "Dry-Run"]

@@ -129,6 +129,8 @@ def _codes(method: str, endpoint: Endpoint, known: dict[str, dict[str, Any]]) ->
     if endpoint.body:
         kinds.append(errors.Malformed)
     found = [kind.code for kind in kinds] + [HTTP_PROBLEMS[400][0]]
+    if endpoint.is_list:
+        found.append(HTTP_PROBLEMS[406][0])
     if endpoint.body:
         found += [HTTP_PROBLEMS[413][0], HTTP_PROBLEMS[415][0]]
     for code, about in known.items():

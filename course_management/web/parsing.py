@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl
 
 import orjson
 from flask import Request, Response
-from marshmallow import Schema, ValidationError
+from marshmallow import Schema, ValidationError, fields
 from werkzeug.datastructures import MultiDict
 from werkzeug.exceptions import (
     BadRequest,
@@ -111,8 +111,8 @@ def _read(request: Request) -> bytes:
 def query(schema: Schema | None) -> dict[str, Any]:
     """The query parameters, validated by `schema`; with None, no parameters are allowed.
 
-    Raises Invalid for unknown, repeated and malformed parameters. Ignoring a misspelt filter would
-    return the whole list.
+    Raises Invalid for unknown and malformed parameters, and for repeated ones, unless their field
+    is a list. Ignoring a misspelt filter would return the whole list.
     """
     return dict(_query(schema, current().query_string))
 
@@ -123,20 +123,24 @@ def _query(schema: Schema | None, text: bytes) -> dict[str, Any]:
     the time of a list.
     """
     given = MultiDict(query_pairs(text)).to_dict(flat=False)
+    known = schema.fields if schema else {}
+    lists = {name for name in given if isinstance(known.get(name), fields.List)}
     faults = [
         (name, "Send this parameter only once.")
         for name, values in given.items()
-        if len(values) > 1
+        if len(values) > 1 and name not in lists
     ]
-    known = schema.fields if schema else {}
     for name in given:
         if name not in known:
             choices = ", ".join(known) or "none"
             faults.append((name, f"This route has no such parameter. Its parameters: {choices}."))
     try:
-        loaded = schema.load({k: v[0] for k, v in given.items() if k in known}) if schema else {}
+        sent = {k: v if k in lists else v[0] for k, v in given.items() if k in known}
+        loaded = schema.load(sent) if schema else {}
     except ValidationError as error:
-        faults += [(path.lstrip("/"), detail) for path, detail in _flat(error.messages)]
+        # Of a repeated parameter, the path also has the position.
+        found = [(path.split("/")[1], detail) for path, detail in _flat(error.messages)]
+        faults += dict.fromkeys(found)
     if faults:
         raise Invalid([{"parameter": name, "detail": detail} for name, detail in faults])
     return cast(dict[str, Any], loaded)
@@ -152,7 +156,8 @@ def prefers_count() -> bool:
 
     Names ignore case. If a preference is sent twice, the first one counts (section 2).
     """
-    for preference in parse_list_header(current().environ.get("HTTP_PREFER", "")):
+    sent = current().environ.get("HTTP_PREFER")
+    for preference in parse_list_header(sent) if sent else ():
         name, _, value = preference.partition(";")[0].partition("=")
         if name.strip().lower() == "count":
             return value.strip(' "').lower() == "exact"

@@ -67,6 +67,11 @@ HTTP_PROBLEMS: dict[int, tuple[str, str, str]] = {
         "This address does not take this method.",
         "Use one of the methods that Allow names.",
     ),
+    406: (
+        "not-acceptable",
+        "A list is JSON or CSV, and the request accepts neither.",
+        "Send `Accept: application/json` or `Accept: text/csv`, or leave Accept out.",
+    ),
     413: (
         "content-too-large",
         "The body is larger than 1 MiB.",

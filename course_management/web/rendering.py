@@ -12,7 +12,7 @@ from marshmallow import Schema
 
 from course_management.core.api import API_PREFIX
 from course_management.db.keyset import Page
-from course_management.web import etags
+from course_management.web import csv_lists, etags
 from course_management.web.parsing import query_pairs
 from course_management.web.request_context import current
 
@@ -69,14 +69,21 @@ def json_response(
 
 
 def list_response(found: Page) -> Response:
-    """A page of a list as a JSON array.
+    """A page of a list as a JSON array, or as CSV if the request prefers that (csv_lists.py).
 
     `Link` has the address of the next page (RFC 8288), except on the last page. `Total-Count` has
     the length of the whole list, if it was counted.
     """
-    answer = json_document(found.items)
+    request = current()
+    schema = request.environ.get(csv_lists.SCHEMA_KEY)
+    if schema is None:
+        answer = json_document(found.items)
+    else:
+        columns = [name for name, _ in _names(schema)]
+        text = csv_lists.render(columns, found.items, _OPTIONS)
+        answer = _document(text, 200, csv_lists.CONTENT_TYPE)
+    answer.headers.add("Vary", "Accept, Prefer")
     if found.next_cursor:
-        request = current()
         query = "&".join(
             filter(None, (_without_cursor(request.query_string), f"cursor={found.next_cursor}"))
         )
@@ -92,9 +99,13 @@ def json_document(
     value: Any, status: int = 200, content_type: str = "application/json"
 ) -> Response:
     """Return `value` as a JSON response."""
+    return _document(orjson.dumps(value, option=_OPTIONS), status, content_type)
+
+
+def _document(body: bytes, status: int, content_type: str) -> Response:
     # web/lean_flask.py has a faster class.
     kind: type[Response] = getattr(current_app, "json_response_class", Response)
-    return kind(orjson.dumps(value, option=_OPTIONS), status, content_type=content_type)
+    return kind(body, status, content_type=content_type)
 
 
 def html_response(text: str, policy: str) -> Response:

@@ -45,7 +45,7 @@ def school(client, make):
 def test_the_audit_of_correct_data_finds_nothing(app, school):
     result = audit(app)
     assert result.exit_code == 0
-    assert [line[:4] for line in result.stdout.splitlines()] == ["ok  "] * 13
+    assert [line[:4] for line in result.stdout.splitlines()] == ["ok  "] * 14
 
 
 FALSE = [
@@ -81,6 +81,15 @@ FALSE = [
     (
         "DELETE FROM enrollment_events WHERE course_id = :o",
         "the last event of each student and course = the enrollment",
+    ),
+    *(
+        (statement, "the words of each student = the words of their name")
+        for statement in (
+            "DELETE FROM student_words WHERE student_id = :a",
+            "INSERT INTO student_words (student_id, word, name_key) VALUES (:b, 'x', 'x')",
+            "UPDATE student_words SET name_key = 'y' WHERE student_id = :a",
+            "UPDATE student_words SET word = 'y' WHERE student_id = :a AND word = 'student'",
+        )
     ),
     *(
         (statement, "the copy of the records of each student = the rows")
@@ -205,7 +214,7 @@ def test_a_read_only_database_can_be_audited(app, school, backend, make_app):
             {"options": "-c default_transaction_read_only=on"}
         ).render_as_string(hide_password=False)
     result = audit(make_app(reading))
-    assert (result.exit_code, len(result.stdout.splitlines())) == (0, 13)
+    assert (result.exit_code, len(result.stdout.splitlines())) == (0, 14)
     assert (
         result.stderr
         == "This database accepts no writes: the result is not recorded for /metrics.\n"

@@ -8,6 +8,7 @@ from course_management.records.fields import Grade, Hundredths
 from course_management.rules.facts import COURSE, KINDS
 from course_management.web.changes import ChangeSchema
 from course_management.web.fields import Answer, Id, Moment, PageQuery, StrictSchema, Text
+from course_management.web.repeated import ExternalIdFilter, IdFilter
 
 _CATALOG_CODE = {
     "description": "The code of a catalog entry. A completion has it or `test`.",
@@ -71,3 +72,6 @@ class CompletionOut(Answer):
 
 class CompletionQuery(PageQuery):
     """The query parameters of a list of completions."""
+
+    id = IdFilter()
+    external_id = ExternalIdFilter()
