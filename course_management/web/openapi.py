@@ -195,7 +195,8 @@ def _responses(spec: APISpec, method: str, endpoint: Endpoint) -> dict[str, Any]
         text, headers = HTTP_STATUS_CODES[status], _headers(method, endpoint, status)
         content = {csv_lists.JSON: {"schema": schema}} if schema else {}
         if endpoint.is_list:
-            content[csv_lists.CSV] = {"schema": {"type": "string"}}
+            # Not as a media type of its own: typed clients would get a list or a text.
+            text += f". As {csv_lists.CSV} if the request prefers that"
         # One status can mean two things: a failed health check, or a refused request. Their media
         # types differ.
         if status in refused:
