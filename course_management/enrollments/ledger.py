@@ -51,7 +51,7 @@ class SeatLedger:
             course.id: (course.counts, course.limits)
             for course in self.courses.values()
             # Blocked places may remain in a course of a term that lost its capacity.
-            if course.free is not None or course.has_term
+            if course.free is not None or course.has_term or course.waitlisted
         }
         self.moment = now()
         self._reason, self._origin = reason, recorder.origin()

@@ -68,9 +68,9 @@ def recheck(
     ends = {course.id: course.term.add_until for course in facts.courses.values()}
     end_passed(ledger, context.moment, ends)
     # Read again: a place may have been promoted or blocked while this request waited.
-    places = send(connection, (_PLACES, {"student": student_id}))
-    was_blocked = {course_id: bool(blocked) for course_id, blocked in places}
-    student = _without_ended(facts, student_id, was_blocked)
+    places = list(send(connection, (_PLACES, {"student": student_id})))
+    was_blocked = {i: bool(blocked) for i, blocked in places if i in found.courses}
+    student = _without_ended(facts, student_id, {row[0]: True for row in places})
     judged = {i: judge_place(student, i, context) for i in was_blocked}
     changed = {
         i: judgement for i, judgement in judged.items() if bool(judgement.broken) != was_blocked[i]

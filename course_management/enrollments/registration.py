@@ -258,7 +258,7 @@ def _queue_rechecks(session: Session, case: Case) -> None:
     added: list[int] = []
     for student in case.students:
         before, after = student.before, student.after
-        if before.keys() != after.keys() and any(
+        if before != after and any(
             not held.is_seat and i in before for i, held in after.items()
         ):
             (dropped if before.keys() - after.keys() else added).append(student.id)

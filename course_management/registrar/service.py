@@ -97,10 +97,10 @@ def cancel(
     if marked and marked.may_have_rules:
         early = _lost_with(session, marked.course_id, context)
     found = course_service.lock_course(session, course)
+    if early is None and found.term is not None and (not begun or found.status == CANCELLED):
+        early = _lost_with(session, found.id, context)
     if not begun and found.status != CANCELLED:
         course_service.update_course(session, found, {"status": CANCELLED})
-    if early is None and found.term is not None and found.status == CANCELLED:
-        early = _lost_with(session, found.id, context)
     removed, waitlisted = empty_cancelled(session, found, reason)
     result = CancelResult(found.id, found.status, removed, waitlisted)
     gone = {*removed, *waitlisted}
