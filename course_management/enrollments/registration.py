@@ -258,9 +258,7 @@ def _queue_rechecks(session: Session, case: Case) -> None:
     added: list[int] = []
     for student in case.students:
         before, after = student.before, student.after
-        if before != after and any(
-            not held.is_seat and i in before for i, held in after.items()
-        ):
+        if before != after and any(not held.is_seat and i in before for i, held in after.items()):
             (dropped if before.keys() - after.keys() else added).append(student.id)
     queue_students(session, dropped)
     queue_students(session, added, only_blocked=not case.request.context.skip)
