@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import orjson
@@ -99,7 +100,7 @@ def _student(
             before[course_id] = facts.Held(course, is_seat == 1, taken)
     return facts.Student(
         student_id,
-        frozenset(orjson.loads(groups)) if groups != "[]" else _NONE,
+        _groups(groups),
         StoredCompletions(completions, offerings.same_as) if completions else (),
         [_hold(*values) for values in orjson.loads(holds)] if holds else (),
         [_override(*values) for values in orjson.loads(overrides)] if overrides else (),
@@ -107,7 +108,9 @@ def _student(
     )
 
 
-_NONE: frozenset[str] = frozenset()
+@lru_cache(maxsize=8192)
+def _groups(text: str) -> frozenset[str]:
+    return frozenset(orjson.loads(text))
 
 
 def _hold(

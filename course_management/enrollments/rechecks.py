@@ -11,7 +11,6 @@ student and then of the courses: docs/decisions/0018-waitlists-under-rules.md.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import datetime
 
 import sqlalchemy as sa
@@ -92,7 +91,7 @@ def judge_place(student: Student, course_id: int, context: RulesContext) -> Judg
         return Judgement()
     others = {i: held for i, held in student.before.items() if i != course_id}
     return evaluator.judge(
-        [replace(student, before=others, after=student.before)],
+        [student._replace(before=others, after=student.before)],
         moment=context.moment,
         settings=context.settings,
         rules=evaluator.WAITLIST_RULES,
@@ -103,7 +102,7 @@ def _without_ended(facts: Facts, student_id: int, places: dict[int, bool]) -> St
     """The student without the places that ended after the facts were read."""
     student = facts.students[student_id]
     kept = {i: held for i, held in student.before.items() if held.is_seat or i in places}
-    return replace(student, before=kept)
+    return student._replace(before=kept)
 
 
 def _codes(judgement: Judgement) -> Sequence[str]:

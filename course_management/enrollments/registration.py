@@ -43,14 +43,16 @@ SEAT_RULES = frozenset({CourseClosed.code, CourseFull.code, WaitlistFull.code})
 @dataclass(slots=True)
 class Case:
     """A request about courses of terms, and the facts about it. After `judge`, the `students` have
-    the sets of courses that they would have, and `used` has the overrides about seats and status
-    without which they would not.
+    the sets of courses that they would have, `wanted` has the courses of the request and whether
+    they get a seat, by student, and `used` has the overrides about seats and status without which
+    they would not.
     """
 
     facts: Facts
     request: RuledRequest
     students: list[Student] = field(default_factory=list)
     used: set[int] = field(default_factory=set)
+    wanted: Mapping[int, Mapping[int, bool]] = field(default_factory=dict)
     lifted: dict[tuple[Pair, str], int] | None = None  # see the function of this name
 
 
@@ -116,8 +118,7 @@ def end_waitlists(ledger: SeatLedger, case: Case | None) -> None:
         return untouched or (student_id, course_id) in ledger.states
 
     students = {
-        student.id: replace(
-            student,
+        student.id: student._replace(
             before={i: one for i, one in student.before.items() if remains(student.id, i, one)},
         )
         for student in case.facts.students.values()
@@ -177,7 +178,10 @@ def _judge(case: Case, allocation: Allocation, dropped: Collection[Pair]) -> Jud
     for (student_id, course_id), is_seat in seats.items():
         if course_id in case.facts.courses:
             wanted.setdefault(student_id, {})[course_id] = is_seat
-    gone = set(dropped)
+    gone: dict[int, list[int]] = {}
+    for student_id, course_id in dropped:
+        gone.setdefault(student_id, []).append(course_id)
+    case.wanted = wanted
     # Most requests are judged twice, and nothing has changed since the first time.
     same = wanted, gone
     judged: Judged | None = case.request.judged
@@ -185,7 +189,7 @@ def _judge(case: Case, allocation: Allocation, dropped: Collection[Pair]) -> Jud
         case.students = judged.students
         return judged.judgement
     case.students = [
-        student.with_after(_after(case, student, wanted.get(student.id, {}), gone))
+        student._replace(after=_after(case, student, gone.get(student.id, ())))
         for student in case.facts.students.values()
     ]
     context = case.request.context
@@ -198,12 +202,12 @@ def _judge(case: Case, allocation: Allocation, dropped: Collection[Pair]) -> Jud
     return judgement
 
 
-def _after(
-    case: Case, student: Student, wanted: Mapping[int, bool], dropped: Collection[Pair]
-) -> dict[int, Held]:
+def _after(case: Case, student: Student, dropped: Iterable[int]) -> dict[int, Held]:
     """The set of courses that a student would have."""
-    after = {i: held for i, held in student.before.items() if (student.id, i) not in dropped}
-    for course_id, is_seat in wanted.items():
+    after = dict(student.before)
+    for course_id in dropped:
+        after.pop(course_id, None)
+    for course_id, is_seat in case.wanted.get(student.id, {}).items():
         course, before = case.facts.courses[course_id], after.get(course_id)
         default = before.credits if before else course.credits_min
         after[course_id] = Held(course, is_seat, case.request.credits.get(course_id, default))
@@ -218,8 +222,9 @@ def write(ledger: SeatLedger, case: Case | None, judgement: Judgement) -> None:
         ledger.write()
         return
     for student in case.students:
-        for course_id, held in student.after.items():
+        for course_id in case.wanted.get(student.id, ()):
             pair, before = (student.id, course_id), student.before.get(course_id)
+            held = student.after[course_id]
             if before is None:
                 ledger.credits[pair] = held.credits
             elif before.credits != held.credits:

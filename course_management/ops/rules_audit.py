@@ -176,7 +176,7 @@ def _read_students(connection: Connection, student_ids: Sequence[int]) -> dict[i
         keys = (code and text.key(code), term and text.key(term))
         found[student_id].append(facts.Override(override_id, rule, course_id, *keys, value))
     students = read_facts(connection, list(student_ids), {}).students
-    return {i: replace(one, overrides=found[i]) for i, one in students.items()}
+    return {i: one._replace(overrides=found[i]) for i, one in students.items()}
 
 
 def _read_edits(connection: Connection) -> Edits:

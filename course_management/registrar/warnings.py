@@ -5,7 +5,6 @@ answer with warnings.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 
 from course_management.enrollments.facts_reader import Facts
 from course_management.enrollments.requests import RulesContext
@@ -29,7 +28,7 @@ def find_consequences(
         after = {i: held for i, held in student.before.items() if i != left}
         if gained and (held := gained.get(student.id)):
             after[held.course.id] = held
-        students.append(replace(student, after=after))
+        students.append(student._replace(after=after))
     return list(consequences(students, moment=context.moment, settings=context.settings))
 
 

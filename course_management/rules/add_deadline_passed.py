@@ -6,9 +6,10 @@ Facts: `add_until`, the moment. Remedy: the way that is still open.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import datetime
 
-from course_management.rules.case import ADD, CHANGE, Case, Rule
-from course_management.rules.facts import Finding
+from course_management.rules.case import ADD, CHANGE, Case, Rule, Screen
+from course_management.rules.facts import Course, Finding, Settings
 from course_management.rules.wording import iso, label, spoken
 
 CODE = "add-deadline-passed"
@@ -30,4 +31,11 @@ def judge(case: Case) -> Iterator[Finding]:
             )
 
 
-RULE = Rule(CODE, frozenset({ADD, CHANGE}), judge, lambda course: course.term.add_until)
+def screen(course: Course, moment: datetime, settings: Settings) -> Screen:
+    """Whether the deadline has passed."""
+    until = course.term.add_until
+    has_passed = until is not None and moment >= until
+    return lambda student: has_passed
+
+
+RULE = Rule(CODE, frozenset({ADD, CHANGE}), judge, lambda course: course.term.add_until, screen)

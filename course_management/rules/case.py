@@ -32,18 +32,25 @@ _ACTS = {
 }
 
 
+# Whether a student may break a rule by adding one course and changing nothing else, or cause a
+# warning. False must be certain.
+Screen = Callable[[Student], object]
+
+
 @dataclass(frozen=True, slots=True)
 class Rule:
     """A rule: its code, the acts that it judges, and the function that yields what breaks it.
 
-    `concerns` says whether any student can break the rule by adding this course. It saves time:
-    most courses have no `open_to` and need no consent.
+    Two more functions save time. `concerns` says whether any student can break the rule by adding
+    this course: most courses have no `open_to` and need no consent. `screen` makes the question
+    that `screens.py` asks before it lets many students add one course.
     """
 
     code: str
     acts: frozenset[str]
     judge: Callable[[Case], Iterator[Finding]]
     concerns: Callable[[Course], object] = lambda course: True
+    screen: Callable[[Course, datetime, Settings], Screen] = lambda *facts: lambda student: True
 
 
 class Case:

@@ -6,9 +6,10 @@ Facts: `max_courses`, the set as it is and as it would be. Remedy: by how much.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import datetime
 
-from course_management.rules.case import ADD, Case, Rule
-from course_management.rules.facts import Finding
+from course_management.rules.case import ADD, Case, Rule, Screen
+from course_management.rules.facts import Course, Finding, Settings
 from course_management.rules.limits import exceeded
 from course_management.rules.wording import counted
 
@@ -32,4 +33,12 @@ def judge(case: Case) -> Iterator[Finding]:
         )
 
 
-RULE = Rule(CODE, frozenset({ADD}), judge, lambda course: course.term.max_courses is not None)
+def screen(course: Course, moment: datetime, settings: Settings) -> Screen:
+    """Whether a student has more courses than the limit, in all terms together."""
+    limit = course.term.max_courses
+    return lambda student: limit is not None and len(student.after) > limit
+
+
+RULE = Rule(
+    CODE, frozenset({ADD}), judge, lambda course: course.term.max_courses is not None, screen
+)

@@ -7,7 +7,7 @@ A new rule is a module and a line in RULES. The rules about seats and status (`c
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from course_management.rules import (
@@ -31,6 +31,7 @@ from course_management.rules import (
 from course_management.rules.case import ADD, Case, Rule
 from course_management.rules.facts import Course, Finding, Held, Judgement, Settings, Student
 from course_management.rules.record import Record
+from course_management.rules.screens import doubtful
 
 # Findings are listed in this order.
 RULES: tuple[Rule, ...] = (
@@ -84,7 +85,7 @@ class Explanation:
 
 
 def judge(
-    students: Iterable[Student],
+    students: Sequence[Student],
     *,
     moment: datetime,
     settings: Settings,
@@ -101,7 +102,7 @@ def judge(
     # In one zone, Python compares local times. UTC compares moments.
     moment = moment.astimezone(UTC)
     judgement = Judgement()
-    for student in students:
+    for student in doubtful(students, rules, moment, settings):
         case = Case(student, student.after, moment, settings)
         if not case.acts:
             continue
@@ -140,7 +141,7 @@ def judge_set(
     """What is wrong with a set of courses of a student, by SET_RULES: as if they added all of them
     at the aware `moment`.
     """
-    added = replace(student, before={}, after=held)
+    added = student._replace(before={}, after=held)
     return judge([added], moment=moment, settings=settings, rules=SET_RULES)
 
 
@@ -169,7 +170,7 @@ def explain_place(
     rules that are not judged again count as met.
     """
     others = {i: held for i, held in student.before.items() if i != course.id}
-    waiting = replace(student, before=others)
+    waiting = student._replace(before=others)
     record = Record(student.completions, settings.grades)
     held = student.before[course.id]
     found = _explain(waiting, held, moment.astimezone(UTC), settings, record)

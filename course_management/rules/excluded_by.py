@@ -7,9 +7,12 @@ the course that excludes it.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import datetime
 
-from course_management.rules.case import ADD, Case, Rule
-from course_management.rules.facts import Entry, Finding
+from course_management.rules.case import ADD, Case, Rule, Screen
+from course_management.rules.facts import Course, Finding, Settings, Student
+from course_management.rules.record import Record
+from course_management.rules.screens import pairwise
 from course_management.rules.wording import label
 
 CODE = "excluded-by"
@@ -18,21 +21,17 @@ CODE = "excluded-by"
 def judge(case: Case) -> Iterator[Finding]:
     """A finding for each new course and each course or completion that excludes it."""
     for course, other in case.pairs:
-        if (
-            course.entry is not None
-            and other.entry is not None
-            and (course.entry.excludes or other.entry.excludes)
-            and _exclude(course.entry, other.entry)
-            and not case.lifted(CODE, course, other)
-        ):
-            yield case.finding(
-                CODE,
-                course,
-                f"{label(course, start=True)} cannot be taken beside {label(other)}.",
-                f"Choose {label(course)} or {label(other)}.",
-                excluded_by=other.entry.code,
-                excluding_course_id=other.id,
-            )
+        excluding = other.entry
+        if excluding is None or not _exclude(course, other) or case.lifted(CODE, course, other):
+            continue
+        yield case.finding(
+            CODE,
+            course,
+            f"{label(course, start=True)} cannot be taken beside {label(other)}.",
+            f"Choose {label(course)} or {label(other)}.",
+            excluded_by=excluding.code,
+            excluding_course_id=other.id,
+        )
     yield from _judge_completions(case)
 
 
@@ -54,12 +53,28 @@ def _judge_completions(case: Case) -> Iterator[Finding]:
                 )
 
 
-def _exclude(one: Entry, other: Entry) -> bool:
-    """Whether one of two entries, or one that is the same, is excluded by the other."""
+def _exclude(course: Course, another: Course) -> bool:
+    """Whether one of two courses excludes the other, or an entry that is the same."""
+    one, other = course.entry, another.entry
+    if one is None or other is None or not (one.excludes or other.excludes):
+        return False
     return not (
         one.excludes.isdisjoint((other.code, *other.same_as))
         and other.excludes.isdisjoint((one.code, *one.same_as))
     )
 
 
-RULE = Rule(CODE, frozenset({ADD}), judge, lambda course: course.entry)
+def screen(course: Course, moment: datetime, settings: Settings) -> Screen:
+    """Whether a student has a course or completions of an entry that excludes this one."""
+    excluding = course.entry.excludes if course.entry is not None else ()
+    may_clash = pairwise(_exclude)(course, moment, settings)
+
+    def may_break(student: Student) -> object:
+        if may_clash(student):
+            return True
+        return excluding and Record(student.completions, settings.grades).may_have(excluding)
+
+    return may_break
+
+
+RULE = Rule(CODE, frozenset({ADD}), judge, lambda course: course.entry, screen)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
@@ -193,8 +194,11 @@ class Held(NamedTuple):
     credits: int
 
 
-@dataclass(frozen=True, slots=True)
-class Student:
+_NO_COURSES: Mapping[int, Held] = MappingProxyType({})
+
+
+# A tuple, as Completion: a request may have a thousand students.
+class Student(NamedTuple):
     """A student, and their enrollments in courses of terms, by id of the course: as they are
     (`before`), and as the request would leave them (`after`).
     """
@@ -204,13 +208,8 @@ class Student:
     completions: Sequence[Completion] = ()
     holds: Sequence[Hold] = ()
     overrides: Sequence[Override] = ()
-    before: Mapping[int, Held] = field(default_factory=dict)
-    after: Mapping[int, Held] = field(default_factory=dict)
-
-    def with_after(self, after: Mapping[int, Held]) -> Student:
-        """This student with another set `after`."""
-        records = (self.completions, self.holds, self.overrides)
-        return Student(self.id, self.groups, *records, self.before, after)
+    before: Mapping[int, Held] = _NO_COURSES
+    after: Mapping[int, Held] = _NO_COURSES
 
 
 @dataclass(frozen=True, slots=True)

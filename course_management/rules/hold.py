@@ -54,4 +54,9 @@ def _blocked(hold: Hold, case: Case) -> Iterator[Course]:
         yield from (held.course for held in case.dropped)
 
 
-RULE = Rule(CODE, frozenset({ADD, CHANGE, DROP}), judge)
+RULE = Rule(
+    CODE,
+    frozenset({ADD, CHANGE, DROP}),
+    judge,
+    screen=lambda *facts: lambda student: student.holds,
+)

@@ -55,5 +55,9 @@ def _warn(case: Case, course: Course, expression: Expression) -> None:
 
 
 RULE = Rule(
-    CODE, frozenset({ADD}), judge, lambda course: course.entry and course.entry.prerequisites
+    CODE,
+    frozenset({ADD}),
+    judge,
+    lambda course: course.entry and course.entry.prerequisites,
+    prerequisites.screen,
 )

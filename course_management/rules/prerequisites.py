@@ -13,11 +13,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import datetime
 
-from course_management.rules.case import Case
+from course_management.rules.case import Case, Screen
 from course_management.rules.expressions import Expression
-from course_management.rules.facts import Course, Held
-from course_management.rules.requirements import NOT_MET, Situation, level
+from course_management.rules.facts import Course, Held, Settings, Student
+from course_management.rules.record import Record
+from course_management.rules.requirements import MET, NOT_MET, Situation, level
 
 
 def of(course: Course) -> Expression | None:
@@ -30,6 +32,21 @@ def level_of(case: Case, course: Course, expression: Expression) -> int:
     if course.id not in case.levels:
         case.levels[course.id] = level(expression, case.situation(course))
     return case.levels[course.id]
+
+
+def screen(course: Course, moment: datetime, settings: Settings) -> Screen:
+    """Whether a student does not meet the prerequisites with certainty."""
+    expression = of(course)
+    if expression is None:
+        return lambda student: False
+
+    def may_break(student: Student) -> bool:
+        record = Record(student.completions, settings.grades)
+        held = student.after.values()
+        now = Situation(course, student.groups, record, held, settings)
+        return level(expression, now) != MET
+
+    return may_break
 
 
 def without_prerequisite(case: Case, course: Course, expression: Expression) -> Situation | None:

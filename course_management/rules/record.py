@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
 from course_management.rules.facts import (
@@ -52,7 +52,7 @@ class Record:
     def of(self, code: str) -> Sequence[Completion]:
         """The completions of an entry, and of the entries that are the same by their `same_as`."""
         if code not in self._found:
-            completions = self.completions if self._may_have(code) else ()
+            completions = self.completions if self.may_have([code]) else ()
             self._found[code] = [
                 one
                 for one in completions
@@ -60,12 +60,12 @@ class Record:
             ]
         return self._found[code]
 
-    def _may_have(self, code: str) -> bool:
-        """False if no completion is of this entry. Most questions are about such entries."""
+    def may_have(self, codes: Iterable[str]) -> bool:
+        """False if no completion is of one of these entries: this is so most of the time."""
         completions = self.completions
         if isinstance(completions, StoredCompletions):
-            return completions.may_have(code)
-        return True
+            return any(map(completions.may_have, codes))
+        return bool(completions)
 
     def beginning_with(self, start: str) -> list[Completion]:
         """The completions of the entries whose code begins with `start`, as `of`."""

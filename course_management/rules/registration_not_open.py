@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 
-from course_management.rules.case import ADD, CHANGE, Case, Rule
-from course_management.rules.facts import Finding, Window
+from course_management.rules.case import ADD, CHANGE, Case, Rule, Screen
+from course_management.rules.facts import Course, Finding, Settings, Student, Window
 from course_management.rules.wording import iso, label, spoken
 
 CODE = "registration-not-open"
@@ -50,4 +50,14 @@ def _next_opening(windows: Iterable[Window], moment: datetime) -> datetime | Non
     return min((opens for opens, closes in utc if moment < opens < closes), default=None)
 
 
-RULE = Rule(CODE, frozenset({ADD, CHANGE}), judge)
+def screen(course: Course, moment: datetime, settings: Settings) -> Screen:
+    """Whether no window is open to a student."""
+    groups = {w.group for w in course.term.windows if w.opens_at <= moment < w.closes_at}
+
+    def may_break(student: Student) -> bool:
+        return None not in groups and groups.isdisjoint(student.groups)
+
+    return may_break
+
+
+RULE = Rule(CODE, frozenset({ADD, CHANGE}), judge, screen=screen)

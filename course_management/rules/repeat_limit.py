@@ -9,10 +9,13 @@ from it. A completion without a term is an attempt of its own. Remedy: the attem
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from datetime import datetime
 
-from course_management.rules.case import ADD, Case, Rule, are_same, covers
-from course_management.rules.facts import Course, Entry, Finding, Held
+from course_management.rules.case import ADD, Case, Rule, Screen, are_same, covers
+from course_management.rules.facts import Course, Entry, Finding, Held, Settings, Student
+from course_management.rules.record import Record
 from course_management.rules.requirements import key
+from course_management.rules.screens import pairwise
 from course_management.rules.wording import label, listed
 
 CODE = "repeat-limit"
@@ -84,9 +87,29 @@ def _terms(held: Iterable[Held], entry: Entry) -> set[str]:
     }
 
 
+def screen(course: Course, moment: datetime, settings: Settings) -> Screen:
+    """Whether a student may have tried the entry, or one that is the same, before."""
+    entry = course.entry
+    if entry is None or not entry.max_attempts:
+        return lambda student: True
+    codes = (entry.code, *entry.same_as)
+    may_clash = pairwise(_are_attempts)(course, moment, settings)
+
+    def may_break(student: Student) -> object:
+        return may_clash(student) or Record(student.completions, settings.grades).may_have(codes)
+
+    return may_break
+
+
+def _are_attempts(course: Course, other: Course) -> bool:
+    one, another = course.entry, other.entry
+    return one is not None and another is not None and are_same(one, another)
+
+
 RULE = Rule(
     CODE,
     frozenset({ADD}),
     judge,
     lambda course: course.entry and course.entry.max_attempts is not None,
+    screen,
 )

@@ -12,6 +12,7 @@ from functools import lru_cache
 from course_management.rules.case import ADD, Case, Rule
 from course_management.rules.facts import WEEKDAYS, Course, Finding, Meeting
 from course_management.rules.meetings import first_shared_date
+from course_management.rules.screens import pairwise
 from course_management.rules.wording import label
 
 CODE = "time-conflict"
@@ -59,4 +60,10 @@ def _shown(meeting: Meeting) -> str:
     return f"{days} {starts}-{ends}"
 
 
-RULE = Rule(CODE, frozenset({ADD}), judge, lambda course: course.week)
+RULE = Rule(
+    CODE,
+    frozenset({ADD}),
+    judge,
+    lambda course: course.week,
+    pairwise(lambda course, other: course.week & other.week),
+)

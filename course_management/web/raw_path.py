@@ -49,7 +49,11 @@ def as_id(segment: str) -> int:
 
 
 class IdConverter(BaseConverter):
-    """A path segment that names a row by its id."""
+    """A path segment that names a row by its id. `batch` is no id but an address of its own, which
+    answers 405 to the methods that it does not have.
+    """
+
+    regex, part_isolating = "(?!batch$)[^/]+", True
 
     def to_python(self, value: str) -> int:
         return as_id(value)

@@ -4,9 +4,12 @@ moments around the end of daylight saving.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from itertools import combinations
 from zoneinfo import ZoneInfo
+
+import orjson
 
 from course_management.rules.evaluator import CODES
 from course_management.rules.facts import (
@@ -23,6 +26,7 @@ from course_management.rules.facts import (
     Term,
     Window,
 )
+from course_management.rules.stored_completions import StoredCompletions
 
 # Clocks in Chicago go back at 2:00 on this day: 1:30 is twice, 06:30 and 07:30 in UTC.
 CHICAGO = ZoneInfo("America/Chicago")
@@ -234,3 +238,30 @@ def make_case(rnd):
     courses = make_courses(rnd, terms, entries)
     settings = Settings(GRADES, text_refuses=rnd.random() < 0.3)
     return make_student(rnd, courses, entries, terms), rnd.choice(MOMENTS), settings
+
+
+def make_roster(rnd):
+    """Students, a moment and the settings. Most of the students add the same course and nothing
+    else, and have neither holds nor overrides.
+    """
+    terms, entries = make_terms(rnd), make_entries(rnd)
+    courses = make_courses(rnd, terms, entries)
+    if rnd.random() < 0.8:
+        open_to_all = Window(None, MOMENTS[0], MOMENTS[-1] + timedelta(days=1))
+        term = replace(courses[0].term, windows=(open_to_all,), add_until=None)
+        courses[0] = replace(courses[0], term=term)
+    course, students = courses[0], []
+    same_as = {entry.code: entry.same_as for entry in entries}
+    for number in range(6):
+        one = make_student(rnd, courses, entries, terms)._replace(id=number)
+        if rnd.random() < 0.8:
+            before = {i: held for i, held in one.before.items() if i != course.id}
+            added = Held(course, rnd.random() < 0.75, course.credits_min)
+            one = one._replace(before=before, after={**before, course.id: added})
+        if rnd.random() < 0.8:
+            one = one._replace(holds=[], overrides=[])
+        if rnd.random() < 0.5:
+            stored = orjson.dumps([completion[:-1] for completion in one.completions]).decode()
+            one = one._replace(completions=StoredCompletions(stored, same_as))
+        students.append(one)
+    return students, rnd.choice(MOMENTS), Settings(GRADES, text_refuses=rnd.random() < 0.3)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import datetime
 
 from hypothesis import HealthCheck, given, settings
@@ -11,9 +10,10 @@ from hypothesis import strategies as st
 from course_management.rules.evaluator import RULES, eligible, explain, explain_each, judge
 from course_management.rules.facts import Held
 from tests.rules.reference import Reference
-from tests.rules.schools import make_case
+from tests.rules.schools import make_case, make_roster
 
 cases = st.randoms(use_true_random=False).map(make_case)
+rosters = st.randoms(use_true_random=False).map(make_roster)
 
 
 def generated(examples):
@@ -83,7 +83,7 @@ def test_the_overrides_that_are_used_are_enough_and_none_is_idle(case):
     judgement = judge([student], moment=moment, settings=rules)
     used = [one for one in student.overrides if one.id in judgement.overrides_used]
     assert len(used) == len(judgement.overrides_used)
-    again = judge([replace(student, overrides=used)], moment=moment, settings=rules)
+    again = judge([student._replace(overrides=used)], moment=moment, settings=rules)
     # An override can replace a limit that the request exceeds all the same. It is not used then.
     assert [(one.rule, one.course) for one in again.broken] == [
         (one.rule, one.course) for one in judgement.broken
@@ -91,8 +91,18 @@ def test_the_overrides_that_are_used_are_enough_and_none_is_idle(case):
     assert again.withdrawals == judgement.withdrawals
     for rule in {one.rule for one in used}:
         others = [one for one in used if one.rule != rule]
-        without = judge([replace(student, overrides=others)], moment=moment, settings=rules)
+        without = judge([student._replace(overrides=others)], moment=moment, settings=rules)
         assert (without.broken, without.withdrawals) != (again.broken, again.withdrawals)
+
+
+@generated(300)
+@given(rosters)
+def test_many_students_are_judged_as_each_alone(roster):
+    students, moment, rules = roster
+    judgement = judge(students, moment=moment, settings=rules)
+    alone = [judge([student], moment=moment, settings=rules) for student in students]
+    for name in ("broken", "warnings", "withdrawals", "overrides_used"):
+        assert getattr(judgement, name) == [found for one in alone for found in getattr(one, name)]
 
 
 @generated(60)
@@ -101,7 +111,7 @@ def test_eligibility_says_what_adding_then_does(case):
     student, moment, rules = case
     for held in (h for i, h in student.after.items() if i not in student.before):
         after = {**student.before, held.course.id: Held(held.course, True, held.credits)}
-        expected = judge([replace(student, after=after)], moment=moment, settings=rules)
+        expected = judge([student._replace(after=after)], moment=moment, settings=rules)
         explained = explain(
             student, held.course, moment=moment, settings=rules, chosen_credits=held.credits
         )

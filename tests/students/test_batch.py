@@ -220,3 +220,11 @@ def test_new_groups_and_new_identities_need_their_scopes(guarded, new_key, make)
     assert refused({"external_id": "n1", "groups": ["b"]}) == "records:write"
     same = {"external_id": "n1", "name": "B", "groups": ["a"]}
     assert client.post(PATH, json={"items": [same]}, headers=writer).status_code == 200
+
+
+def test_its_address_has_no_other_methods(client):
+    """It looks like that of a student whose id is "batch"."""
+    for method in ("GET", "PUT", "PATCH", "DELETE"):
+        answer = client.open(PATH, method=method, json={"name": "Ada"})
+        assert problem(answer)[0] == 405
+        assert answer.headers["Allow"] == "POST, OPTIONS"
