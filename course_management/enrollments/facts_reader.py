@@ -59,12 +59,14 @@ def read_facts(
         texts = {student_ids[0]: text}
     else:
         rows: Any = send(connection, (STUDENTS, {"students": student_ids}))
-        texts = dict(map(tuple, rows))
+        found = dict(map(tuple, rows))
+        # Broken rules are listed in the order of the request.
+        texts = {i: found[i] for i in student_ids if i in found}
     source = texts, versions
     if known and known.source == source:
         return known
-    parts = {student_id: found.split(SEPARATOR) for student_id, found in texts.items()}
-    held = {student_id: _held(found) for student_id, found in parts.items()}
+    parts = {student_id: one.split(SEPARATOR) for student_id, one in texts.items()}
+    held = {student_id: _held(one) for student_id, one in parts.items()}
     wanted = dict(versions)
     for courses in held.values():
         wanted.update((one[0], one[1]) for one in courses if one[1] is not None)

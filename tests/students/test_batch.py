@@ -227,4 +227,4 @@ def test_its_address_has_no_other_methods(client):
     for method in ("GET", "PUT", "PATCH", "DELETE"):
         answer = client.open(PATH, method=method, json={"name": "Ada"})
         assert problem(answer)[0] == 405
-        assert answer.headers["Allow"] == "POST, OPTIONS"
+        assert sorted(answer.headers["Allow"].split(", ")) == ["OPTIONS", "POST"]
