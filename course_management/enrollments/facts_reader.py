@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 import orjson
 from sqlalchemy.engine import Connection
 
 from course_management.db.prepared_statements import send
+from course_management.db.snapshots import if_quiet
 from course_management.enrollments.facts_statement import SEPARATOR, STUDENTS
 from course_management.enrollments.models import ENROLLED, WAITLISTED
 from course_management.enrollments.offerings import Offerings, read_offerings, to_optional
@@ -22,13 +23,14 @@ from course_management.rules.stored_completions import StoredCompletions
 @dataclass(slots=True)
 class Facts:
     """Courses of terms and students, by id. The students have their enrollments in such courses
-    (`before`), and no set `after`. `source` is what they were made from: the text about each
-    student, and the versions of the courses.
+    (`before`), and no set `after`. `source` is what they were made from: the texts about each
+    student, and the versions of the courses. `snapshot` is that of the statement that read them.
     """
 
     courses: Mapping[int, facts.Course]
     students: dict[int, facts.Student]
-    source: tuple[Mapping[int, str], Mapping[int, int]]
+    source: tuple[Mapping[int, Sequence[str]], Mapping[int, int]]
+    snapshot: str = ""
 
     def states(self) -> dict[tuple[int, int], str]:
         """The state of each enrollment of the students, by the ids of the student and the course.
@@ -36,8 +38,8 @@ class Facts:
         """
         return {
             (student_id, held[0]): ENROLLED if held[2] else WAITLISTED
-            for student_id, text in self.source[0].items()
-            for held in _held(text.split(SEPARATOR))
+            for student_id, texts in self.source[0].items()
+            for held in _held(texts)
         }
 
 
@@ -52,54 +54,61 @@ def read_facts(
     the students have. Courses without a term are left out.
 
     Sends one statement, unless `text` has the facts about the one student; and one more if this
-    process does not know all courses. `known` are the facts that were read before the lock. If
-    nothing has changed, they are returned: making them takes longer than comparing texts.
+    process does not know all courses. `known` are the facts about the same students that were read
+    before the lock. If nothing has changed, they are returned: making them takes longer than
+    comparing texts. If nothing at all was committed meanwhile, PostgreSQL does not even read them.
     """
     if text is not None:
-        texts = {student_ids[0]: text}
+        texts, at = {student_ids[0]: text.split(SEPARATOR)}, ""
     else:
-        rows: Any = send(connection, (STUDENTS, {"students": student_ids}))
-        found = dict(map(tuple, rows))
+        seen = known.snapshot if known and known.source[1] == versions else ""
+        rows: Any = send(connection, (STUDENTS, {"students": student_ids, "seen": seen}))
+        found = {row[0]: row[1:] for row in rows}
+        at = if_quiet(found.pop(0)[0])
+        if known and at and at == seen:
+            return known
         # Broken rules are listed in the order of the request.
         texts = {i: found[i] for i in student_ids if i in found}
     source = texts, versions
     if known and known.source == source:
         return known
-    parts = {student_id: one.split(SEPARATOR) for student_id, one in texts.items()}
-    held = {student_id: _held(one) for student_id, one in parts.items()}
+    held = {student_id: _held(of_student) for student_id, of_student in texts.items()}
     wanted = dict(versions)
-    for courses in held.values():
-        wanted.update((one[0], one[1]) for one in courses if one[1] is not None)
-    edition = int(next(iter(parts.values()))[0]) if parts else 0
+    wanted.update(
+        (course_id, version)
+        for courses in held.values()
+        for course_id, version, _, _ in courses
+        if version is not None
+    )
+    edition = int(next(iter(texts.values()))[0]) if texts else 0
     offerings = read_offerings(connection, edition, wanted)
     kept = offerings.courses
-    found_courses = {i: kept[i][1] for i in wanted if i in kept}
-    students = {
-        i: _student(i, found, held[i], found_courses, offerings) for i, found in parts.items()
-    }
-    return Facts(found_courses, students, source)
+    courses = {i: kept[i][1] for i in wanted if i in kept}
+    students = {i: _student(i, one, held[i], courses, offerings) for i, one in texts.items()}
+    return Facts(courses, students, source, at)
 
 
-def _held(parts: Sequence[str]) -> Sequence[Any]:
-    """The enrollments of a student, as in the text about them."""
-    found: Sequence[Any] = orjson.loads(f"[{parts[-1]}]") if parts[-1] else ()
-    return found
+def _held(texts: Sequence[str]) -> Sequence[tuple[int, int | None, int, int | None]]:
+    """The enrollments of a student, as in the texts about them."""
+    if not texts[-1]:
+        return ()
+    values = iter(orjson.loads(f"[{texts[-1]}]"))
+    return list(zip(values, values, values, values, strict=True))
 
 
 def _student(
     student_id: int,
-    parts: Sequence[str],
-    held: Sequence[Any],
+    texts: Sequence[str],
+    held: Iterable[tuple[int, int | None, int, int | None]],
     courses: Mapping[int, facts.Course],
     offerings: Offerings,
 ) -> facts.Student:
-    _, groups, completions, holds, overrides, _ = parts
-    before = {}
-    for course_id, version, is_seat, chosen in held:
-        if version is not None and course_id in courses:
-            course = courses[course_id]
-            taken = course.credits_min if chosen is None else chosen
-            before[course_id] = facts.Held(course, is_seat == 1, taken)
+    _, groups, completions, holds, overrides, _ = texts
+    before = {
+        course_id: _new_held((course, is_seat == 1, course.credits_min if n is None else n))
+        for course_id, _, is_seat, n in held
+        if (course := courses.get(course_id))
+    }
     return facts.Student(
         student_id,
         _groups(groups),
@@ -108,6 +117,10 @@ def _student(
         [_override(*values) for values in orjson.loads(overrides)] if overrides else (),
         before,
     )
+
+
+# As Held(*values), and faster.
+_new_held = partial(tuple.__new__, facts.Held)
 
 
 @lru_cache(maxsize=8192)

@@ -16,6 +16,7 @@ from course_management.catalog.models import CatalogEntry, CatalogRelation
 from course_management.courses.models import Course
 from course_management.db.base import among, json_list
 from course_management.db.prepared_statements import Statement
+from course_management.db.snapshots import is_new, snapshot
 from course_management.enrollments.facts_tables import RulesEdition, StudentRecords
 from course_management.enrollments.models import ENROLLED, StudentCourse
 from course_management.students.models import Student
@@ -54,46 +55,44 @@ def _text(value: Any, null: str) -> sa.ColumnElement[str]:
 
 _IS_SEAT = _enrollments.c.state == sa.literal_column(f"'{ENROLLED}'")
 _COMMA: Any = sa.literal_column("','")
-# A JSON list for each enrollment, without the brackets around them. This is twice as fast as the
-# functions for JSON.
+# Four values for each enrollment, as in a JSON list without its brackets. This is three times as
+# fast as the functions for JSON.
 _HELD = sa.func.aggregate_strings(
-    sa.literal_column("'['")
-    + _joined(
-        _COMMA,
-        sa.cast(_courses.c.id, sa.Text),
-        _text(sa.case((_courses.c.term.is_not(None), _courses.c.version)), "null"),
-        sa.case((_IS_SEAT, sa.literal_column("'1'")), else_=sa.literal_column("'0'")),
-        _text(_enrollments.c.credits, "null"),
-    )
-    + sa.literal_column("']'"),
+    sa.cast(_courses.c.id, sa.Text)
+    + _COMMA
+    + _text(sa.case((_courses.c.term.is_not(None), _courses.c.version)), "null")
+    + sa.case((_IS_SEAT, sa.literal_column("',1,'")), else_=sa.literal_column("',0,'"))
+    + _text(_enrollments.c.credits, "null"),
     _COMMA,
 )
 _ENROLLMENTS = _enrollments.join(_courses, _courses.c.id == _enrollments.c.course_id)
 
 
-def _facts(held: Any) -> sa.ColumnElement[str]:
-    """The facts about a student as one text: the edition, then the groups, the completions, the
-    holds and the overrides as JSON, and `held`: their enrollments. An enrollment has the id of the
+def _facts(held: Any) -> tuple[sa.ColumnElement[str], ...]:
+    """The facts about a student as texts: the edition, then the groups, the completions, the holds
+    and the overrides as JSON, and `held`: their enrollments. An enrollment has the id of the
     course, its version if it belongs to a term, 1 for a seat, and the credits.
     """
-    parts = (
+    return (
         sa.cast(_EDITION, sa.Text),
         sa.cast(_students.c.groups, sa.Text),
         *(_text(_records.c[name], "") for name in ("completions", "holds", "overrides")),
         _text(held, ""),
     )
-    return _joined(_SEPARATOR, *parts)
 
 
 def facts_of_student(is_student: Callable[[Any], sa.ColumnElement[bool]]) -> Any:
-    """A column for other statements: the facts about the student of this condition."""
+    """A column for other statements: the facts about the student of this condition, as one text."""
     held = sa.select(_HELD).select_from(_ENROLLMENTS).where(is_student(_enrollments.c.student_id))
-    student = sa.select(_facts(held.scalar_subquery())).select_from(_students.outerjoin(_records))
+    facts = _joined(_SEPARATOR, *_facts(held.scalar_subquery()))
+    student = sa.select(facts).select_from(_students.outerjoin(_records))
     return student.where(is_student(_students.c.id)).scalar_subquery()
 
 
-def _build_students() -> sa.Select[Any]:
-    """The id of each student of the parameter `students`, and the facts about them."""
+def _build_students() -> sa.CompoundSelect[Any]:
+    """The id of each student of the parameter `students`, and the facts about them. First a row
+    with the id 0 and the snapshot. If that is the snapshot `seen`, there are no other rows.
+    """
     held = (
         sa.select(_enrollments.c.student_id, _HELD.label("held"))
         .select_from(_ENROLLMENTS)
@@ -102,8 +101,10 @@ def _build_students() -> sa.Select[Any]:
         .subquery()
     )
     joined = _students.outerjoin(_records).outerjoin(held, held.c.student_id == _students.c.id)
-    facts = sa.select(_students.c.id, _facts(held.c.held)).select_from(joined)
-    return facts.where(among(_students.c.id, "students"))
+    facts = sa.select(_students.c.id, *_facts(held.c.held)).select_from(joined)
+    nothing: Any = sa.literal_column("''")
+    first = sa.select(sa.literal_column("0"), snapshot(), *[nothing] * 5)
+    return sa.union_all(first, facts.where(among(_students.c.id, "students"), is_new("seen")))
 
 
 def _rows(kind: str, of: Any, *columns: sa.ColumnElement[Any]) -> sa.Select[Any]:
