@@ -38,33 +38,34 @@ up: .venv/installed-dev
 ALONE := tests/drills/test_acts_under_fire.py
 
 # First four files at a time, since tests often wait. Then two at a time: these load the machine.
-# Only the first part measures coverage. Measuring takes as long again as the code itself.
 ## Run the test suite on SQLite and on PostgreSQL
 test: .venv/installed-dev
-	@$(BIN)/pytest -m "$(QUICK)" -n 4 $(FILES) --ignore tests/concurrency --ignore tests/drills
-	@$(BIN)/pytest -m "$(QUICK)" -n 2 $(FILES) tests/concurrency tests/drills --ignore $(ALONE) --no-cov
-	@$(BIN)/pytest -m "$(QUICK)" $(ALONE) --no-cov
+	@$(BIN)/pytest -m "$(QUICK)" -n 4 $(FILES) --ignore tests/concurrency --ignore tests/drills $(COVERAGE)
+	@$(BIN)/pytest -m "$(QUICK)" -n 2 $(FILES) tests/concurrency tests/drills --ignore $(ALONE)
+	@$(BIN)/pytest -m "$(QUICK)" $(ALONE)
 
-## Run every test: those of test, test-stock, test-slow, test-debian and test-clients
+# Measuring takes as long again as the code itself.
+test-all: COVERAGE := --cov --cov-report=term-missing:skip-covered
+## Run every test: those of test, test-stock, test-slow, test-debian and test-clients; measure coverage
 test-all: debian-programs test test-stock test-slow test-debian test-clients
 
 ## Run the benchmarks with little data, as tests
 test-slow: .venv/installed-dev
-	@$(BIN)/pytest -m slow --no-cov
+	@$(BIN)/pytest -m slow
 
 ## Run the tests without the fast parts (TESTS=tests/web runs only these)
 test-stock: .venv/installed-dev
-	@STOCK=1 $(BIN)/pytest -m "$(QUICK)" -n 4 $(FILES) --no-cov $(or $(TESTS),--ignore tests/concurrency --ignore tests/drills)
-	@$(if $(TESTS),,STOCK=1 $(BIN)/pytest -m "$(QUICK)" -n 2 $(FILES) tests/concurrency tests/drills --ignore $(ALONE) --no-cov)
-	@$(if $(TESTS),,STOCK=1 $(BIN)/pytest -m "$(QUICK)" $(ALONE) --no-cov)
+	@STOCK=1 $(BIN)/pytest -m "$(QUICK)" -n 4 $(FILES) $(or $(TESTS),--ignore tests/concurrency --ignore tests/drills)
+	@$(if $(TESTS),,STOCK=1 $(BIN)/pytest -m "$(QUICK)" -n 2 $(FILES) tests/concurrency tests/drills --ignore $(ALONE))
+	@$(if $(TESTS),,STOCK=1 $(BIN)/pytest -m "$(QUICK)" $(ALONE))
 
 ## Run the tests that need systemd and promtool
 test-debian: .venv/installed-dev debian-programs
-	@$(BIN)/pytest -m debian --no-cov
+	@$(BIN)/pytest -m debian
 
 ## Run the tests that generate API clients with npm
 test-clients: .venv/installed-dev debian-programs
-	@$(BIN)/pytest -m clients --no-cov
+	@$(BIN)/pytest -m clients
 
 ## Fail if a program that test-all needs is missing
 debian-programs:
@@ -76,7 +77,7 @@ debian-packages:
 
 ## Run the failure drills of docs/operations.md, and print a table of results
 drill: .venv/installed-dev
-	@DRILL=full $(BIN)/pytest tests/drills --no-cov
+	@DRILL=full $(BIN)/pytest tests/drills
 
 ## Let students race for the seats of one course, and draw a chart
 ## STUDENTS=10000 SEATS=500 CONNECTIONS=64 WINDOW= PICTURE=storm.svg

@@ -42,7 +42,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     parts.
     """
     items.sort(key=lambda item: position(item.path))
-    if not config.getoption("no_cov"):
+    if config.getoption("cov_source"):
         for item in items:
             if not is_measured(item):
                 item.add_marker("no_cover")

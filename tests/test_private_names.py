@@ -112,7 +112,11 @@ USED = {
         "werkzeug.routing:MapAdapter.__init__": "self map server_name script_name subdomain "
         "url_scheme path_info default_method query_args",
     },
-    "web/raw_path.py": {"werkzeug.routing:BaseConverter.to_python": "self value"},
+    "web/raw_path.py": {
+        "werkzeug.routing:BaseConverter.to_python": "self value",
+        "werkzeug.routing:BaseConverter.regex": ATTRIBUTE,
+        "werkzeug.routing:BaseConverter.part_isolating": ATTRIBUTE,
+    },
     "web/rendering.py": {"flask:Flask.make_default_options_response": "self"},
     "web/request_context.py": {
         "werkzeug.local:LocalProxy._get_current_object": ATTRIBUTE,

@@ -178,10 +178,7 @@ def _judge(case: Case, allocation: Allocation, dropped: Collection[Pair]) -> Jud
     for (student_id, course_id), is_seat in seats.items():
         if course_id in case.facts.courses:
             wanted.setdefault(student_id, {})[course_id] = is_seat
-    gone: dict[int, list[int]] = {}
-    for student_id, course_id in dropped:
-        gone.setdefault(student_id, []).append(course_id)
-    case.wanted = wanted
+    case.wanted, gone = wanted, set(dropped)
     # Most requests are judged twice, and nothing has changed since the first time.
     same = wanted, gone
     judged: Judged | None = case.request.judged
@@ -189,7 +186,7 @@ def _judge(case: Case, allocation: Allocation, dropped: Collection[Pair]) -> Jud
         case.students = judged.students
         return judged.judgement
     case.students = [
-        student._replace(after=_after(case, student, gone.get(student.id, ())))
+        student._replace(after=_after(case, student, gone))
         for student in case.facts.students.values()
     ]
     context = case.request.context
@@ -202,11 +199,11 @@ def _judge(case: Case, allocation: Allocation, dropped: Collection[Pair]) -> Jud
     return judgement
 
 
-def _after(case: Case, student: Student, dropped: Iterable[int]) -> dict[int, Held]:
+def _after(case: Case, student: Student, dropped: Collection[Pair]) -> dict[int, Held]:
     """The set of courses that a student would have."""
     after = dict(student.before)
-    for course_id in dropped:
-        after.pop(course_id, None)
+    if dropped:
+        after = {i: held for i, held in after.items() if (student.id, i) not in dropped}
     for course_id, is_seat in case.wanted.get(student.id, {}).items():
         course, before = case.facts.courses[course_id], after.get(course_id)
         default = before.credits if before else course.credits_min

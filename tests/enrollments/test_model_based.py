@@ -319,8 +319,9 @@ class Enrollments(RuleBasedStateMachine):
 
 
 @pytest.mark.usefixtures("app")
-def test_the_service_agrees_with_the_rules(migrated):
+@pytest.mark.parametrize("examples", [12, pytest.param(60, marks=pytest.mark.slow)])
+def test_the_service_agrees_with_the_rules(migrated, examples):
     machine = type("Machine", (Enrollments,), {"app": migrated})
     run_state_machine_as_test(
-        machine, settings=settings(max_examples=40, stateful_step_count=25, deadline=None)
+        machine, settings=settings(max_examples=examples, stateful_step_count=25, deadline=None)
     )

@@ -120,6 +120,7 @@ def test_an_idempotency_key_replays_a_waitlist_position(client, make, ask, stude
     assert problem(refused) == (409, "waitlist-full")
 
 
+@pytest.mark.slow
 def test_a_waitlist_of_thousands_is_promoted_at_once(app, client, make):
     course = make.course(capacity=1, waitlist_capacity=None)["id"]
     app.test_cli_runner().invoke(

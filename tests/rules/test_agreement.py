@@ -95,7 +95,7 @@ def test_the_overrides_that_are_used_are_enough_and_none_is_idle(case):
         assert (without.broken, without.withdrawals) != (again.broken, again.withdrawals)
 
 
-@generated(300)
+@generated(80)
 @given(rosters)
 def test_many_students_are_judged_as_each_alone(roster):
     students, moment, rules = roster

@@ -104,6 +104,6 @@ def test_schemathesis_gets_nothing_without_its_key(new_database, make_app, tmp_p
             "--phases",
             "fuzzing",
             "--max-examples",
-            "2",
+            "1",
         ]
         schemathesis(server.url, tmp_path, "--header", f"Authorization: Bearer {key}", *asked)
