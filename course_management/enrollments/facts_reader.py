@@ -72,14 +72,10 @@ def read_facts(
     source = texts, versions
     if known and known.source == source:
         return known
-    held = {student_id: _held(of_student) for student_id, of_student in texts.items()}
+    held = {student_id: _held(one) for student_id, one in texts.items()}
     wanted = dict(versions)
-    wanted.update(
-        (course_id, version)
-        for courses in held.values()
-        for course_id, version, _, _ in courses
-        if version is not None
-    )
+    for of_student in held.values():
+        wanted |= {course_id: version for course_id, version, _, _ in of_student if version}
     edition = int(next(iter(texts.values()))[0]) if texts else 0
     offerings = read_offerings(connection, edition, wanted)
     kept = offerings.courses

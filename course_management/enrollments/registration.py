@@ -189,12 +189,10 @@ def _judge(case: Case, allocation: Allocation, dropped: Collection[Pair]) -> Jud
         student._replace(after=_after(case, student, gone))
         for student in case.facts.students.values()
     ]
-    context = case.request.context
-    judgement = (
-        Judgement()
-        if context.skip
-        else evaluator.judge(case.students, moment=context.moment, settings=context.settings)
-    )
+    context, judgement = case.request.context, Judgement()
+    if not context.skip:
+        options = {"moment": context.moment, "settings": context.settings}
+        judgement = evaluator.judge(case.students, **options)
     case.request.judged = Judged(case.facts, same, case.students, judgement)
     return judgement
 
@@ -259,9 +257,10 @@ def _queue_rechecks(session: Session, case: Case) -> None:
     dropped: list[int] = []
     added: list[int] = []
     for student in case.students:
-        before, after = student.before, student.after
-        if before != after and any(not held.is_seat and i in before for i, held in after.items()):
-            (dropped if before.keys() - after.keys() else added).append(student.id)
+        waiting = {i for i, held in student.before.items() if not held.is_seat}
+        if waiting & student.after.keys() and student.before != student.after:
+            drops = student.before.keys() - student.after.keys()
+            (dropped if drops else added).append(student.id)
     queue_students(session, dropped)
     queue_students(session, added, only_blocked=not case.request.context.skip)
 

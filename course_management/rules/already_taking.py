@@ -7,9 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from course_management.rules.case import ADD, Case, Rule, are_same
+from course_management.rules.case import ADD, Case, Rule, are_same, no_more
 from course_management.rules.facts import Course, Finding
-from course_management.rules.screens import pairwise
 from course_management.rules.wording import label
 
 CODE = "already-taking"
@@ -41,4 +40,4 @@ def _is_same(course: Course, other: Course) -> bool:
     )
 
 
-RULE = Rule(CODE, frozenset({ADD}), judge, lambda course: course.entry, pairwise(_is_same))
+RULE = Rule(CODE, frozenset({ADD}), judge, lambda course: course.entry, no_more, _is_same)

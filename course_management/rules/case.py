@@ -37,13 +37,19 @@ _ACTS = {
 Screen = Callable[[Student], object]
 
 
+def no_more(*facts: object) -> Screen:
+    """The screen of a rule about which other questions have said enough."""
+    return lambda student: False
+
+
 @dataclass(frozen=True, slots=True)
 class Rule:
     """A rule: its code, the acts that it judges, and the function that yields what breaks it.
 
-    Two more functions save time. `concerns` says whether any student can break the rule by adding
-    this course: most courses have no `open_to` and need no consent. `screen` makes the question
-    that `screens.py` asks before it lets many students add one course.
+    Three more functions save time. `concerns` says whether any student can break the rule by adding
+    this course: most courses have no `open_to` and need no consent. `screens.py` uses the others if
+    many students add one course: `screen` makes a question about a student, and `clashes` says
+    whether having two courses may break the rule.
     """
 
     code: str
@@ -51,6 +57,7 @@ class Rule:
     judge: Callable[[Case], Iterator[Finding]]
     concerns: Callable[[Course], object] = lambda course: True
     screen: Callable[[Course, datetime, Settings], Screen] = lambda *facts: lambda student: True
+    clashes: Callable[[Course, Course], object] | None = None
 
 
 class Case:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from course_management.rules import prerequisites
-from course_management.rules.case import ADD, Case, Rule
+from course_management.rules.case import ADD, Case, Rule, no_more
 from course_management.rules.facts import Finding
 from course_management.rules.requirements import NOT_MET
 from course_management.rules.wording import label, missing
@@ -43,6 +43,5 @@ RULE = Rule(
     frozenset({ADD}),
     judge,
     lambda course: course.entry and course.entry.prerequisites,
-    # Who meets the whole expression is not asked again.
-    lambda *facts: lambda student: False,
+    no_more,  # the screen of the prerequisites judges the whole expression
 )

@@ -10,9 +10,8 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from course_management.rules.case import ADD, Case, Rule, Screen
-from course_management.rules.facts import Course, Finding, Settings, Student
-from course_management.rules.record import Record
-from course_management.rules.screens import pairwise
+from course_management.rules.facts import Course, Finding, Settings
+from course_management.rules.record import may_have
 from course_management.rules.wording import label
 
 CODE = "excluded-by"
@@ -65,16 +64,9 @@ def _exclude(course: Course, another: Course) -> bool:
 
 
 def screen(course: Course, moment: datetime, settings: Settings) -> Screen:
-    """Whether a student has a course or completions of an entry that excludes this one."""
+    """Whether a student may have completions of an entry that excludes this course."""
     excluding = course.entry.excludes if course.entry is not None else ()
-    may_clash = pairwise(_exclude)(course, moment, settings)
-
-    def may_break(student: Student) -> object:
-        if may_clash(student):
-            return True
-        return excluding and Record(student.completions, settings.grades).may_have(excluding)
-
-    return may_break
+    return lambda student: excluding and may_have(student.completions, excluding)
 
 
-RULE = Rule(CODE, frozenset({ADD}), judge, lambda course: course.entry, screen)
+RULE = Rule(CODE, frozenset({ADD}), judge, lambda course: course.entry, screen, _exclude)

@@ -24,6 +24,13 @@ def _positions(order: tuple[str, ...]) -> dict[str, int]:
     return {grade: position for position, grade in enumerate(order)}
 
 
+def may_have(completions: Sequence[Completion], codes: Iterable[str]) -> bool:
+    """False if no completion is of one of these entries: this is so most of the time."""
+    if isinstance(completions, StoredCompletions):
+        return completions.may_have(codes)
+    return bool(completions)
+
+
 class Record:
     """The completions of a student, and questions about them."""
 
@@ -52,20 +59,13 @@ class Record:
     def of(self, code: str) -> Sequence[Completion]:
         """The completions of an entry, and of the entries that are the same by their `same_as`."""
         if code not in self._found:
-            completions = self.completions if self.may_have([code]) else ()
+            completions = self.completions if may_have(self.completions, (code,)) else ()
             self._found[code] = [
                 one
                 for one in completions
                 if (one.entry == code or code in one.same_as) and one.kind != TEST
             ]
         return self._found[code]
-
-    def may_have(self, codes: Iterable[str]) -> bool:
-        """False if no completion is of one of these entries: this is so most of the time."""
-        completions = self.completions
-        if isinstance(completions, StoredCompletions):
-            return any(map(completions.may_have, codes))
-        return bool(completions)
 
     def beginning_with(self, start: str) -> list[Completion]:
         """The completions of the entries whose code begins with `start`, as `of`."""

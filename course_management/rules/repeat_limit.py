@@ -12,10 +12,9 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime
 
 from course_management.rules.case import ADD, Case, Rule, Screen, are_same, covers
-from course_management.rules.facts import Course, Entry, Finding, Held, Settings, Student
-from course_management.rules.record import Record
+from course_management.rules.facts import Course, Entry, Finding, Held, Settings
+from course_management.rules.record import may_have
 from course_management.rules.requirements import key
-from course_management.rules.screens import pairwise
 from course_management.rules.wording import label, listed
 
 CODE = "repeat-limit"
@@ -88,17 +87,12 @@ def _terms(held: Iterable[Held], entry: Entry) -> set[str]:
 
 
 def screen(course: Course, moment: datetime, settings: Settings) -> Screen:
-    """Whether a student may have tried the entry, or one that is the same, before."""
+    """Whether a student may have completions of the entry, or of one that is the same."""
     entry = course.entry
     if entry is None or not entry.max_attempts:
         return lambda student: True
     codes = (entry.code, *entry.same_as)
-    may_clash = pairwise(_are_attempts)(course, moment, settings)
-
-    def may_break(student: Student) -> object:
-        return may_clash(student) or Record(student.completions, settings.grades).may_have(codes)
-
-    return may_break
+    return lambda student: may_have(student.completions, codes)
 
 
 def _are_attempts(course: Course, other: Course) -> bool:
@@ -112,4 +106,5 @@ RULE = Rule(
     judge,
     lambda course: course.entry and course.entry.max_attempts is not None,
     screen,
+    _are_attempts,
 )

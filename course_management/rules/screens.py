@@ -1,14 +1,14 @@
 """Finds the students who certainly may add a course, when many students add the same one. Each rule
-has a quick question for that (its `screen`). The rules judge only the others, one by one.
+has quick questions for that. The rules judge only the others, one by one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 
-from course_management.rules.case import ADD, Rule, Screen
-from course_management.rules.facts import Course, Settings, Student
+from course_management.rules.case import ADD, Rule
+from course_management.rules.facts import Course, Held, Settings, Student
 
 
 def doubtful(
@@ -21,34 +21,25 @@ def doubtful(
     if course is None:
         return students
     clear = [one for one in students if _only_adds(one, course)]
-    for rule in rules:
-        if ADD in rule.acts and rule.concerns(course):
-            may_break = rule.screen(course, moment, settings)
-            clear = [one for one in clear if not may_break(one)]
+    concerned = [rule for rule in rules if ADD in rule.acts and rule.concerns(course)]
+    clashing = _clashing(course, clear, concerned)
+    clear = [one for one in clear if clashing.isdisjoint(one.before)]
+    for rule in concerned:
+        may_break = rule.screen(course, moment, settings)
+        clear = [one for one in clear if not may_break(one)]
     ids = {one.id for one in clear}
     return [one for one in students if one.id not in ids]
 
 
-def pairwise(
-    may_clash: Callable[[Course, Course], object],
-) -> Callable[[Course, datetime, Settings], Screen]:
-    """The screen of a rule about two courses of a set, from a question about two courses. It is
-    asked once for each other course, not for each student.
+def _clashing(course: Course, students: Iterable[Student], rules: Iterable[Rule]) -> set[int]:
+    """The ids of those courses of the students that clash with a course. Each course is compared
+    once, not once for each student.
     """
-
-    def screen(course: Course, moment: datetime, settings: Settings) -> Screen:
-        fine: set[int] = set()
-
-        def may_break(student: Student) -> bool:
-            for i in student.before.keys() - fine:
-                if may_clash(course, student.before[i].course):
-                    return True
-                fine.add(i)
-            return False
-
-        return may_break
-
-    return screen
+    others: dict[int, Held] = {}
+    for student in students:
+        others.update(student.before)
+    tests = [rule.clashes for rule in rules if rule.clashes]
+    return {i for i, held in others.items() if any(test(course, held.course) for test in tests)}
 
 
 def _common(students: Sequence[Student]) -> Course | None:

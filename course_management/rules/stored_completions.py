@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache, partial
 from typing import Any
 
@@ -29,11 +29,13 @@ class StoredCompletions(Sequence[Completion]):
         self._text, self._same_as = text, same_as
         self._found: list[Completion] | None = None
 
-    def may_have(self, code: str) -> bool:
-        """False if no completion is of the entry with this key, or of one that is the same."""
-        if _quoted(code) in self._text:
-            return True
-        return any(_quoted(one) in self._text for one in self._same_as.get(code, ()))
+    def may_have(self, codes: Iterable[str]) -> bool:
+        """False if no completion is of an entry with one of these keys, or of the same entry."""
+        for code in codes:
+            for one in (code, *self._same_as.get(code, ())):
+                if _quoted(one) in self._text:
+                    return True
+        return False
 
     def _all(self) -> list[Completion]:
         if self._found is None:

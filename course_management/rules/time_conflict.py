@@ -9,10 +9,9 @@ from collections.abc import Iterator
 from datetime import date
 from functools import lru_cache
 
-from course_management.rules.case import ADD, Case, Rule
+from course_management.rules.case import ADD, Case, Rule, no_more
 from course_management.rules.facts import WEEKDAYS, Course, Finding, Meeting
 from course_management.rules.meetings import first_shared_date
-from course_management.rules.screens import pairwise
 from course_management.rules.wording import label
 
 CODE = "time-conflict"
@@ -65,5 +64,6 @@ RULE = Rule(
     frozenset({ADD}),
     judge,
     lambda course: course.week,
-    pairwise(lambda course, other: course.week & other.week),
+    no_more,
+    lambda course, other: course.week & other.week,
 )
