@@ -191,8 +191,8 @@ def _judge(case: Case, allocation: Allocation, dropped: Collection[Pair]) -> Jud
     ]
     context, judgement = case.request.context, Judgement()
     if not context.skip:
-        options = {"moment": context.moment, "settings": context.settings}
-        judgement = evaluator.judge(case.students, **options)
+        judge_all = evaluator.judge
+        judgement = judge_all(case.students, moment=context.moment, settings=context.settings)
     case.request.judged = Judged(case.facts, same, case.students, judgement)
     return judgement
 
