@@ -68,7 +68,8 @@ def read_facts(
     wanted = dict(versions)
     for courses in held.values():
         wanted.update((one[0], one[1]) for one in courses if one[1] is not None)
-    edition = int(next(iter(parts.values()))[0]) if parts else 0
+    # Each student comes with the edition. Without one, the courses have no edition.
+    edition = int(next(iter(parts.values()))[0]) if parts else None
     offerings = read_offerings(connection, edition, wanted)
     kept = offerings.courses
     found_courses = {i: kept[i][1] for i in wanted if i in kept}
