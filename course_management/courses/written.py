@@ -22,5 +22,5 @@ def note_written_courses(connection: Connection) -> None:
 
 def has_written_courses(connection: Connection) -> bool:
     """Whether the current transaction of `connection` has written courses."""
-    last = connection.info.get(_WRITTEN)
-    return last is not None and last() is connection.get_transaction()
+    transaction, last = connection.get_transaction(), connection.info.get(_WRITTEN)
+    return transaction is not None and last is not None and last() is transaction

@@ -26,7 +26,10 @@ def school(postgres_app):
     """The app, a client, a course and two students, of whom the first has an override for it."""
     client = postgres_app.test_client()
     make = Make(client)
-    course = make.course(term=make.term()["code"])["id"]
+    term = make.term()["code"]
+    window = {"opens_at": "1900-01-01T00:00:00Z", "closes_at": "2199-01-01T00:00:00Z"}
+    client.put(f"/terms/{term}/windows", json={"windows": [window]})
+    course = make.course(term=term)["id"]
     students = [make.student()["id"] for _ in range(2)]
     path = f"/students/{students[0]}/overrides"
     assert client.post(path, json=override(course)).status_code == 201
