@@ -53,7 +53,7 @@ def create_triggers_of_postgresql() -> None:
     )
     op.execute(
         "CREATE FUNCTION clear_student_records() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
-        "EXECUTE format('UPDATE student_records SET %I = NULL', TG_TABLE_NAME); RETURN NULL; END $$"
+        "EXECUTE 'UPDATE student_records SET ' || quote_ident(TG_TABLE_NAME) || ' = NULL'; RETURN NULL; END $$"
     )
     for table in LISTS:
         op.execute(

@@ -174,10 +174,9 @@ def test_a_request_about_an_unknown_student_forgets_nothing(client, make, asked,
     """Fails if the next request reads the courses again that the process knew."""
     other, counts = make.course(term="2026-FA")["id"], []
     asked()
-    for student in (asked.student, 999_999):
-        assert client.get(f"/students/{student}/eligibility?course={other}").status_code == (
-            200 if student == asked.student else 404
-        )
+    for student, status in ((asked.student, 200), (999_999, 404)):
+        answer = client.get(f"/students/{student}/eligibility?course={other}")
+        assert answer.status_code == status
         with statements() as sent:
             assert asked() == []
         counts.append(len(sent))
