@@ -16,6 +16,7 @@ from course_management.courses.models import Course, CourseChanges, CourseNotFou
 from course_management.courses.of_terms import FIELDS, set_term_fields
 from course_management.courses.queries import key_of
 from course_management.courses.refusals import CANCELLED, OPEN
+from course_management.courses.written import note_written_courses
 from course_management.db import integrity
 from course_management.db.base import now
 from course_management.db.external_ids import ExternalId
@@ -58,6 +59,7 @@ def create_course(
     set_term_fields(session, course, of_term)
     session.add(course)
     session.flush()
+    note_written_courses(session.connection())
     record(session, EventType.COURSE_CREATED, course_id=course.id)
     note(session, Event.COURSE_CREATED, course_id=course.id)
     return course
@@ -139,6 +141,7 @@ def update_course(session: Session, course: Course, changes: CourseChanges) -> C
 
 
 def _record_change(session: Session, course: Course) -> None:
+    note_written_courses(session.connection())
     record(session, EventType.COURSE_CHANGED, course_id=course.id)
     note(session, Event.COURSE_CHANGED, course_id=course.id)
     if outcome := session.info.get(OUTCOME):

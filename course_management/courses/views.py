@@ -197,8 +197,9 @@ def _without_reason(given: dict[str, Any]) -> dict[str, Any]:
 
 
 def _delete(session: Session, course: int | str) -> Response:
+    overridden = enrollments.lock_overridden(session, course)
     found = service.lock_course(session, course)
     etags.require(found)
     enrollments.empty_cancelled(session, found)
-    enrollments.delete_course(session, found)
+    enrollments.delete_course(session, found, overridden)
     return no_content()

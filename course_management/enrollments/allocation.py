@@ -111,7 +111,8 @@ class Allocation:
     `already_enrolled` (a seat that the student had before), `waitlisted` or `refused`.
 
     `waitlisted` has new and old positions in the order of the request. `newly_waitlisted` has the
-    new ones, each with its ticket.
+    new ones, each with its ticket. `lifted` has the refusals that overrides have lifted: without
+    them, the pair would be in `refused`.
     """
 
     added: list[Pair] = field(default_factory=list)
@@ -119,7 +120,7 @@ class Allocation:
     newly_waitlisted: dict[Pair, int] = field(default_factory=dict)
     waitlisted: list[Pair] = field(default_factory=list)
     refused: list[Pair] = field(default_factory=list)
-    lifted: list[Pair] = field(default_factory=list)  # for which a course grew
+    lifted: list[tuple[Pair, str]] = field(default_factory=list)
 
     @property
     def changed(self) -> bool:
@@ -159,7 +160,7 @@ def allocate(
             course.capacity = (course.capacity or 0) + 1
             course.take()
             allocation.added.append(pair)
-            allocation.lifted.append(pair)
+            allocation.lifted.append((pair, CourseFull.code))
         elif not _may_wait(waitlist, course.id):
             refused.setdefault(course.id, []).append(pair)
         elif state == WAITLISTED:
@@ -167,12 +168,17 @@ def allocate(
         elif course.waitlist_has_room or (pair, WaitlistFull.code) in lifted:
             if not course.waitlist_has_room:
                 course.waitlist_capacity = course.waitlisted + 1
-                allocation.lifted.append(pair)
+                allocation.lifted.append((pair, WaitlistFull.code))
             allocation.newly_waitlisted[pair] = course.join_waitlist()
             allocation.waitlisted.append(pair)
         else:
             refused.setdefault(course.id, []).append(pair)
     allocation.refused = [pair for pairs in refused.values() for pair in pairs]
+    allocation.lifted += [
+        (pair, CourseClosed.code)
+        for pair in (*allocation.added, *allocation.newly_waitlisted)
+        if courses[pair[1]].status == CLOSED
+    ]
     return allocation, [
         _refusal(courses[i], pairs, allocation, waitlist=_may_wait(waitlist, i))
         for i, pairs in refused.items()
@@ -213,8 +219,10 @@ def _refusal(
     """The refusal of these pairs of a course. Its numbers are those before this request: seats and
     positions that `allocation` has given to other pairs count as free.
     """
+    # A course that is full grew for these: they took nothing that was free.
+    grown = {pair for pair, code in allocation.lifted if code != CourseClosed.code}
     added, joined = (
-        sum(pair[1] == course.id and pair not in allocation.lifted for pair in given)
+        sum(pair[1] == course.id and pair not in grown for pair in given)
         for given in (allocation.added, allocation.newly_waitlisted)
     )
     free, asked = (course.free or 0) + added, added + joined + len(pairs)

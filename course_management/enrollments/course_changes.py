@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from course_management.core.errors import Repeat, Unavailable
 from course_management.courses.models import (
     CapacityBelowEnrolled,
     Course,
     CourseChanges,
     WaitlistCapacityBelowWaitlisted,
 )
+from course_management.courses.queries import key_of
 from course_management.courses.refusals import CANCELLED
 from course_management.enrollments.allocation import Seats
 from course_management.enrollments.ledger import SeatLedger
@@ -23,18 +26,42 @@ from course_management.enrollments.recheck_queue import queue_students
 from course_management.enrollments.waitlist_ends import end_passed
 from course_management.history import recorder
 from course_management.history.models import EventType, Why
+from course_management.records.overrides.models import Override
+from course_management.students.models import Student
 from course_management.telemetry.events import Event
 from course_management.telemetry.logs import note
 
 
-def delete_course(session: Session, course: Course) -> None:
-    """Delete a course, which the caller has locked.
+def lock_overridden(session: Session, course: int | str) -> Sequence[int]:
+    """Lock the students who have overrides for a course, and return their ids. It is given by its
+    id, its name or its ExternalId.
 
-    Raises CourseHasStudents if a student takes it or waits for it.
+    Call it before the lock of a course that you delete: its overrides go too, and a trigger then
+    locks the students to copy their records. Enrollments lock students before courses.
     """
-    taken = sa.select(table.c.student_id).where(table.c.course_id == course.id).limit(1)
-    if session.scalar(taken):
+    column, value = key_of(course)
+    overridden = sa.select(Override.student_id).join(Course, Course.id == Override.course_id)
+    wanted = sa.select(Student.id).where(
+        Student.id.in_(overridden.where(getattr(Course, column) == value))
+    )
+    return session.scalars(wanted.order_by(Student.id).with_for_update(key_share=True)).all()
+
+
+def delete_course(session: Session, course: Course, overridden: Collection[int]) -> None:
+    """Delete a course, which the caller has locked after the students of `lock_overridden`.
+
+    Raises CourseHasStudents if a student takes it or waits for it. Raises Repeat if other students
+    got overrides in the meantime.
+    """
+    taken = sa.exists().where(table.c.course_id == course.id)
+    others = Override.student_id.not_in(overridden)
+    is_taken, has_others = session.execute(
+        sa.select(taken, sa.exists().where(Override.course_id == course.id, others))
+    ).one()
+    if is_taken:
         raise CourseHasStudents
+    if has_others:
+        raise Repeat(Unavailable())
     session.delete(course)
     session.flush()
     deleted = {"external_id": course.external_id, "name": course.name}

@@ -76,7 +76,8 @@ def read_facts(
     wanted = dict(versions)
     for of_student in held.values():
         wanted |= {course_id: version for course_id, version, _, _ in of_student if version}
-    edition = int(next(iter(texts.values()))[0]) if texts else 0
+    # Each student comes with the edition. Without one, the courses have no edition.
+    edition = int(next(iter(texts.values()))[0]) if texts else None
     offerings = read_offerings(connection, edition, wanted)
     kept = offerings.courses
     courses = {i: kept[i][1] for i in wanted if i in kept}

@@ -15,12 +15,14 @@ from sqlalchemy.orm import Session
 
 from course_management.core.outcome import OUTCOME
 from course_management.courses.refusals import CANCELLED, Refusal
+from course_management.courses.written import note_written_courses
 from course_management.db.base import as_number, now
 from course_management.db.prepared_statements import Call
 from course_management.enrollments import ledger_statements as statements
 from course_management.enrollments.allocation import COUNTS, LIMITS, Allocation, Pair, allocate
 from course_management.enrollments.locks import CourseStates
 from course_management.enrollments.models import ENROLLED, WAITLISTED
+from course_management.enrollments.recheck_queue import queue_students
 from course_management.history import recorder
 from course_management.history.models import EventType, Why
 from course_management.telemetry import logs
@@ -58,6 +60,9 @@ class SeatLedger:
         # The credits of new enrollments in courses of terms, in hundredths.
         self.credits: dict[Pair, int] = {}
         self._blocked: set[Pair] = set()  # of the new ones
+        # Students who got a seat or lost a place without asking: their blocked places may break no
+        # rule any more.
+        self._moved: set[int] = set()
         self._rows: list[dict[str, Any]] = []
         self._events: list[dict[str, Any]] = []
         self._notes: dict[Event, list[Pair]] = {}
@@ -134,6 +139,7 @@ class SeatLedger:
         self._removed(sorted(rows, key=lambda row: row.ticket), Why.WAITLIST_CLOSED)
         for row in rows:
             self.states.pop((row.student_id, row.course_id), None)
+            self._moved.add(row.student_id)
 
     def _removed(self, rows: Iterable[sa.Row[Any]], why: Why) -> None:
         """Count and record enrollments that were deleted."""
@@ -168,8 +174,11 @@ class SeatLedger:
         last = self.session.execute(statements.last_tickets(wanted)).all()
         promoted = self.session.execute(statements.promote(last, self.moment))
         for ticket, student_id, course_id in sorted(promoted.all()):
-            self.courses[course_id].take()
-            self.courses[course_id].waitlisted -= 1
+            course = self.courses[course_id]
+            course.take()
+            course.waitlisted -= 1
+            if course.has_term:
+                self._moved.add(student_id)
             self._record((student_id, course_id), WAITLISTED, ENROLLED, Why.PROMOTED, ticket)
 
     def set_blocked(self, student_id: int, rules: Mapping[int, Sequence[str]]) -> None:
@@ -236,12 +245,15 @@ class SeatLedger:
         limits = dict(zip(LIMITS, self.courses[course_id].limits, strict=True))
         edited = {"version": table_of.c.version + 1, "updated_at": self.moment}
         update = sa.update(table_of).where(table_of.c.id == course_id)
-        self.session.connection().execute(update.values(counts | limits | edited))
+        connection = self.session.connection()
+        connection.execute(update.values(counts | limits | edited))
+        note_written_courses(connection)
 
     def write_record(self, *before: Call) -> None:
         """Send the statements of `before` and the events of the history, and note the events for
-        the log.
+        the log. Let `flask tick` judge the blocked places of the students in `_moved`.
         """
+        queue_students(self.session, self._moved, only_blocked=True)
         recorder.append(self.session.connection(), self._events, before)
         if outcome := self.session.info.get(OUTCOME):
             outcome.add(self._events, self.courses.values())

@@ -19,6 +19,7 @@ from sqlalchemy import event
 from sqlalchemy.engine import Connection, Engine
 
 from course_management.catalog.models import EXCLUDES, SAME_AS
+from course_management.courses.written import has_written_courses
 from course_management.db.prepared_statements import send
 from course_management.enrollments.facts_statement import OFFERINGS
 from course_management.rules import facts
@@ -75,10 +76,17 @@ def _is_nothing(course_id: int) -> bool:
     return False
 
 
-def read_offerings(connection: Connection, edition: int, versions: Mapping[int, int]) -> Offerings:
+def read_offerings(
+    connection: Connection, edition: int | None, versions: Mapping[int, int]
+) -> Offerings:
     """The courses of `versions` that belong to a term, at least as new as this edition and these
     versions. Sends a statement if this process does not know all of them.
+
+    Keeps nothing if the edition is not known (None), and nothing that a transaction reads after it
+    has written courses: if it is rolled back, another edit gives a course the same version.
     """
+    if edition is None:
+        return _read(connection, versions) if versions else Offerings(0)
     kept = _kept.get(connection.engine)
     if kept is None or kept.edition != edition or len(kept.courses) > MAX_KEPT:
         kept = Offerings(edition)
@@ -87,6 +95,8 @@ def read_offerings(connection: Connection, edition: int, versions: Mapping[int, 
         lacking = kept.lacks(versions)
     if not lacking:
         return kept
+    if has_written_courses(connection):
+        return _read(connection, versions)
     found = _read(connection, lacking)
     if found.edition == kept.edition:
         # Other threads may read it meanwhile. None of them iterates over it.

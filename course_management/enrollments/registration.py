@@ -14,7 +14,6 @@ from sqlalchemy.orm import Session
 
 from course_management.core.errors import Invalid
 from course_management.courses.refusals import (
-    CLOSED,
     CourseClosed,
     CourseFull,
     Refusal,
@@ -150,25 +149,12 @@ def judge(
     """
     judgement = _judge(case, allocation, dropped) if case else Judgement()
     if case:
-        case.used = _used_for_seats(case, allocation)
+        case.used = {lifted(case)[one] for one in allocation.lifted}
     if judgement.broken:
         raise RulesBroken(judgement.broken, refusals)
     if refusals:
         raise refusal(refusals)
     return judgement
-
-
-def _used_for_seats(case: Case, allocation: Allocation) -> set[int]:
-    """The overrides about seats and status without which a pair would have been refused."""
-    if not lifted(case):
-        return set()
-    new, courses = {*allocation.added, *allocation.newly_waitlisted}, case.facts.courses
-    closed = {pair for pair in new if pair[1] in courses and courses[pair[1]].status == CLOSED}
-    return {
-        override_id
-        for (pair, code), override_id in lifted(case).items()
-        if pair in (closed if code == CourseClosed.code else allocation.lifted)
-    }
 
 
 def _judge(case: Case, allocation: Allocation, dropped: Collection[Pair]) -> Judgement:
@@ -191,8 +177,7 @@ def _judge(case: Case, allocation: Allocation, dropped: Collection[Pair]) -> Jud
     ]
     context, judgement = case.request.context, Judgement()
     if not context.skip:
-        judge_all = evaluator.judge
-        judgement = judge_all(case.students, moment=context.moment, settings=context.settings)
+        judgement = evaluator.judge(case.students, moment=context.moment, settings=context.settings)
     case.request.judged = Judged(case.facts, same, case.students, judgement)
     return judgement
 

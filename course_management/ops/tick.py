@@ -15,12 +15,13 @@ from sqlalchemy.engine import Connection
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
+from course_management.core.errors import Unavailable
 from course_management.courses.models import Course, CourseNotFound
 from course_management.courses.refusals import CANCELLED
 from course_management.courses.service import lock_course
 from course_management.db import transaction
 from course_management.db.base import now
-from course_management.db.integrity import reason
+from course_management.db.integrity import explain, reason
 from course_management.enrollments.course_changes import empty_cancelled
 from course_management.enrollments.ledger import SeatLedger
 from course_management.enrollments.locks import lock, lock_students
@@ -86,20 +87,32 @@ def _end(course_id: int) -> bool:
 def do_rechecks() -> int:
     """Judge the waitlist places of all students whose recheck is due, each in a transaction of its
     own. Returns the number of these students.
+
+    An error about one student is logged, and their rows stay for the next run. Raises DBAPIError
+    if the database is down or too busy.
     """
-    count = 0
-    while due := transaction.read(_read_due):
+    count, failed = 0, set[int]()
+    while due := transaction.read(lambda connection: _read_due(connection, failed)):
         for student_id, row_ids in due.items():
-            _recheck(student_id, row_ids)
-        count += len(due)
+            try:
+                _recheck(student_id, row_ids)
+            except Exception as error:
+                if isinstance(explain(error), Unavailable):
+                    raise
+                log.error("recheck failed", exc_info=error, extra={"student_id": student_id})
+                failed.add(student_id)
+            else:
+                count += 1
     return count
 
 
-def _read_due(connection: Connection) -> dict[int, list[int]]:
-    """The ids of rows that are due, by student, the oldest first."""
+def _read_due(connection: Connection, failed: set[int]) -> dict[int, list[int]]:
+    """The ids of rows that are due, by student, the oldest first, without those of students whose
+    recheck has `failed`.
+    """
     wanted = (
         sa.select(rechecks.c.student_id, rechecks.c.id)
-        .where(rechecks.c.due_at <= now())
+        .where(rechecks.c.due_at <= now(), rechecks.c.student_id.not_in(failed))
         .order_by(rechecks.c.due_at, rechecks.c.id)
         .limit(MAX_RECHECKS)
     )

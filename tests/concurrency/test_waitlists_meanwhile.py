@@ -13,6 +13,7 @@ from itertools import count
 
 import pytest
 
+from course_management.courses.service import lock_course
 from course_management.db.transaction import transaction
 from course_management.enrollments import service
 from course_management.enrollments.rechecks import recheck
@@ -169,6 +170,28 @@ def test_an_edit_while_tick_judges_is_not_lost(postgres_app, monkeypatch):
     monkeypatch.setattr(ops_tick, "recheck", judge_and_edit)
     assert school.tick()["Students judged again"] == 2
     assert school.state(first, one) == "blocked"
+
+
+def test_a_course_enters_the_term_while_the_places_of_its_student_are_judged(postgres_app):
+    """Fails if the recheck judges places in courses that it has not locked: the hold then ends with
+    an error.
+    """
+    school = School(postgres_app)
+    seated, first = school.students(2)
+    one, other = school.course([seated, first]), school.course([seated, first], term=None)
+    client = postgres_app.test_client()
+    with ThreadPoolExecutor() as pool, postgres_app.app_context():
+        with transaction(writing=True) as session:
+            lock_course(session, one)
+            asking = pool.submit(client.post, f"/students/{first}/holds", json=HOLD)
+            eventually(lambda: waiting_for_locks(postgres_app), 1)
+            edit = school.client.patch(f"/courses/{other}", json={"term": school.term})
+            assert edit.status_code == 200, edit.text
+        assert asking.result().status_code == 201
+    assert school.state(first, one) == "blocked"
+    school.tick()
+    assert school.state(first, other) == "blocked"
+    audit(postgres_app)
 
 
 def test_tick_beside_requests(app, school):

@@ -1,4 +1,4 @@
-"""Waitlist places under rules: blocked, cleared, passed over, ended."""
+"""Waitlist places under rules: blocked, cleared, passed over."""
 
 from __future__ import annotations
 
@@ -10,97 +10,21 @@ import sqlalchemy as sa
 from course_management.db.transaction import transaction
 from course_management.enrollments.models import WaitlistRecheck
 from course_management.records.holds.models import Hold
-from course_management.terms.models import Term
-from tests.databases import audit
+from tests.enrollments.places import (
+    MONDAY,
+    close_adds,
+    counts,
+    course,
+    drop,
+    full,
+    hold,
+    state,
+    tick,
+)
 from tests.web.problems import problem
 
-MONDAY = {"days": ["mon"], "starts": "09:00", "ends": "10:00"}
-HOLD = {"code": "fees", "detail": "Fees are due.", "blocks": ["add"]}
-
-
-@pytest.fixture
-def course(client, make, term):
-    """Makes courses of a term whose registration is open. By default, they have one seat."""
-    window = {"opens_at": "1900-01-01T00:00:00Z", "closes_at": "2199-01-01T00:00:00Z"}
-    client.put(f"/terms/{term['code']}/windows", json={"windows": [window]})
-
-    def some(**fields):
-        body = {"term": term["code"], "capacity": 1, "waitlist_capacity": None}
-        return make.course(**body | fields)["id"]
-
-    return some
-
-
-@pytest.fixture
-def full(make, ask, course):
-    """Makes full courses. Returns the course, the student with the seat, and those who wait."""
-
-    def some(waiting=1, **fields):
-        one, students = course(**fields), [make.student()["id"] for _ in range(waiting + 1)]
-        for student in students:
-            assert ask(student, [one], waitlist=True).status_code == 201
-        return one, students[0], *students[1:]
-
-    return some
-
-
-@pytest.fixture
-def hold(client):
-    """Places a hold; returns its address."""
-
-    def place(student, **more):
-        answer = client.post(f"/students/{student}/holds", json=HOLD | more)
-        assert answer.status_code == 201, answer.text
-        return f"/students/{student}/holds/{answer.json['id']}"
-
-    return place
-
-
-@pytest.fixture
-def tick(app):
-    """Runs `flask tick`; returns its output."""
-
-    def run():
-        result = app.test_cli_runner().invoke(args=["tick"])
-        assert result.exit_code == 0, result.output
-        return result.output
-
-    return run
-
-
-@pytest.fixture
-def state(client):
-    """The state of a student in a course: enrolled, waitlisted, blocked or None."""
-
-    def find(student, one):
-        answer = client.get(f"/students/{student}/courses/{one}")
-        if answer.status_code == 404:
-            return None
-        return "blocked" if answer.json.get("blocked") else answer.json["state"]
-
-    return find
-
-
-@pytest.fixture(autouse=True)
-def audited(app):
-    """After each test, the audit finds no violation."""
-    yield
-    audit(app)
-
-
-def drop(client, student, one):
-    assert client.delete(f"/students/{student}/courses/{one}").status_code == 204
-
-
-def counts(client, one):
-    shown = client.get(f"/courses/{one}").json
-    return shown["seats_taken"], shown["waitlisted"], shown["waitlist_blocked"]
-
-
-def close_adds(app, *, after=timedelta(0)):
-    """Let `add_until` of the term be now, or later."""
-    with app.app_context(), transaction(writing=True) as session:
-        session.execute(sa.update(Term).values(add_until=datetime.now(UTC) + after))
+__all__ = ["course", "full", "hold", "state", "tick"]
+pytestmark = pytest.mark.usefixtures("audited")
 
 
 def test_a_hold_blocks_a_place_and_its_release_seats_the_student(client, full, hold, state):
@@ -355,45 +279,3 @@ def test_a_course_that_leaves_its_term_has_no_rules(client, full, hold, state, t
     assert client.patch(f"/courses/{one}", json={"term": None}).status_code == 200
     tick()
     assert state(first, one) == "waitlisted"
-
-
-@pytest.mark.parametrize("way", ["drop", "roster", "resize", "delete", "changes"])
-def test_nobody_is_promoted_after_the_end_of_the_waitlist(client, app, full, state, way):
-    """Without the end in the request, it promotes."""
-    one, seated, first = full()
-    close_adds(app)
-    if way == "drop":
-        drop(client, seated, one)
-    elif way == "roster":
-        client.post(f"/courses/{one}/drop", json={"student_ids": [seated]})
-    elif way == "resize":
-        client.patch(f"/courses/{one}", json={"capacity": 5})
-    elif way == "delete":
-        client.delete(f"/students/{seated}")
-    else:
-        client.post(f"/students/{seated}/changes", json={"drop": [one]})
-    assert (state(first, one), counts(client, one)[1:]) == (None, (0, 0))
-    history = client.get(f"/students/{first}/history").json
-    assert (history[0]["why"], history[0]["to"]) == ("waitlist-closed", None)
-
-
-def test_a_part_has_its_own_end(client, app, part, make, ask, course, full, state, tick):
-    own = client.patch(f"/terms/{part['code']}", json={"add_until": "2099-01-01T00:00:00"})
-    assert own.status_code == 200
-    with app.app_context(), transaction(writing=True) as session:
-        past = datetime.now(UTC) - timedelta(days=1)
-        session.execute(sa.update(Term).where(Term.code == "2026-FA").values(add_until=past))
-    one, seated, first = full(term=part["code"])
-    assert "Waitlists ended: 0." in tick()
-    drop(client, seated, one)
-    assert state(first, one) == "enrolled"
-
-
-def test_who_had_a_place_in_an_ended_waitlist_is_judged_as_new(client, app, ask, full, hold, state):
-    one, seated, first = full()
-    hold(first)
-    drop(client, seated, one)  # the seat is free beside the blocked place
-    close_adds(app)
-    refused = ask(first, [one], waitlist=True)
-    assert problem(refused) == (409, "rules-broken")
-    assert [b["rule"] for b in refused.json["broken"]] == ["hold", "add-deadline-passed"]

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from tests.conftest import bearer
-from tests.enrollments.test_rules import MORNING, broken, enroll, offer, student  # noqa: F401
+from tests.enrollments.registering import MORNING, broken, enroll, offer, student  # noqa: F401
 from tests.web.problems import problem
 
 

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import pytest
 import sqlalchemy as sa
 
+from course_management.courses.service import lock_course, update_course
 from course_management.db.transaction import transaction
+from course_management.enrollments.facts_reader import read_facts
+from tests.databases import audit
 
 OPEN_WINDOW = {"opens_at": "1900-01-01T00:00:00Z", "closes_at": "2199-01-01T00:00:00Z"}
 NOW = "'2026-01-01 00:00:00'"
@@ -148,3 +153,70 @@ def test_the_records_of_a_deleted_student_leave_no_copy(client, execute, make):
     with_records = execute(count, student=student).scalar()
     assert client.delete(f"/students/{student}").status_code == 204
     assert (with_records, execute(count, student=student).scalar()) == (1, 0)
+
+
+class TakenBack(Exception):
+    """Rolls a transaction back."""
+
+
+def test_what_is_read_after_an_edit_that_is_taken_back_is_not_kept(app, client, asked):
+    """The next edit gives the course the version that the first one had."""
+    assert asked() == []
+    with app.app_context(), suppress(TakenBack), transaction(writing=True) as session:
+        course = update_course(session, lock_course(session, asked.course), {"contact": "x"})
+        read_facts(session.connection(), [asked.student], {course.id: course.version})
+        raise TakenBack
+    client.patch(f"/courses/{asked.course}", json={"consent": "instructor"})
+    assert asked() == ["consent-required"]
+
+
+def test_a_request_about_an_unknown_student_forgets_nothing(client, make, asked, statements):
+    """Fails if the next request reads the courses again that the process knew."""
+    other, counts = make.course(term="2026-FA")["id"], []
+    asked()
+    for student, status in ((asked.student, 200), (999_999, 404)):
+        answer = client.get(f"/students/{student}/eligibility?course={other}")
+        assert answer.status_code == status
+        with statements() as sent:
+            assert asked() == []
+        counts.append(len(sent))
+    assert counts[0] == counts[1]
+
+
+@pytest.fixture
+def lectures(client, make, asked):
+    """Two students, of whom the first has passed CS 1, and a function: who of them may add a course
+    that needs it.
+    """
+    needs = {"prerequisites": {"course": "CS 1"}}
+    client.post("/catalog", json={"code": "CS 2", "title": "x", "credits_min": 3} | needs)
+    term = client.get(f"/courses/{asked.course}").json["term"]
+    course = make.course(term=term, catalog_code="CS 2")["id"]
+    students = [make.student()["id"] for _ in range(2)]
+    done = {"catalog_code": "CS 1", "kind": "course"}
+    client.post(f"/students/{students[0]}/completions", json=done)
+
+    def eligible():
+        body = {"student_ids": students}
+        found = client.post(f"/courses/{course}/eligibility", json=body).json
+        return [one["eligible"] for one in found]
+
+    assert eligible() == [True, False]
+    return students, eligible
+
+
+def test_completions_that_an_operator_moves_count_for_the_other_student(app, execute, lectures):
+    """As when somebody merges two students with SQL."""
+    (first, second), eligible = lectures
+    moved = "UPDATE completions SET student_id = :second WHERE student_id = :first"
+    execute(moved, first=first, second=second)
+    assert eligible() == [False, True]
+    audit(app)
+
+
+def test_completions_that_an_operator_empties_count_no_more(app, backend, execute, lectures):
+    """As before an import. SQLite has no TRUNCATE."""
+    _, eligible = lectures
+    execute("TRUNCATE completions" if backend == "postgresql" else "DELETE FROM completions")
+    assert eligible() == [False, False]
+    audit(app)

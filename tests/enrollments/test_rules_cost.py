@@ -141,3 +141,29 @@ def test_drops_cost_no_statement_more_while_nobody_waits(make, offer, statements
         assert answer.status_code == 204
         counts.append(len(sent))
     assert counts[1] - counts[0] == 1  # the facts
+
+
+@pytest.mark.parametrize("number", [1, 3])
+def test_promotions_queue_any_number_of_students_with_one_statement(
+    make, offer, statements, number
+):
+    """The students may have blocked places that are cleared now. Courses without a term have
+    none.
+    """
+    (course,) = offer(1, waitlist_capacity=None)
+    plain, counts = make.course(capacity=50, waitlist_capacity=None)["id"], []
+    for one in (plain, course):
+        make.client.patch(f"/courses/{one}", json={"capacity": number})
+        students = [make.student()["id"] for _ in range(2 * number)]
+        body = {"student_ids": students, "waitlist": True}
+        assert make.client.post(f"/courses/{one}/students", json=body).status_code == 201
+        with statements() as sent:
+            body = {"student_ids": students[:number]}
+            answer = make.client.post(f"/courses/{one}/drop", json=body)
+        assert answer.status_code == 200, answer.text
+        roster = make.client.get(f"/courses/{one}/students").json
+        assert {student["id"]: student["state"] for student in roster} == dict.fromkeys(
+            students[number:], "enrolled"
+        )
+        counts.append(len(sent))
+    assert counts[1] - counts[0] == 2  # the facts, and the students who were promoted

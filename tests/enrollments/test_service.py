@@ -34,11 +34,11 @@ def test_enroll_drop_and_delete_with_the_services(open_session):
         item["name"] for item in queries.list_courses_of(session, ada.id, sort="-name").items
     ] == ["Logic", "Algebra"]
     with pytest.raises(CourseHasStudents):
-        course_changes.delete_course(session, logic)
+        course_changes.delete_course(session, logic, [])
     assert service.replace_courses(session, ada.id, EnrollmentRequest([algebra.id])).removed == [
         logic.id
     ]
-    course_changes.delete_course(session, logic)
+    course_changes.delete_course(session, logic, [])
     service.delete_student(session, ada)
     assert queries.list_students_of(session, algebra.id).items == []
 

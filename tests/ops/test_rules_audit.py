@@ -23,7 +23,7 @@ from course_management.ops.explanations import (
 )
 from course_management.ops.rules_audit import _ENROLLED, BATCH
 from course_management.rules.facts import Judgement
-from tests.enrollments.test_rules import MORNING, enroll, moment, offer, student
+from tests.enrollments.registering import MORNING, enroll, moment, offer, student
 
 __all__ = ["offer", "student"]
 

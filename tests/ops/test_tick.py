@@ -14,8 +14,13 @@ from sqlalchemy.exc import OperationalError
 from course_management.db.base import now
 from course_management.db.transaction import transaction
 from course_management.enrollments.models import WaitlistRecheck
+from course_management.enrollments.rechecks import recheck
 from course_management.history.recorder import events
-from course_management.ops import tick
+from course_management.ops import tick as ops_tick
+from tests.enrollments.conftest import ask
+from tests.enrollments.places import course, full, state, tick
+
+__all__ = ["ask", "course", "full", "state", "tick"]
 
 
 def reasons(app):
@@ -77,20 +82,58 @@ def test_metrics_show_how_long_rechecks_are_overdue(app, client):
 def test_every_works_while_the_parent_runs_and_survives_a_lost_database(app, monkeypatch, lines):
     """The loop ends when another process has adopted this one."""
     queue(app, 999)
-    run, parents, failures = tick.run, iter([1, 1, 1, 2]), iter([True, False])
+    run, parents, failures = ops_tick.run, iter([1, 1, 1, 2]), iter([True, False])
 
     def run_or_fail():
         if next(failures, False):
             raise OperationalError("SELECT", {}, Exception("gone"))
         return run()
 
-    monkeypatch.setattr(tick, "run", run_or_fail)
+    monkeypatch.setattr(ops_tick, "run", run_or_fail)
     monkeypatch.setattr(os, "getppid", lambda: next(parents))
     args = ["tick", "--every", "0.1", "--parent", "1"]
     result = app.test_cli_runner().invoke(args=args)
     assert result.exit_code == 0, result.output
     assert queued(app) == 0
     assert [line["event"] for line in lines()][-2:] == ["tick failed", "tick"]
+
+
+def test_an_error_about_one_student_keeps_nobody_else_waiting(
+    app, client, full, state, tick, lines, monkeypatch
+):
+    """Their row stays, so that the next run judges them again, and the alert sees them."""
+    one, _, first, second = full(2)
+    client.patch(f"/courses/{one}", json={"open_to": {"group": "senior"}})
+
+    def fail_once(session, student_id, context):
+        if student_id == first:
+            raise ZeroDivisionError
+        return recheck(session, student_id, context)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ops_tick, "recheck", fail_once)
+        assert "Students judged again: 1." in tick()
+    (failed,) = [line for line in lines() if line["event"] == "recheck failed"]
+    assert (failed["level"], failed["student_id"]) == ("error", first)
+    assert "ZeroDivisionError" in failed["traceback"]
+    assert (state(first, one), state(second, one), queued(app)) == ("waitlisted", "blocked", 1)
+    assert "Students judged again: 1." in tick()
+    assert (state(first, one), queued(app)) == ("blocked", 0)
+
+
+def test_a_lost_database_ends_the_run(app, full, client, monkeypatch):
+    one, *_ = full(2)
+    client.patch(f"/courses/{one}", json={"open_to": {"group": "senior"}})
+    calls = []
+
+    def fail(session, student_id, context):
+        calls.append(student_id)
+        raise OperationalError("SELECT", {}, Exception("gone"))
+
+    monkeypatch.setattr(ops_tick, "recheck", fail)
+    with app.app_context(), pytest.raises(OperationalError):
+        ops_tick.run()
+    assert (len(set(calls)), queued(app)) == (1, 2)
 
 
 @pytest.mark.parametrize("args", [["--every", "30"], ["--parent", "1"]])

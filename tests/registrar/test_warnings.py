@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.enrollments.test_rules import MORNING, enroll, moment, offer, student
+from tests.enrollments.registering import MORNING, broken, enroll, moment, offer, student
 
 __all__ = ["offer", "student"]
 pytestmark = pytest.mark.usefixtures("audited")
@@ -42,6 +42,26 @@ def test_a_cancellation_warns_of_lost_corequisites(client, act, needed, query):
     assert client.get(f"/students/{both}/enroll").json["course_ids"] == (
         [other] if not query else [course, other]
     )
+
+
+@pytest.mark.parametrize(("before", "after"), [(None, "instructor"), ("instructor", None)])
+def test_a_rehearsed_cancellation_leaves_nothing_in_memory(
+    client, act, offer, make, student, before, after
+):
+    """The rehearsal and the edit give the course the same version. Fails if the process keeps what
+    the rehearsal has read after its own edit: later requests are then judged without the edit.
+    """
+    course = offer(consent=before)
+    body = {"course_ids": [course], "reason": "Enrolled on paper"}
+    path = f"/students/{make.student()['id']}/enroll?rules=skip"
+    assert client.post(path, json=body).status_code == 201
+    assert act(course, "cancel", "?dry_run=true").status_code == 200
+    assert client.patch(f"/courses/{course}", json={"consent": after}).status_code == 200
+    answer = enroll(client, student, course)
+    if after is None:
+        assert answer.status_code == 201, answer.text
+    else:
+        assert broken(answer) == [("consent-required", course)]
 
 
 def test_a_plan_does_not_depend_on_warnings(act, needed):
