@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache, partial
+from functools import lru_cache
 from typing import Any
 
 import orjson
@@ -12,10 +12,11 @@ from sqlalchemy.engine import Connection
 
 from course_management.db.prepared_statements import send
 from course_management.db.snapshots import if_quiet
-from course_management.enrollments.facts_statement import SEPARATOR, STUDENTS
+from course_management.enrollments.facts_statement import BETWEEN, SEPARATOR, STUDENTS
 from course_management.enrollments.models import ENROLLED, WAITLISTED
 from course_management.enrollments.offerings import Offerings, read_offerings, to_optional
 from course_management.rules import facts
+from course_management.rules.facts import Held
 from course_management.rules.requirements import key
 from course_management.rules.stored_completions import StoredCompletions
 
@@ -37,9 +38,9 @@ class Facts:
         Courses without a term are not left out.
         """
         return {
-            (student_id, held[0]): ENROLLED if held[2] else WAITLISTED
+            (student_id, course_id): ENROLLED if is_seat else WAITLISTED
             for student_id, texts in self.source[0].items()
-            for held in _held(texts)
+            for course_id, _, is_seat, _ in map(_enrollment, _enrollments(texts))
         }
 
 
@@ -72,52 +73,51 @@ def read_facts(
     source = texts, versions
     if known and known.source == source:
         return known
-    held = {student_id: _held(one) for student_id, one in texts.items()}
+    # Many students have the same enrollment: the same course, with the same credits.
+    different = {text for of_student in texts.values() for text in _enrollments(of_student)}
+    enrollments = {text: _enrollment(text) for text in different}
     wanted = dict(versions)
-    for of_student in held.values():
-        wanted |= {course_id: version for course_id, version, _, _ in of_student if version}
+    wanted |= {course_id: version for course_id, version, _, _ in enrollments.values() if version}
     # Each student comes with the edition. Without one, the courses have no edition.
     edition = int(next(iter(texts.values()))[0]) if texts else None
     offerings = read_offerings(connection, edition, wanted)
     kept = offerings.courses
     courses = {i: kept[i][1] for i in wanted if i in kept}
-    students = {i: _student(i, one, held[i], courses, offerings) for i, one in texts.items()}
+    held = {
+        text: (course.id, Held(course, is_seat == 1, course.credits_min if n is None else n))
+        for text, (course_id, _, is_seat, n) in enrollments.items()
+        if (course := courses.get(course_id))
+    }
+    students = {i: _student(i, one, held, offerings) for i, one in texts.items()}
     return Facts(courses, students, source, at)
 
 
-def _held(texts: Sequence[str]) -> Sequence[tuple[int, int | None, int, int | None]]:
-    """The enrollments of a student, as in the texts about them."""
-    if not texts[-1]:
-        return ()
-    values = iter(orjson.loads(f"[{texts[-1]}]"))
-    return list(zip(values, values, values, values, strict=True))
+def _enrollments(texts: Sequence[str]) -> list[str]:
+    """The enrollments of a student, in the texts about them."""
+    return texts[-1].split(BETWEEN) if texts[-1] else []
+
+
+def _enrollment(text: str) -> tuple[int, int | None, int, int | None]:
+    """The values of an enrollment: see `facts_statement.py`."""
+    course_id, version, is_seat, chosen = orjson.loads(f"[{text}]")
+    return course_id, version, is_seat, chosen
 
 
 def _student(
     student_id: int,
     texts: Sequence[str],
-    held: Iterable[tuple[int, int | None, int, int | None]],
-    courses: Mapping[int, facts.Course],
+    held: Mapping[str, tuple[int, Held]],
     offerings: Offerings,
 ) -> facts.Student:
     _, groups, completions, holds, overrides, _ = texts
-    before = {
-        course_id: _new_held((course, is_seat == 1, course.credits_min if n is None else n))
-        for course_id, _, is_seat, n in held
-        if (course := courses.get(course_id))
-    }
     return facts.Student(
         student_id,
         _groups(groups),
         StoredCompletions(completions, offerings.same_as) if completions else (),
         [_hold(*values) for values in orjson.loads(holds)] if holds else (),
         [_override(*values) for values in orjson.loads(overrides)] if overrides else (),
-        before,
+        dict(filter(None, map(held.get, _enrollments(texts)))),
     )
-
-
-# As Held(*values), and faster.
-_new_held = partial(tuple.__new__, facts.Held)
 
 
 @lru_cache(maxsize=8192)

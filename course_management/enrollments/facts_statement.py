@@ -55,15 +55,17 @@ def _text(value: Any, null: str) -> sa.ColumnElement[str]:
 
 _IS_SEAT = _enrollments.c.state == sa.literal_column(f"'{ENROLLED}'")
 _COMMA: Any = sa.literal_column("','")
-# Four values for each enrollment, as in a JSON list without its brackets. This is three times as
-# fast as the functions for JSON.
+# Four values for each enrollment, with commas between them, and BETWEEN between enrollments. This
+# is three times as fast as the functions for JSON.
+BETWEEN = ";"
+_BETWEEN: Any = sa.literal_column(f"'{BETWEEN}'")
 _HELD = sa.func.aggregate_strings(
     sa.cast(_courses.c.id, sa.Text)
     + _COMMA
     + _text(sa.case((_courses.c.term.is_not(None), _courses.c.version)), "null")
     + sa.case((_IS_SEAT, sa.literal_column("',1,'")), else_=sa.literal_column("',0,'"))
     + _text(_enrollments.c.credits, "null"),
-    _COMMA,
+    _BETWEEN,
 )
 _ENROLLMENTS = _enrollments.join(_courses, _courses.c.id == _enrollments.c.course_id)
 

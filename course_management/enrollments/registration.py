@@ -158,12 +158,12 @@ def judge(
 
 
 def _judge(case: Case, allocation: Allocation, dropped: Collection[Pair]) -> Judgement:
-    pairs = [*allocation.added, *allocation.already_enrolled, *allocation.refused]
-    seats = dict.fromkeys(pairs, True) | dict.fromkeys(allocation.waitlisted, False)
     wanted: dict[int, dict[int, bool]] = {}
-    for (student_id, course_id), is_seat in seats.items():
-        if course_id in case.facts.courses:
-            wanted.setdefault(student_id, {})[course_id] = is_seat
+    seated = (allocation.added, allocation.already_enrolled, allocation.refused)
+    for pairs, is_seat in (*((pairs, True) for pairs in seated), (allocation.waitlisted, False)):
+        for student_id, course_id in pairs:
+            if course_id in case.facts.courses:
+                wanted.setdefault(student_id, {})[course_id] = is_seat
     case.wanted, gone = wanted, set(dropped)
     # Most requests are judged twice, and nothing has changed since the first time.
     same = wanted, gone
@@ -172,8 +172,7 @@ def _judge(case: Case, allocation: Allocation, dropped: Collection[Pair]) -> Jud
         case.students = judged.students
         return judged.judgement
     case.students = [
-        student._replace(after=_after(case, student, gone))
-        for student in case.facts.students.values()
+        student.with_after(_after(case, student, gone)) for student in case.facts.students.values()
     ]
     context, judgement = case.request.context, Judgement()
     if not context.skip:

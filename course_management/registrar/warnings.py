@@ -28,7 +28,7 @@ def find_consequences(
         after = {i: held for i, held in student.before.items() if i != left}
         if gained and (held := gained.get(student.id)):
             after[held.course.id] = held
-        students.append(student._replace(after=after))
+        students.append(student.with_after(after))
     return list(consequences(students, moment=context.moment, settings=context.settings))
 
 

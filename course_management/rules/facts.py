@@ -211,6 +211,10 @@ class Student(NamedTuple):
     before: Mapping[int, Held] = _NO_COURSES
     after: Mapping[int, Held] = _NO_COURSES
 
+    def with_after(self, after: Mapping[int, Held]) -> Student:
+        """This student with another set `after`; faster than `_replace`."""
+        return Student(*self[:-1], after)
+
 
 @dataclass(frozen=True, slots=True)
 class Grades:
