@@ -85,7 +85,7 @@ storm: .venv/installed-dev
 	@$(BIN)/python -m benchmarks.storm
 
 ## Measure requests per second and CPU time per request
-## SECONDS=5 CONNECTIONS=32 STUDENTS=100000 COURSES=1000
+## SECONDS=5 CONNECTIONS=32 STUDENTS=100000 COURSES=1000 ONLY=
 bench: .venv/installed-dev
 	@$(BIN)/python -m benchmarks.bench
 

@@ -4,7 +4,8 @@ PostgreSQL and gunicorn run with the settings of production, and a driver runs i
 The requests about a term have a PostgreSQL and a gunicorn of their own, so that the others meet the
 same data as without them. Parameters, with their defaults, come from the environment: SECONDS (5)
 for each kind of request, CONNECTIONS (32), and STUDENTS (100000) and COURSES (1000) of the demo
-data. docs/performance.md explains them and the output.
+data. With ONLY, it measures the kinds whose name contains one of these words. docs/performance.md
+explains them and the output.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -34,6 +35,7 @@ CONNECTIONS, STUDENTS, COURSES = (
     int(os.environ.get(name) or default)
     for name, default in (("CONNECTIONS", 32), ("STUDENTS", 100_000), ("COURSES", 1000))
 )
+ONLY = (os.environ.get("ONLY") or "").split()
 WARM_UP = 0.2  # of SECONDS, added before the measurement
 # Requests sent to count statements. The first request on a connection sends more statements than
 # later ones, so the statements of the last request are counted.
@@ -154,16 +156,17 @@ def report(plain: Stage, of_term: Stage, driver: Executor) -> int:
     print(f"term: {STUDENTS} students, {courses} courses, {STUDENTS * EACH} enrollments\n")
     print(ROW.format(*HEAD), flush=True)
     failed, costs = 0, dict[str, Cost]()
-    for name, work in WORKS.items():
+    chosen = {name: work for name, work in WORKS.items() if not ONLY or is_among(name, ONLY)}
+    for name, work in chosen.items():
         costs[name], wrong = measure(name, of_term if work.has_term else plain, driver)
         failed += wrong
         if work.enrollments > 1:
             print(f"{'':<15}{costs[name].rate * work.enrollments:>10.0f} enrollments per second")
-        if work.beside:
+        if work.beside in costs:
             print(f"{'':<15}{compared(costs[name], costs[work.beside])} of {work.beside}")
     print("\nthe limit: the same statements sent by pgbench, prepared")
     assert isinstance(plain.world, World)
-    for name in limit.VALUES:
+    for name in limit.VALUES.keys() & chosen.keys():
         script = limit.script(name, plain.inside, plain.world)
         tps = limit.transactions(plain.server, script, plain.world, CONNECTIONS, SECONDS)
         reached = costs[name].rate / tps
@@ -172,6 +175,11 @@ def report(plain: Stage, of_term: Stage, driver: Executor) -> int:
             flush=True,
         )
     return failed
+
+
+def is_among(name: str, words: Iterable[str]) -> bool:
+    """Whether a name contains one of these words."""
+    return any(word in name for word in words)
 
 
 def measure(name: str, stage: Stage, driver: Executor) -> tuple[Cost, int]:

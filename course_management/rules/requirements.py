@@ -11,7 +11,7 @@ from functools import lru_cache
 
 from course_management.core import text
 from course_management.rules.expressions import Expression
-from course_management.rules.facts import IN_PROGRESS, TEST, Completion, Course, Held, Settings
+from course_management.rules.facts import IN_PROGRESS, Completion, Course, Held, Settings
 from course_management.rules.record import Record
 
 # How far a condition is met, from the worst to the best. UNVERIFIED is met with a warning: only a
@@ -183,11 +183,7 @@ def _credits(node: Expression, record: Record) -> int:
 
 def _test(node: Expression, record: Record) -> int:
     name, minimum = key(node["test"]), node.get("min")
-    for one in record.completions:
-        if (
-            one.kind == TEST
-            and one.test == name
-            and (minimum is None or (one.score is not None and one.score >= round(minimum * 100)))
-        ):
+    for one in record.tests(name):
+        if minimum is None or (one.score is not None and one.score >= round(minimum * 100)):
             return MET
     return NOT_MET

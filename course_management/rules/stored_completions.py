@@ -23,11 +23,11 @@ class StoredCompletions(Sequence[Completion]):
     the keys of the entries that are the same as an entry; it is symmetric.
     """
 
-    __slots__ = ("_found", "_same_as", "_text")
+    __slots__ = ("_rows", "_same_as", "_text")
 
     def __init__(self, text: str, same_as: Mapping[str, frozenset[str]]) -> None:
         self._text, self._same_as = text, same_as
-        self._found: list[Completion] | None = None
+        self._rows: list[list[Any]] | None = None
 
     def may_have(self, codes: Iterable[str]) -> bool:
         """False if no completion is of an entry with one of these keys, or of the same entry."""
@@ -37,23 +37,33 @@ class StoredCompletions(Sequence[Completion]):
                     return True
         return False
 
-    def _all(self) -> list[Completion]:
-        if self._found is None:
-            same_as = self._same_as
-            self._found = [
-                _completion((*values, same_as.get(values[1], _NONE)))
-                for values in orjson.loads(self._text)
-            ]
-        return self._found
+    @property
+    def rows(self) -> list[list[Any]]:
+        """The completions as lists of values, without `same_as`."""
+        if self._rows is None:
+            self._rows = orjson.loads(self._text)
+        return self._rows
+
+    def of(self, code: str) -> list[Completion]:
+        """The completions of the entry with this key, and of those that are the same."""
+        codes = (code, *self._same_as.get(code, ()))
+        return [self._made(row) for row in self.rows if row[1] in codes]
+
+    def tests(self, name: str) -> list[Completion]:
+        """The completions of a test."""
+        return [self._made(row) for row in self.rows if row[2] == name]
+
+    def _made(self, row: list[Any]) -> Completion:
+        return _completion((*row, self._same_as.get(row[1], _NONE)))
 
     def __len__(self) -> int:
-        return len(self._all())
+        return len(self.rows)
 
     def __getitem__(self, index: Any) -> Any:
-        return self._all()[index]
+        return list(self)[index]
 
     def __iter__(self) -> Iterator[Completion]:
-        return iter(self._all())
+        return map(self._made, self.rows)
 
 
 @lru_cache(maxsize=8192)
