@@ -8,7 +8,7 @@ BIN := .venv/bin
 PROGRAMS := systemd-analyze:systemd promtool:prometheus npm:npm
 # The packages of those that are missing. A program that did not come from Debian may conflict with its package.
 PACKAGES = $(strip $(foreach pair,$(PROGRAMS),$(if $(shell command -v $(word 1,$(subst :, ,$(pair)))),,$(word 2,$(subst :, ,$(pair))))))
-# The tests of `make test`: all that need no such program and take less than half a minute each.
+# The tests of `make test`: all that need no such program and do not take long (tests/longest.py).
 QUICK := not debian and not clients and not slow
 # Each file runs in one process. The longest files come first (tests/longest.py).
 FILES := --dist loadfile --no-loadscope-reorder
@@ -44,12 +44,13 @@ test: .venv/installed-dev
 	@$(BIN)/pytest -m "$(QUICK)" -n 2 $(FILES) tests/concurrency tests/drills --ignore $(ALONE)
 	@$(BIN)/pytest -m "$(QUICK)" $(ALONE)
 
-# Measuring takes as long again as the code itself.
-test-all: COVERAGE := --cov --cov-report=term-missing:skip-covered
-## Run every test: those of test, test-stock, test-slow, test-debian and test-clients; measure coverage
-test-all: debian-programs test test-stock test-slow test-debian test-clients
+# Measuring coverage takes as long again as the code itself.
+## Run every test: those of test, test-slow, test-stock, test-debian and test-clients; measure coverage
+test-all: debian-programs
+	@$(MAKE) --no-print-directory test QUICK="not debian and not clients" COVERAGE="--cov --cov-report=term-missing:skip-covered"
+	@$(MAKE) --no-print-directory test-stock test-debian test-clients
 
-## Run the benchmarks with little data, as tests
+## Run the tests that take long, such as those of the benchmarks
 test-slow: .venv/installed-dev
 	@$(BIN)/pytest -m slow
 

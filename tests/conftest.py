@@ -29,7 +29,7 @@ from devtools.gunicorn import Gunicorn
 from devtools.postgres import Server
 from devtools.stock import is_stock, selected_fields, selected_settings
 from tests.auth.issuer import AUDIENCE, Issuer
-from tests.longest import position
+from tests.longest import is_slow, position
 
 BACKENDS = ("sqlite", "postgresql")
 
@@ -37,11 +37,15 @@ BACKENDS = ("sqlite", "postgresql")
 os.environ.update(selected_settings())
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Begin with the longest files. On the stock configuration, leave out the tests of the fast
-    parts.
+    """Begin with the longest files, and mark the slow tests. On the stock configuration, leave out
+    the tests of the fast parts.
     """
     items.sort(key=lambda item: position(item.path))
+    for item in items:
+        if is_slow(item.nodeid):
+            item.add_marker("slow")
     if config.getoption("cov_source"):
         for item in items:
             if not is_measured(item):
@@ -312,6 +316,17 @@ class Make:
     def student(self, **fields: Any) -> dict[str, Any]:
         self.count += 1
         return self._post("/students", {"name": f"Student {self.count}", **fields})
+
+    def students(self, number: int) -> list[int]:
+        """The ids of up to 1,000 new students."""
+        self.count += number
+        first = self.count - number
+        items = [
+            {"external_id": f"made-{i}", "name": f"Student {i}"} for i in range(first, self.count)
+        ]
+        answer = self.client.post("/students/batch", json={"items": items})
+        assert answer.status_code == 200, answer.text
+        return list(answer.json["created"])
 
     def term(self, **fields: Any) -> dict[str, Any]:
         self.count += 1

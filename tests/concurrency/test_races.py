@@ -127,7 +127,7 @@ def test_a_student_deleted_while_they_enroll(client, make, together):
 
 
 def test_rosters_filled_and_emptied_in_opposite_order(client, make, together):
-    students = [make.student()["id"] for _ in range(40)]
+    students = make.students(40)
     a, b = make.course()["id"], make.course()["id"]
     for _ in range(5):
         answers = together(

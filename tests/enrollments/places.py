@@ -32,7 +32,7 @@ def full(make, ask, course):
     """Makes full courses. Returns the course, the student with the seat, and those who wait."""
 
     def some(waiting=1, **fields):
-        one, students = course(**fields), [make.student()["id"] for _ in range(waiting + 1)]
+        one, students = course(**fields), make.students(waiting + 1)
         for student in students:
             assert ask(student, [one], waitlist=True).status_code == 201
         return one, students[0], *students[1:]

@@ -319,7 +319,7 @@ class Enrollments(RuleBasedStateMachine):
 
 
 @pytest.mark.usefixtures("app")
-@pytest.mark.parametrize("examples", [12, pytest.param(60, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("examples", [6, pytest.param(60, marks=pytest.mark.slow)])
 def test_the_service_agrees_with_the_rules(migrated, examples):
     machine = type("Machine", (Enrollments,), {"app": migrated})
     run_state_machine_as_test(

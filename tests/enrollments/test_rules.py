@@ -178,7 +178,7 @@ def test_a_setting_makes_conditions_in_words_refuse(app, client, make_app, offer
 
 def test_a_refusal_lists_a_thousand_rules_and_counts_all(client, offer, make):
     course = offer(consent="instructor", open_to={"group": "program:cs"})
-    students = [make.student()["id"] for _ in range(501)]
+    students = make.students(501)
     refused = client.post(f"/courses/{course}/students", json={"student_ids": students})
     assert problem(refused) == (409, "rules-broken")
     assert (len(refused.json["broken"]), refused.json["broken_count"]) == (1000, 1002)

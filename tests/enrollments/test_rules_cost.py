@@ -76,7 +76,7 @@ def test_rules_add_three_statements_for_any_number_of_students(make, offer, cost
     does not know it.
     """
     for course, wanted in ((make.course(capacity=50)["id"], 6), (*offer(1), 9)):
-        students = [make.student()["id"] for _ in range(number)]
+        students = make.students(number)
         sent, answer = cost(f"/courses/{course}/students", student_ids=students)
         assert (answer.status_code, sent) == (201, wanted), answer.text
 
@@ -117,7 +117,7 @@ def test_a_fact_about_a_student_judges_any_number_of_places(make, offer, cost, n
 @pytest.mark.parametrize("number", [1, 5])
 def test_an_edit_queues_any_number_of_students_with_one_statement(make, offer, statements, number):
     (course,) = offer(1, waitlist_capacity=None)
-    students = [make.student()["id"] for _ in range(number + 1)]
+    students = make.students(number + 1)
     make.client.patch(f"/courses/{course}", json={"capacity": 1})
     body = {"student_ids": students, "waitlist": True}
     assert make.client.post(f"/courses/{course}/students", json=body).status_code == 201

@@ -212,7 +212,7 @@ def test_a_thousand_students_cost_as_many_statements_as_one(
     client, make, statements, count, capacity
 ):
     course = make.course(capacity=capacity)["id"]
-    ids = [make.student()["id"] for _ in range(count)]
+    ids = make.students(count)
     with statements() as sent:
         assert (
             client.post(f"/courses/{course}/students", json={"student_ids": ids}).json["added"]

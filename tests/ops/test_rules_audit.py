@@ -332,7 +332,7 @@ def test_the_statements_do_not_depend_on_the_number_of_students(
 ):
     def sent_for(number):
         course = offer()
-        students = [make.student()["id"] for _ in range(number)]
+        students = make.students(number)
         client.post(f"/courses/{course}/students", json={"student_ids": students})
         client.patch(f"/courses/{course}", json={"consent": "instructor"})
         with statements() as sent:

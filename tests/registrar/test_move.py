@@ -163,7 +163,7 @@ def test_bad_requests(client, act, ids, course_with, state):
 def test_a_thousand_students_take_at_most_twelve_statements(client, make, act, statements):
     one, other = make.course(capacity=700, waitlist_capacity=None)["id"], make.course()["id"]
     tight = make.course(capacity=100, waitlist_capacity=0)["id"]
-    body = [make.student()["id"] for _ in range(1000)]
+    body = make.students(1000)
     act(one, "students", student_ids=body, waitlist=True)
     with statements() as sent:
         assert len(act(one, "move", to=tight, all=True, extend=True).json["waitlisted"]) == 300

@@ -153,7 +153,7 @@ def test_an_override_prevents_a_warning(client, act, offer, student):
 
 def test_at_most_a_thousand_warnings_are_listed(client, act, offer, make):
     old, new = offer(), offer(consent="instructor", open_to={"group": "program:cs"})
-    students = [make.student()["id"] for _ in range(501)]
+    students = make.students(501)
     assert act(old, "students", student_ids=students).status_code == 201
     answer = act(old, "move", to=new, all=True)
     assert (len(answer.json["warnings"]), answer.json["warnings_count"]) == (1000, 1002)
@@ -174,7 +174,7 @@ def test_acts_send_one_statement_for_any_number_of_students(client, act, offer, 
     """
 
     def cost(one, other, number):
-        students = [make.student()["id"] for _ in range(number)]
+        students = make.students(number)
         assert act(one, "students", student_ids=students).status_code == 201
         client.get(f"/students/{students[0]}/eligibility?limit=200")
         found = []

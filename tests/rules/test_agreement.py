@@ -65,7 +65,7 @@ def warned(judgement):
     }
 
 
-@generated(150)
+@generated(80)
 @given(cases)
 def test_the_evaluator_agrees_with_the_reference(case):
     student, moment, rules = case

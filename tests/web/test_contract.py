@@ -70,7 +70,7 @@ def schemathesis(url: str, folder: Path, *args: str) -> None:
 # How many requests are generated for each operation, and in which phases. The phase `coverage`
 # sends thousands of requests, always the same. It takes minutes, so only `make test-all` runs it.
 EXAMPLES = (
-    pytest.param(4, "examples,fuzzing,stateful", id="4"),
+    pytest.param(2, "examples,fuzzing,stateful", id="2"),
     pytest.param(30, "examples,coverage,fuzzing,stateful", id="30", marks=pytest.mark.slow),
 )
 
