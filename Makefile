@@ -14,7 +14,7 @@ QUICK := not debian and not clients and not slow
 FILES := --dist loadfile --no-loadscope-reorder
 LOCK := --quiet --universal --no-strip-extras --python-version 3.11 --generate-hashes --no-config --custom-compile-command "make lock"
 
-.PHONY: run up test test-stock test-all test-debian test-clients debian-programs debian-packages drill check format lock pin storm bench bench-growth profile
+.PHONY: run up test test-stock test-all test-drills test-debian test-clients debian-programs debian-packages drill check format lock pin storm bench bench-growth profile
 .PHONY: help test-slow check-style check-types check-deploy
 
 ## List these commands
@@ -34,21 +34,23 @@ run: .venv/installed
 up: .venv/installed-dev
 	@exec $(BIN)/python -m devtools.topology
 
-# A drill that measures how long its requests wait, so nothing else may run beside it.
-ALONE := tests/drills/test_acts_under_fire.py
-
 # First four files at a time, since tests often wait. Then two at a time: these load the machine.
 ## Run the test suite on SQLite and on PostgreSQL
 test: .venv/installed-dev
 	@$(BIN)/pytest -m "$(QUICK)" -n 4 $(FILES) --ignore tests/concurrency --ignore tests/drills $(COVERAGE)
-	@$(BIN)/pytest -m "$(QUICK)" -n 2 $(FILES) tests/concurrency tests/drills --ignore $(ALONE)
-	@$(BIN)/pytest -m "$(QUICK)" $(ALONE)
+	@$(BIN)/pytest -m "$(QUICK)" -n 2 $(FILES) tests/concurrency
 
 # Measuring coverage takes as long again as the code itself.
-## Run every test: those of test, test-slow, test-stock, test-debian and test-clients; measure coverage
+## Run every test: those of test, test-slow, test-drills, test-stock, test-debian and test-clients; measure coverage
 test-all: debian-programs
 	@$(MAKE) --no-print-directory test QUICK="not debian and not clients" COVERAGE="--cov --cov-report=term-missing:skip-covered"
-	@$(MAKE) --no-print-directory test-stock test-debian test-clients
+	@$(MAKE) --no-print-directory test-drills test-stock test-debian test-clients
+
+# The first of them measures how long its requests wait, so nothing else may run beside it.
+## Run the failure drills of docs/operations.md in a short form
+test-drills: .venv/installed-dev
+	@$(BIN)/pytest tests/drills/test_acts_under_fire.py
+	@$(BIN)/pytest -n 2 $(FILES) tests/drills --ignore tests/drills/test_acts_under_fire.py
 
 ## Run the tests that take long, such as those of the benchmarks
 test-slow: .venv/installed-dev
@@ -57,8 +59,8 @@ test-slow: .venv/installed-dev
 ## Run the tests without the fast parts (TESTS=tests/web runs only these)
 test-stock: .venv/installed-dev
 	@STOCK=1 $(BIN)/pytest -m "$(QUICK)" -n 4 $(FILES) $(or $(TESTS),--ignore tests/concurrency --ignore tests/drills)
-	@$(if $(TESTS),,STOCK=1 $(BIN)/pytest -m "$(QUICK)" -n 2 $(FILES) tests/concurrency tests/drills --ignore $(ALONE))
-	@$(if $(TESTS),,STOCK=1 $(BIN)/pytest -m "$(QUICK)" $(ALONE))
+	@$(if $(TESTS),,STOCK=1 $(BIN)/pytest -m "$(QUICK)" -n 2 $(FILES) tests/concurrency)
+	@$(if $(TESTS),,STOCK=1 $(MAKE) --no-print-directory test-drills)
 
 ## Run the tests that need systemd and promtool
 test-debian: .venv/installed-dev debian-programs
