@@ -134,8 +134,8 @@ class CatalogWritten(CatalogOut):
     warnings = fields.List(
         fields.String(),
         metadata={
-            "description": "What may be a mistake: codes that no entry has, and prerequisites in "
-            "a circle. Only if there are any.",
+            "description": "What may be a mistake: codes that no entry has, grades that the school "
+            "does not have, and prerequisites in a circle. Only if there are any.",
             "example": ["No catalog entry has the code CS 173."],
             "sometimes": True,
         },

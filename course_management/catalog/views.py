@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, cast
 from urllib.parse import quote
 
-from flask import Blueprint, Response
+from flask import Blueprint, Response, current_app
 from sqlalchemy.engine import Connection
 from sqlalchemy.orm import Session
 
@@ -47,7 +47,10 @@ bp = Blueprint("catalog", __name__)
 )
 def create_entry(session: Session, request: CatalogChanges) -> Response:
     """Create a catalog entry."""
-    return _written(session, service.create_entry(session, request), created=True)
+    entry = service.create_entry(session, request)
+    if entry.excludes or entry.same_as:
+        queue_entry(session, _related_codes(entry))
+    return _written(session, entry, created=True)
 
 
 @bp.get("/catalog", endpoint="listCatalog")
@@ -109,7 +112,8 @@ def _related_codes(entry: CatalogEntry) -> set[str]:
 
 def _written(session: Session, entry: CatalogEntry, *, created: bool = False) -> Response:
     shown = render(CatalogOut, entry) | {"etag": entry.etag}
-    found = warnings.warnings_about(session, entry)
+    grades = current_app.config["GRADES"].order
+    found = warnings.warnings_about(session, entry, grades)
     location = f"/catalog/{quote(entry.code, safe='')}" if created else None
     return json_response(
         CatalogWritten,

@@ -4,7 +4,7 @@ catalog in any order, so a code may not exist yet.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
@@ -12,17 +12,25 @@ from sqlalchemy.orm import Session
 from course_management.catalog.models import CatalogEntry
 from course_management.catalog.queries import table, unknown_codes
 from course_management.core import text
-from course_management.rules.expressions import codes_of
+from course_management.rules.expressions import codes_of, grades_of
 
 MAX_STEPS = 8  # of a circle of prerequisites
 
 
-def warnings_about(session: Session, entry: CatalogEntry) -> list[str]:
-    """Sentences about codes that no entry has, and about prerequisites in a circle."""
+def warnings_about(session: Session, entry: CatalogEntry, grades: Collection[str]) -> list[str]:
+    """Sentences about codes that no entry has, about grades that the school does not have, and
+    about prerequisites in a circle.
+    """
     named = [*codes_of(entry.prerequisites or {}), *entry.excludes, *entry.same_as]
     found = [
         f"No catalog entry has the code {code}."
         for code in unknown_codes(session, dict.fromkeys(named))
+    ]
+    wanted = dict.fromkeys(grade for _, grade in grades_of(entry.prerequisites or {}))
+    found += [
+        f"The school has no grade {grade}: nobody meets a condition with it."
+        for grade in wanted
+        if grade not in grades
     ]
     circle = _circle(session, entry)
     if circle:

@@ -91,6 +91,14 @@ def test_a_change_keeps_the_other_fields(client, entry):
     assert problem(client.get("/catalog/CS%20225")) == (404, "catalog-entry-not-found")
 
 
+def test_a_grade_that_the_school_does_not_have_is_a_warning(client, entry):
+    needed = [{"course": "CS 225", "min_grade": grade} for grade in ("C", "c", "c")]
+    body = ENTRY | {"code": "CS 374", "prerequisites": {"any": needed}}
+    assert client.post("/catalog", json=body).json["warnings"] == [
+        "The school has no grade c: nobody meets a condition with it."
+    ]
+
+
 def test_prerequisites_in_a_circle_are_a_warning(client):
     for code, needed in (("A 1", "B 1"), ("B 1", "C 1")):
         client.post("/catalog", json=ENTRY | {"code": code, "prerequisites": {"course": needed}})

@@ -168,6 +168,27 @@ def test_bulk_changes_and_edits_are_judged_by_tick(client, make, ask, course, fu
     assert "Students judged again: 0." in tick()
 
 
+def test_a_new_entry_that_is_the_same_is_judged_by_tick(client, make, ask, course, state, tick):
+    """The entries that it names exist already, and so may completions of it."""
+    entry = {"title": "x", "credits_min": 1}
+    client.post("/catalog", json=entry | {"code": "CS 2", "prerequisites": {"course": "CS 1"}})
+    one = course(catalog_code="CS 2")
+    seated, first = (make.student()["id"] for _ in range(2))
+    done = {"kind": "course", "credits": 1}
+    for student in (seated, first):
+        path = f"/students/{student}/completions"
+        made = client.post(path, json=done | {"catalog_code": "CS 1"}).json
+        assert ask(student, [one], waitlist=True).status_code == 201
+    client.patch(f"{path}/{made['id']}", json={"catalog_code": "ECE 1"})
+    assert state(first, one) == "blocked"
+    client.post("/catalog", json=entry | {"code": "ECE 1", "same_as": ["CS 1"]})
+    tick()
+    assert state(first, one) == "waitlisted"
+    client.delete("/catalog/ECE%201")
+    tick()
+    assert state(first, one) == "blocked"
+
+
 def test_windows_and_deadlines_queue_nothing(client, full, state, tick):
     one, _, first = full()
     client.put("/terms/2026-FA/windows", json={"windows": []})
