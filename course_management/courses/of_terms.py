@@ -30,7 +30,8 @@ def set_term_fields(session: Session, course: Course, changes: Mapping[str, Any]
     """Set the fields of `changes` that FIELDS names. Null, and a list without meetings, clear one.
 
     Raises TermNotFound or CatalogEntryNotFound with the unknown code, and Invalid if a course
-    without a term would have other such fields, or if its credits are out of order.
+    without a term would have other such fields, or if its credits are out of order. A course
+    without `credits_min` has that of its entry.
     """
     given = {name: changes[name] for name in FIELDS if name in changes}
     if not given:
@@ -41,7 +42,7 @@ def set_term_fields(session: Session, course: Course, changes: Mapping[str, Any]
     course.details = {
         name: value for name, value in details.items() if value not in (None, [])
     } or None
-    _check(course)
+    _check(session, course)
 
 
 def require_no_courses(session: Session, **reference: str) -> None:
@@ -66,7 +67,7 @@ def _canonical(session: Session, name: str, code: str | None) -> str | None:
     return found
 
 
-def _check(course: Course) -> None:
+def _check(session: Session, course: Course) -> None:
     faults = []
     if course.term is None:
         faults = [
@@ -74,7 +75,12 @@ def _check(course: Course) -> None:
             for name in FIELDS
             if getattr(course, name) is not None
         ]
-    elif (course.credits_max or 0) < (course.credits_min or 0) and course.credits_max is not None:
-        faults = [("credits_max", f"Must not be below credits_min, {course.credits_min}.")]
+    elif course.credits_max is not None:
+        least = course.credits_min
+        if least is None and course.catalog_code is not None:
+            entry = sa.select(CatalogEntry.credits_min)
+            least = session.scalar(entry.where(CatalogEntry.code == course.catalog_code))
+        if course.credits_max < (least or 0):
+            faults = [("credits_max", f"Must not be below credits_min, {least}.")]
     if faults:
         raise Invalid([{"pointer": f"/{name}", "detail": detail} for name, detail in faults])

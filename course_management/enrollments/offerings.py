@@ -197,6 +197,7 @@ def _courses(
             least = most = round(given["credits_min"] * 100)
         if "credits_max" in given:
             most = round(given["credits_max"] * 100)
+            least = min(least, most)  # the entry may have more credits since
         course = facts.Course(
             *(course_id, status, term, entry, given.get("component"), least, most),
             tuple(_meeting(meeting, term) for meeting in given.get("meetings", ())),

@@ -78,6 +78,23 @@ def test_the_fields_need_a_term(client, term):
     assert not {"term", "component"} & left.json.keys()
 
 
+def test_the_most_credits_are_not_below_those_of_the_entry(client, term, entry):
+    """A course has the `credits_min` of its entry, unless it has its own."""
+    body = COURSE | {"term": term["code"], "catalog_code": "CS 225", "credits_max": 3}
+    refused = client.post("/courses", json=body)
+    assert problem(refused) == (422, "invalid")
+    (fault,) = refused.json["errors"]
+    assert fault["pointer"] == "/credits_max"
+    assert client.post("/courses", json=body | {"credits_min": 2}).status_code == 201
+    made = client.post("/courses", json=body | {"name": "B", "credits_max": 4}).json
+    student = client.post("/students", json={"name": "Ada"}).json["id"]
+    window = {"opens_at": "1900-01-01T00:00:00Z", "closes_at": "2199-01-01T00:00:00Z"}
+    client.put(f"/terms/{term['code']}/windows", json={"windows": [window]})
+    client.patch("/catalog/CS%20225", json={"credits_min": 6, "credits_max": 6})
+    path = f"/students/{student}/courses"
+    assert client.post(path, json={"course_id": made["id"]}).json["credits"] == 4
+
+
 def test_a_change_keeps_the_other_fields(client, term):
     made = client.post("/courses", json=COURSE | FIELDS | {"term": term["code"]}).json
     path = f"/courses/{made['id']}"
