@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from course_management.core.errors import Conflict, summary
 from course_management.core.problem_fields import COUNT, ID, list_of
@@ -47,7 +47,7 @@ class Refusal:
     of the course.
 
     `seats_free` and `asked` are numbers of seats. `reasons` has a code and a detail for every rule
-    that the request breaks in this course.
+    that the request breaks in this course, and `each` has those of each student by their pair.
     """
 
     pair: tuple[int, int]
@@ -56,6 +56,7 @@ class Refusal:
     seats_free: int
     asked: int
     reasons: Sequence[tuple[str, str]]
+    each: Mapping[tuple[int, int], Sequence[tuple[str, str]]] = field(default_factory=dict)
 
 
 class EnrollmentRefused(Conflict):

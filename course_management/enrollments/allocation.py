@@ -180,7 +180,7 @@ def allocate(
         if courses[pair[1]].status == CLOSED
     ]
     return allocation, [
-        _refusal(courses[i], pairs, allocation, waitlist=_may_wait(waitlist, i))
+        _refusal(courses[i], pairs, allocation, lifted, waitlist=_may_wait(waitlist, i))
         for i, pairs in refused.items()
     ]
 
@@ -214,7 +214,12 @@ def _may_wait(waitlist: bool | Container[int], course_id: int) -> bool:
 
 
 def _refusal(
-    course: Seats, pairs: list[Pair], allocation: Allocation, *, waitlist: bool
+    course: Seats,
+    pairs: list[Pair],
+    allocation: Allocation,
+    lifted: Container[tuple[Pair, str]],
+    *,
+    waitlist: bool,
 ) -> Refusal:
     """The refusal of these pairs of a course. Its numbers are those before this request: seats and
     positions that `allocation` has given to other pairs count as free.
@@ -235,14 +240,21 @@ def _refusal(
     seats_lack = course.free is not None and asked > free
     waitlist_lacks = course.waitlist_capacity is not None and asked > free + positions
     reasons = status_reasons(course)
-    if course.status == OPEN or (seats_lack and (waitlist_lacks or not waitlist)):
+    is_open = course.status == OPEN or any((pair, CourseClosed.code) in lifted for pair in pairs)
+    if is_open or (seats_lack and (waitlist_lacks or not waitlist)):
         reasons.append(
             (WaitlistFull.code, _no_position(course, free, positions, asked))
             if waitlist
             else (CourseFull.code, _no_seat(course, free, asked))
         )
+    # The override of a full course helps nobody who waits for it: the last reason stays.
+    each = {
+        pair: [one for one in reasons if (pair, one[0]) not in lifted] or reasons[-1:]
+        for pair in pairs
+    }
+    reasons = [one for one in reasons if any(one in of_pair for of_pair in each.values())]
     waitlist_open = course.status == OPEN and waitlist_has_room
-    return Refusal(pairs[0], course.status, waitlist_open, free, asked, reasons)
+    return Refusal(pairs[0], course.status, waitlist_open, free, asked, reasons, each)
 
 
 def _no_seat(course: Seats, free: int, asked: int) -> str:

@@ -20,7 +20,8 @@ from course_management.enrollments.refusals import about_seats, as_json
 from course_management.enrollments.registration import seat_overrides
 from course_management.enrollments.requests import RulesContext
 from course_management.rules import evaluator
-from course_management.rules.facts import Finding
+from course_management.rules.facts import Finding, Student
+from course_management.rules.wording import iso
 from course_management.students.models import StudentNotFound
 
 # The courses that one request for those that a student may add looks through.
@@ -122,8 +123,26 @@ class _Question:
         self.context = context
         self.seats = {item["id"]: _seats(item) for item in items}
         versions = {i: one.term_version for i, one in self.seats.items() if one.term_version}
-        self.facts: Facts = read_facts(connection, student_ids, versions)
-        self.states = self.facts.states()
+        facts = read_facts(connection, student_ids, versions)
+        self.states = facts.states()
+        students = {i: self._without_ended(one) for i, one in facts.students.items()}
+        self.facts: Facts = replace(facts, students=students)
+
+    def _without_ended(self, student: Student) -> Student:
+        """The student without the places on waitlists that have ended at the moment: who asks for
+        such a course is judged as new.
+        """
+        ended = [
+            i
+            for i, held in student.before.items()
+            if not held.is_seat
+            and (until := held.course.term.add_until) is not None
+            and until <= self.context.moment
+        ]
+        for course_id in ended:
+            self.states.pop((student.id, course_id), None)
+        kept = {i: held for i, held in student.before.items() if i not in ended}
+        return student._replace(before=kept) if ended else student
 
     def find_addable(self, student_id: int) -> set[int]:
         """The courses that the student may add alone."""
@@ -172,7 +191,7 @@ class _Question:
         # The decision counts the seat, so each pair gets a copy of the course.
         one = {course_id: replace(seats)}
         _, refusals = allocate(one, self.states, [pair], waitlist=False, lifted=lifted)
-        return about_seats(refusals)
+        return about_seats(refusals, iso(self.context.moment))
 
 
 def _seats(item: dict[str, Any]) -> Seats:

@@ -13,7 +13,7 @@ from sqlalchemy.engine import Connection
 from course_management.courses import queries as courses
 from course_management.enrollments.allocation import allocate
 from course_management.enrollments.locks import read_unlocked
-from course_management.enrollments.registration import judge, lifted, read_case
+from course_management.enrollments.registration import forget_ended, judge, lifted, read_case
 from course_management.enrollments.requests import ChangeRequest, EnrollmentRequest, RosterRequest
 
 StudentRequest = TypeVar("StudentRequest", EnrollmentRequest, ChangeRequest)
@@ -66,6 +66,7 @@ def _refuse_early(
     if complete and not unclear:
         pairs = [(s, c) for s in student_ids for c in course_ids]
         case = read_case(connection, found, student_ids, request)
+        forget_ended(found, case)
         allocation, refusals = allocate(
             *(found.courses, found.states, pairs),
             waitlist=request.waitlist,

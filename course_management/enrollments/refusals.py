@@ -75,7 +75,7 @@ class RulesBroken(Conflict):
 
     def __init__(self, broken: Iterable[Finding] = (), refusals: Sequence[Refusal] = ()) -> None:
         broken = tuple(broken)
-        found = [*map(as_json, broken), *about_seats(refusals)]
+        found = [*map(as_json, broken), *about_seats(refusals, _moment_of(broken))]
         more = f" ({len(found) - 1} more in broken.)" if len(found) > 1 else ""
         detail = f"{found[0]['detail']}{more}" if found else self.title
         super().__init__(detail, broken=found[:MAX_BROKEN], broken_count=len(found))
@@ -104,17 +104,25 @@ def as_json(finding: Finding) -> dict[str, Any]:
     }
 
 
-def about_seats(refusals: Sequence[Refusal]) -> list[dict[str, Any]]:
-    """The findings about seats and status, as in responses."""
+def _moment_of(broken: Sequence[Finding]) -> str | None:
+    """The moment of the request, as its findings show it."""
+    return broken[0].facts.get("moment") if broken else None
+
+
+def about_seats(refusals: Sequence[Refusal], moment: str | None) -> list[dict[str, Any]]:
+    """The findings about seats and status, as in responses: one for each student that gets no seat.
+    `moment` is that of the request.
+    """
     return [
         {
             "rule": code,
-            "student_id": one.pair[0],
-            "course_id": one.pair[1],
+            "student_id": student_id,
+            "course_id": course_id,
             "detail": detail,
-            "remedy": _SEATS[code].remedy,
+            "remedy": _remedy(code, student_id),
             "overridable": code != CourseCancelled.code,
             "facts": {
+                "moment": moment,
                 "status": one.status,
                 "seats_free": one.seats_free,
                 "asked": one.asked,
@@ -122,5 +130,21 @@ def about_seats(refusals: Sequence[Refusal]) -> list[dict[str, Any]]:
             },
         }
         for one in refusals
-        for code, detail in one.reasons
+        for (student_id, course_id), reasons in one.each.items()
+        for code, detail in reasons
     ]
+
+
+def _remedy(code: str, student_id: int) -> str:
+    """What a student can do about a course that refuses them."""
+    if code not in (CourseFull.code, WaitlistFull.code):
+        return _SEATS[code].remedy
+    waitlist = (
+        ', or send the request again with "waitlist": true to join the waitlist if it has room'
+        if code == CourseFull.code
+        else ""
+    )
+    return (
+        f"Choose another course (GET /students/{student_id}/eligibility?eligible=true lists those "
+        f"that the student may add){waitlist}."
+    )

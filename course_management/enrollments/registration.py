@@ -4,7 +4,7 @@ no rules, and requests without a course of a term read no facts.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
@@ -27,7 +27,7 @@ from course_management.enrollments.models import ENROLLED, WAITLISTED
 from course_management.enrollments.recheck_queue import queue_students
 from course_management.enrollments.refusals import RulesBroken, as_json
 from course_management.enrollments.requests import RuledRequest
-from course_management.enrollments.waitlist_ends import end_passed
+from course_management.enrollments.waitlist_ends import end_passed, leave_out_passed
 from course_management.history.models import SKIPPED, EventType
 from course_management.history.recorder import record
 from course_management.records.completions.models import Completion
@@ -112,9 +112,23 @@ def end_waitlists(ledger: SeatLedger, case: Case | None) -> None:
     if not end_passed(ledger, case.request.context.moment, ends):
         return
 
+    _forget_places(case, ledger.courses, ledger.states)
+
+
+def forget_ended(found: CourseStates, case: Case | None) -> None:
+    """Leave the places that `end_waitlists` will end out of what was read without a lock."""
+    if case is not None:
+        ends = {course.id: course.term.add_until for course in case.facts.courses.values()}
+        if ended := leave_out_passed(found, case.request.context.moment, ends):
+            _forget_places(case, ended, found.states)
+
+
+def _forget_places(case: Case, course_ids: Container[int], states: Container[Pair]) -> None:
+    """Leave out the places in these courses that are not in `states`."""
+
     def remains(student_id: int, course_id: int, held: Held) -> bool:
-        untouched = held.is_seat or course_id not in ledger.courses
-        return untouched or (student_id, course_id) in ledger.states
+        untouched = held.is_seat or course_id not in course_ids
+        return untouched or (student_id, course_id) in states
 
     students = {
         student.id: student._replace(

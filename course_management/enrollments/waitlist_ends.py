@@ -15,8 +15,11 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from course_management.courses.models import Course
+from course_management.enrollments.allocation import Seats
 from course_management.enrollments.ledger import SeatLedger
 from course_management.enrollments.ledger_statements import IS_WAITLISTED, table
+from course_management.enrollments.locks import CourseStates
+from course_management.enrollments.models import WAITLISTED
 from course_management.terms.models import Term
 
 _courses, _terms = cast(sa.Table, Course.__table__), cast(sa.Table, Term.__table__)
@@ -37,15 +40,38 @@ def end_passed(
 
     `ends` are the ends by course, if the caller has read them; otherwise they are read.
     """
-    waiting = [c.id for c in ledger.courses.values() if c.has_term and c.waitlisted]
+    waiting = _waiting(ledger.courses)
     if not waiting:
         return False
     found = _read_ends(ledger.session.connection(), waiting) if ends is None else ends
-    at = ledger.moment if moment is None else moment
-    passed = [i for i in waiting if (until := found.get(i)) is not None and until <= at]
+    passed = _passed(waiting, found, ledger.moment if moment is None else moment)
     if passed:
         ledger.end_waitlists(passed)
     return bool(passed)
+
+
+def leave_out_passed(found: CourseStates, moment: datetime, ends: Ends) -> list[int]:
+    """Leave the places that `end_passed` will end out of what was read without a lock. Returns the
+    ids of their courses.
+    """
+    passed = _passed(_waiting(found.courses), ends, moment)
+    for course_id in passed:
+        found.courses[course_id].waitlisted = found.courses[course_id].blocked = 0
+    if passed:
+        found.states = {
+            pair: state
+            for pair, state in found.states.items()
+            if state != WAITLISTED or pair[1] not in passed
+        }
+    return passed
+
+
+def _waiting(courses: Mapping[int, Seats]) -> list[int]:
+    return [course.id for course in courses.values() if course.has_term and course.waitlisted]
+
+
+def _passed(course_ids: list[int], ends: Ends, moment: datetime) -> list[int]:
+    return [i for i in course_ids if (until := ends.get(i)) is not None and until <= moment]
 
 
 def _read_ends(connection: Connection, course_ids: list[int]) -> Ends:

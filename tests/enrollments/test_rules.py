@@ -4,6 +4,10 @@ sets of courses, overrides and `rules=skip` see the files beside this one.
 
 from __future__ import annotations
 
+import re
+
+import pytest
+
 from tests.enrollments.registering import (
     MORNING,
     broken,
@@ -99,12 +103,13 @@ def test_an_entry_that_is_the_same_counts(client, offer, student):
 
 def test_a_condition_in_words_is_a_warning_of_every_request_that_enrolls(client, offer, make):
     course = offer("CS 499", {"prerequisites": {"text": "Consent of the head"}})
-    one, two, three, four = (make.student()["id"] for _ in range(4))
+    one, two, three, four, five = (make.student()["id"] for _ in range(5))
     answers = {
         one: enroll(client, one, course),
         two: client.post(f"/students/{two}/courses", json={"course_id": course}),
         three: client.post(f"/students/{three}/changes", json={"add": [{"course_id": course}]}),
         four: client.post(f"/courses/{course}/students", json={"student_ids": [four]}),
+        five: client.put(f"/students/{five}/enroll", json={"course_ids": [course]}),
     }
     for asking, answer in answers.items():
         assert answer.status_code in (200, 201), answer.text
@@ -124,6 +129,31 @@ def test_rosters_are_judged_student_by_student(client, offer, make):
     assert [one["student_id"] for one in answer.json["broken"]] == students[1:]
     one = client.post(f"/courses/{course}/students", json={"student_ids": students[:1]})
     assert one.status_code == 201
+
+
+@pytest.mark.parametrize("fields", [{"capacity": 1}, {"status": "closed"}])
+def test_a_roster_lists_each_student_who_gets_no_seat(client, offer, make, fields):
+    course = offer(open_to={"group": "program:cs"}, **fields)
+    students = [make.student(groups=["program:cs"])["id"] for _ in range(2)]
+    students.append(make.student()["id"])
+    answer = client.post(f"/courses/{course}/students", json={"student_ids": students})
+    found = [(one["rule"], one["student_id"]) for one in answer.json["broken"]]
+    refused = students[1:] if "capacity" in fields else students
+    code = "course-full" if "capacity" in fields else "course-closed"
+    assert found == [("restricted", students[2]), *((code, student) for student in refused)]
+    assert answer.json["broken_count"] == len(found)
+    assert len({one["facts"]["moment"] for one in answer.json["broken"]}) == 1
+
+
+def test_the_remedy_of_a_full_course_names_the_courses_that_the_student_may_add(
+    client, offer, student
+):
+    free, full = offer(), offer(capacity=0, waitlist_capacity=0, consent="instructor")
+    for waitlist in (False, True):
+        refused = enroll(client, student, full, waitlist=waitlist).json["broken"][-1]
+        assert refused["rule"] == ("waitlist-full" if waitlist else "course-full")
+        (address,) = re.findall(r"GET (\S+)", refused["remedy"])
+        assert [one["course_id"] for one in client.get(address).json] == [free]
 
 
 def test_a_late_drop_is_a_withdrawal(client, term, offer, student):

@@ -30,8 +30,17 @@ def test_overrides_of_seats_and_status(client, offer, student, make):
     client.patch(f"/courses/{course}", json={"status": "closed"})
     path = f"/students/{student}/overrides"
     body = {"course_id": course, "reason": "The dean agreed"}
+    made = client.post(path, json=body | {"rule": "course-closed"}).json
+    refused = enroll(client, student, course)
+    assert problem(refused) == (409, "course-full")
+    assert [one["code"] for one in refused.json["errors"]] == ["course-full"]
+    (asked,) = client.get(f"/students/{student}/eligibility?course={course}").json
+    assert [one["rule"] for one in asked["broken"]] == ["course-full"]
+    client.post(f"{path}/{made['id']}/revoke")
     client.post(path, json=body | {"rule": "course-full"})
-    assert problem(enroll(client, student, course)) == (409, "course-closed")
+    refused = enroll(client, student, course)
+    assert problem(refused) == (409, "course-closed")
+    assert [one["code"] for one in refused.json["errors"]] == ["course-closed"]
     client.post(path, json=body | {"rule": "course-closed"})
     (asked,) = client.get(f"/students/{student}/eligibility?course={course}").json
     assert asked["eligible"]

@@ -53,6 +53,9 @@ def test_who_had_a_place_in_an_ended_waitlist_is_judged_as_new(client, app, ask,
     hold(first)
     drop(client, seated, one)  # the seat is free beside the blocked place
     close_adds(app)
-    refused = ask(first, [one], waitlist=True)
-    assert problem(refused) == (409, "rules-broken")
-    assert [b["rule"] for b in refused.json["broken"]] == ["hold", "add-deadline-passed"]
+    (said,) = client.get(f"/students/{first}/eligibility?course={one}").json
+    assert [b["rule"] for b in said["broken"]] == ["hold", "add-deadline-passed"]
+    for waitlist in (False, True):
+        refused = ask(first, [one], waitlist=waitlist)
+        assert problem(refused) == (409, "rules-broken")
+        assert [b["rule"] for b in refused.json["broken"]] == ["hold", "add-deadline-passed"]
