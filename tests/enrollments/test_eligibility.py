@@ -7,7 +7,14 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from tests.conftest import bearer
-from tests.enrollments.registering import MORNING, broken, enroll, offer, student  # noqa: F401
+from tests.enrollments.registering import (  # noqa: F401
+    MORNING,
+    broken,
+    enroll,
+    moment,
+    offer,
+    student,
+)
 from tests.web.problems import problem
 
 
@@ -78,6 +85,14 @@ def test_at_another_moment(client, term, school, student):  # noqa: F811
     later = (datetime.now(UTC) + timedelta(days=2)).isoformat()
     (item,) = ask(client, student, course=school["fine"], at=later)
     assert [one["rule"] for one in item["broken"]] == ["registration-not-open"]
+    ends = {"code": "fees", "detail": "x", "blocks": ["add"], "until": moment(hours=1)}
+    client.post(f"/students/{student}/holds", json=ends)
+    lifted = {"rule": "consent-required", "course_id": school["both"], "reason": "Agreed"}
+    lifted |= {"expires_at": moment(hours=3)}
+    client.post(f"/students/{student}/overrides", json=lifted)
+    for hours, rules in ((0, ["hold"]), (2, []), (4, ["consent-required"])):
+        (item,) = ask(client, student, course=school["both"], at=moment(hours=hours))
+        assert [one["rule"] for one in item["broken"]] == [*rules, "course-full"]
     unknown = client.get(f"/students/{student}/eligibility?at=tomorrow")
     assert problem(unknown) == (422, "invalid")
 

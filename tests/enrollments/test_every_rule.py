@@ -135,6 +135,19 @@ def test_every_request_that_drops_is_judged_by_every_rule_for_drops(client, stud
     assert answer.status_code in (200, 204)
 
 
+@pytest.mark.parametrize("drop", DROPS.values(), ids=DROPS)
+def test_no_request_that_leaves_a_waitlist_is_refused(client, term, offer, student, hold, drop):
+    stays, waits = offer("A 1"), offer("B 1", capacity=0, waitlist_capacity=1)
+    assert enroll(client, student, stays, waits, waitlist=True).status_code == 201
+    hold()
+    past = {"drop_until": moment(days=-2), "withdraw_until": moment(days=-1), "min_credits": 9}
+    assert client.patch(f"/terms/{term['code']}", json=past).status_code == 200
+    assert drop(client, student, stays, waits).status_code in (200, 204)
+    left = client.get(f"/students/{student}/enroll").json
+    assert (left["course_ids"], left["waitlisted"]) == ([stays], [])
+    assert client.get(f"/students/{student}/completions").json == []
+
+
 def test_an_override_may_name_any_rule_but_a_cancelled_course():
     assert set(RULES) == {*CODES, "course-closed", "course-full", "waitlist-full"}
     assert len(RULES) == len(set(RULES))

@@ -169,6 +169,25 @@ def test_a_late_drop_is_a_withdrawal(client, term, offer, student):
     assert broken(enroll(client, student, course)) == [("add-deadline-passed", course)]
 
 
+def test_a_part_has_the_deadlines_of_its_whole_term_if_it_has_none(
+    client, term, part, offer, student
+):
+    course, other = offer("CS 225", term=part["code"]), offer(term=part["code"])
+    assert enroll(client, student, course).status_code == 201
+    past = {"add_until": moment(days=-3), "drop_until": moment(days=-2)}
+    client.patch(f"/terms/{term['code']}", json=past | {"withdraw_until": moment(days=1)})
+    assert broken(enroll(client, student, other)) == [("add-deadline-passed", other)]
+    path = f"/students/{student}/courses/{course}"
+    assert client.delete(path).status_code == 204
+    (completion,) = client.get(f"/students/{student}/completions").json
+    assert (completion["kind"], completion["term"]) == ("withdrawn", term["code"])
+    own = {"add_until": moment(days=1)}
+    assert client.patch(f"/terms/{part['code']}", json=own).status_code == 200
+    assert enroll(client, student, course).status_code == 201
+    client.patch(f"/terms/{term['code']}", json={"withdraw_until": moment(days=-1)})
+    assert broken(client.delete(path)) == [("drop-deadline-passed", course)]
+
+
 def test_courses_without_a_term_have_no_rules(client, make, student):
     body = {"code": "fees", "detail": "Fees are due.", "blocks": ["add"]}
     client.post(f"/students/{student}/holds", json=body)
@@ -195,6 +214,28 @@ def test_what_excludes_an_entry_excludes_those_that_are_the_same(client, offer, 
     done = {"catalog_code": "Z 1", "kind": "course", "grade": "A"}
     client.post(f"/students/{student}/completions", json=done)
     assert broken(enroll(client, student, course)) == [("excluded-by", course)]
+
+
+@pytest.mark.parametrize("naming", ["A 1", "B 1"])
+def test_relations_of_entries_hold_whichever_entry_names_the_other(client, offer, make, naming):
+    """B 1 is the same as A 1, and excludes C 1 (or is excluded by it)."""
+    named = {"A 1": "B 1", "B 1": "A 1"}[naming]
+    courses = {
+        code: offer(code, {"same_as": [named]} if code == naming else {}) for code in ("A 1", "B 1")
+    }
+    needs = offer("D 1", {"prerequisites": {"course": "A 1"}})
+    excluding = offer("C 1", {"excludes": ["B 1"]} if naming == "A 1" else {})
+    if naming == "B 1":
+        client.patch("/catalog/B%201", json={"excludes": ["C 1"]})
+    done, taking = (make.student()["id"] for _ in range(2))
+    completion = {"catalog_code": "B 1", "kind": "transfer"}
+    client.post(f"/students/{done}/completions", json=completion)
+    assert enroll(client, done, needs).status_code == 201
+    assert broken(enroll(client, done, excluding)) == [("excluded-by", excluding)]
+    assert enroll(client, taking, courses["B 1"]).status_code == 201
+    assert broken(enroll(client, taking, excluding)) == [("excluded-by", excluding)]
+    same = courses["A 1"]
+    assert broken(enroll(client, taking, same)) == [("already-taking", same)]
 
 
 def test_a_setting_makes_conditions_in_words_refuse(app, client, make_app, offer, student):
