@@ -11,19 +11,14 @@ from course_management.core.errors import NotFound
 from course_management.courses.models import CourseNotFound
 from course_management.db.base import Model, UTCDateTime
 from course_management.records.rows import StudentRow
+from course_management.rules.evaluator import CODES
 
 # The rules whose override has a value: the limit for this student.
 LIMITS_OF_CREDITS = ("credits-exceeded", "credits-below-minimum")
 LIMITS_OF_COUNTS = ("courses-exceeded", "repeat-limit")
 LIMITS = (*LIMITS_OF_CREDITS, *LIMITS_OF_COUNTS)
 # The rules that an override can lift: all but course-cancelled.
-RULES = (
-    *("registration-not-open", "hold", "add-deadline-passed", "drop-deadline-passed"),
-    *("course-closed", "prerequisite-missing", "corequisite-missing", "required-by"),
-    *("excluded-by", "already-taking", "time-conflict"),
-    *("credits-exceeded", "courses-exceeded", "credits-below-minimum"),
-    *("restricted", "consent-required", "repeat-limit", "course-full", "waitlist-full"),
-)
+RULES = (*CODES, "course-closed", "course-full", "waitlist-full")
 # What an override is for: exactly one of these fields is set.
 TARGETS = ("course_id", "catalog_code", "term")
 
