@@ -143,7 +143,7 @@ def test_only_the_algorithms_of_the_setting_are_accepted(app, make_app, issuer):
 
 
 @settings(
-    max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None
+    max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None
 )
 @given(
     parts=st.lists(

@@ -57,7 +57,7 @@ def wire(gunicorn):
 
 
 @settings(
-    max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None
+    max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None
 )
 @given(name=names)
 @example("Input/Output")

@@ -271,7 +271,8 @@ def test_a_rehearsal_answers_as_the_write_and_changes_nothing(client, world, row
     rehearsed = send(client, request_, world, "?dry_run=true")
     logs.configure("INFO", io.StringIO())
     assert rows() == before
-    assert {json.loads(line)["event"] for line in log.getvalue().splitlines()} == {"request"}
+    events = {json.loads(line)["event"] for line in log.getvalue().splitlines()}
+    assert events - {"slow request"} == {"request"}  # it may be slow where much else runs
     assert rehearsed.headers["Dry-Run"] == "true"
     assert not {"Location", "ETag"} & set(rehearsed.headers.keys())
     done = send(client, request_, world)
