@@ -91,6 +91,7 @@ def test_refusals_point_at_the_external_id(client, make, world):
     assert [one["pointer"] for one in answer.json["errors"]] == [f"/{COURSES}/1"]
 
 
+@pytest.mark.fast_parts  # otherwise the pool may give the next request another connection
 @pytest.mark.parametrize(("method", "path", "name"), ROUTES[:3])
 def test_external_ids_cost_one_statement_more(client, make, world, statements, method, path, name):
     """The number does not depend on how many there are."""

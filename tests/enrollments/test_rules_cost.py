@@ -9,6 +9,11 @@ import pytest
 from tests.web.problems import problem
 
 
+# Without the fast parts, a process forgets the courses of terms, and the pool may give the next
+# request another connection: both cost statements.
+pytestmark = pytest.mark.fast_parts
+
+
 @pytest.fixture
 def offer(client, make):
     """Makes courses of a term with an open window, each with a capacity and a catalog entry."""
@@ -52,7 +57,6 @@ def known(client, make):
     return ask
 
 
-@pytest.mark.fast_parts
 @pytest.mark.parametrize("number", [1, 5])
 def test_rules_add_no_statement_for_one_student(make, offer, known, cost, number):
     """The statements that read and lock the courses also read the facts about the student."""
@@ -81,7 +85,6 @@ def test_rules_add_three_statements_for_any_number_of_students(make, offer, cost
         assert (answer.status_code, sent) == (201, wanted), answer.text
 
 
-@pytest.mark.fast_parts
 def test_a_refusal_by_rules_reads_once_and_locks_nothing(client, make, offer, known, statements):
     courses = known(offer(3, consent="instructor"))
     path = f"/students/{make.student()['id']}/enroll"
