@@ -8,7 +8,6 @@ import pytest
 
 from tests.web.problems import problem
 
-
 # Without the fast parts, a process forgets the courses of terms, and the pool may give the next
 # request another connection: both cost statements.
 pytestmark = pytest.mark.fast_parts
