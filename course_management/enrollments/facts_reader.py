@@ -14,7 +14,12 @@ from course_management.db.prepared_statements import send
 from course_management.db.snapshots import if_quiet
 from course_management.enrollments.facts_statement import BETWEEN, SEPARATOR, STUDENTS
 from course_management.enrollments.models import ENROLLED, WAITLISTED
-from course_management.enrollments.offerings import Offerings, read_offerings, to_optional
+from course_management.enrollments.offerings import (
+    Offerings,
+    keeps_facts,
+    read_offerings,
+    to_optional,
+)
 from course_management.rules import facts
 from course_management.rules.facts import Held
 from course_management.rules.requirements import key
@@ -62,7 +67,8 @@ def read_facts(
     if text is not None:
         texts, at = {student_ids[0]: text.split(SEPARATOR)}, ""
     else:
-        seen = known.snapshot if known and known.source[1] == versions else ""
+        may_skip = known and known.source[1] == versions and keeps_facts(connection)
+        seen = known.snapshot if known and may_skip else ""
         rows: Any = send(connection, (STUDENTS, {"students": student_ids, "seen": seen}))
         found = {row[0]: row[1:] for row in rows}
         at = if_quiet(found.pop(0)[0])

@@ -66,6 +66,11 @@ def init_engine(engine: Engine) -> None:
         _kept[engine] = None
 
 
+def keeps_facts(connection: Connection) -> bool:
+    """Whether this process keeps facts (`OFFERINGS_CACHE`)."""
+    return connection.engine in _kept
+
+
 def is_known(connection: Connection) -> Callable[[int], bool]:
     """A function that says whether this process keeps a course: then it belonged to a term."""
     kept = _kept.get(connection.engine)
