@@ -43,7 +43,7 @@ test: .venv/installed-dev
 # Measuring coverage takes as long again as the code itself.
 ## Run every test: those of test, test-slow, test-drills, test-stock, test-debian and test-clients; measure coverage
 test-all: debian-programs
-	@$(MAKE) --no-print-directory test QUICK="not debian and not clients" COVERAGE="--cov --cov-report=term-missing:skip-covered"
+	@THOROUGH=1 $(MAKE) --no-print-directory test QUICK="not debian and not clients" COVERAGE="--cov --cov-report=term-missing:skip-covered"
 	@$(MAKE) --no-print-directory test-drills test-stock test-debian test-clients
 
 # The first of them measures how long its requests wait, so nothing else may run beside it.

@@ -247,12 +247,12 @@ def _refusal(
             if waitlist
             else (CourseFull.code, _no_seat(course, free, asked))
         )
-    # The override of a full course helps nobody who waits for it: the last reason stays.
-    each = {
-        pair: [one for one in reasons if (pair, one[0]) not in lifted] or reasons[-1:]
-        for pair in pairs
-    }
-    reasons = [one for one in reasons if any(one in of_pair for of_pair in each.values())]
+    each = dict.fromkeys(pairs, reasons)
+    if lifted:
+        # The override of a full course helps nobody who waits for it: the last reason stays.
+        for pair in pairs:
+            each[pair] = [one for one in reasons if (pair, one[0]) not in lifted] or reasons[-1:]
+        reasons = [one for one in reasons if any(one in of_pair for of_pair in each.values())]
     waitlist_open = course.status == OPEN and waitlist_has_room
     return Refusal(pairs[0], course.status, waitlist_open, free, asked, reasons, each)
 

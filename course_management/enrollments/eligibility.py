@@ -16,7 +16,7 @@ from course_management.enrollments.allocation import Pair, Seats, allocate
 from course_management.enrollments.facts_reader import Facts, read_facts
 from course_management.enrollments.locks import require_all
 from course_management.enrollments.models import WAITLISTED
-from course_management.enrollments.refusals import about_seats, as_json
+from course_management.enrollments.refusals import about_seats, render_finding
 from course_management.enrollments.registration import seat_overrides
 from course_management.enrollments.requests import RulesContext
 from course_management.rules import evaluator
@@ -50,8 +50,8 @@ class Eligibility:
             "course_id": self.course_id,
             "eligible": all(self.rules.values()),
             "rules": [{"rule": rule, "met": met} for rule, met in self.rules.items()],
-            "broken": [*map(as_json, self.broken), *self.seats],
-            "warnings": [as_json(one) for one in self.warnings],
+            "broken": [*map(render_finding, self.broken), *self.seats],
+            "warnings": [render_finding(one) for one in self.warnings],
         }
 
 

@@ -67,8 +67,9 @@ def read_facts(
     if text is not None:
         texts, at = {student_ids[0]: text.split(SEPARATOR)}, ""
     else:
-        may_skip = known and known.source[1] == versions and keeps_facts(connection)
-        seen = known.snapshot if known and may_skip else ""
+        seen = ""
+        if known and known.source[1] == versions and keeps_facts(connection):
+            seen = known.snapshot
         rows: Any = send(connection, (STUDENTS, {"students": student_ids, "seen": seen}))
         found = {row[0]: row[1:] for row in rows}
         at = if_quiet(found.pop(0)[0])

@@ -10,7 +10,7 @@ student and then of the courses: docs/decisions/0018-waitlists-under-rules.md.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from datetime import datetime
 
 import sqlalchemy as sa
@@ -69,7 +69,7 @@ def recheck(
     # Read again: a place may have been promoted or blocked while this request waited.
     places = list(send(connection, (_PLACES, {"student": student_id})))
     was_blocked = {i: bool(blocked) for i, blocked in places if i in found.courses}
-    student = _without_ended(facts, student_id, {row[0]: True for row in places})
+    student = _without_ended(facts, student_id, {course_id for course_id, _ in places})
     judged = {i: judge_place(student, i, context) for i in was_blocked}
     changed = {
         i: judgement for i, judgement in judged.items() if bool(judgement.broken) != was_blocked[i]
@@ -98,7 +98,7 @@ def judge_place(student: Student, course_id: int, context: RulesContext) -> Judg
     )
 
 
-def _without_ended(facts: Facts, student_id: int, places: dict[int, bool]) -> Student:
+def _without_ended(facts: Facts, student_id: int, places: Container[int]) -> Student:
     """The student without the places that ended after the facts were read."""
     student = facts.students[student_id]
     kept = {i: held for i, held in student.before.items() if held.is_seat or i in places}

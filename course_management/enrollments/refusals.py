@@ -75,7 +75,7 @@ class RulesBroken(Conflict):
 
     def __init__(self, broken: Iterable[Finding] = (), refusals: Sequence[Refusal] = ()) -> None:
         broken = tuple(broken)
-        found = [*map(as_json, broken), *about_seats(refusals, _moment_of(broken))]
+        found = [*map(render_finding, broken), *about_seats(refusals, _moment_of(broken))]
         more = f" ({len(found) - 1} more in broken.)" if len(found) > 1 else ""
         detail = f"{found[0]['detail']}{more}" if found else self.title
         super().__init__(detail, broken=found[:MAX_BROKEN], broken_count=len(found))
@@ -91,7 +91,7 @@ def shown_without_hold(finding: Finding) -> Finding:
     return hold.without_details(finding) if finding.rule == hold.CODE else finding
 
 
-def as_json(finding: Finding) -> dict[str, Any]:
+def render_finding(finding: Finding) -> dict[str, Any]:
     """A finding as in responses."""
     return {
         "rule": finding.rule,

@@ -25,7 +25,7 @@ from course_management.enrollments.ledger import SeatLedger
 from course_management.enrollments.locks import CourseStates
 from course_management.enrollments.models import ENROLLED, WAITLISTED
 from course_management.enrollments.recheck_queue import queue_students
-from course_management.enrollments.refusals import RulesBroken, as_json
+from course_management.enrollments.refusals import RulesBroken, render_finding
 from course_management.enrollments.requests import RuledRequest
 from course_management.enrollments.waitlist_ends import end_passed, leave_out_passed
 from course_management.history.models import SKIPPED, EventType
@@ -108,19 +108,22 @@ def end_waitlists(ledger: SeatLedger, case: Case | None) -> None:
     """
     if case is None:
         return
-    ends = {course.id: course.term.add_until for course in case.facts.courses.values()}
-    if not end_passed(ledger, case.request.context.moment, ends):
+    if not end_passed(ledger, case.request.context.moment, _ends(case, ledger.courses)):
         return
-
     _forget_places(case, ledger.courses, ledger.states)
 
 
 def forget_ended(found: CourseStates, case: Case | None) -> None:
     """Leave the places that `end_waitlists` will end out of what was read without a lock."""
     if case is not None:
-        ends = {course.id: course.term.add_until for course in case.facts.courses.values()}
+        ends = _ends(case, found.courses)
         if ended := leave_out_passed(found, case.request.context.moment, ends):
             _forget_places(case, ended, found.states)
+
+
+def _ends(case: Case, course_ids: Iterable[int]) -> dict[int, datetime | None]:
+    """The ends of the waitlists of these courses, which the request locks."""
+    return {i: one.term.add_until for i in course_ids if (one := case.facts.courses.get(i))}
 
 
 def _forget_places(case: Case, course_ids: Container[int], states: Container[Pair]) -> None:
@@ -281,7 +284,7 @@ def _withdrawn(case: Case, judgement: Judgement) -> dict[Pair, Completion]:
 
 def shown(warnings: Sequence[Finding]) -> list[dict[str, Any]] | None:
     """The warnings of a response; None if there are none."""
-    return [as_json(one) for one in warnings] or None
+    return [render_finding(one) for one in warnings] or None
 
 
 def _check_credits(facts: Facts, credits: Mapping[int, int]) -> None:  # noqa: A002

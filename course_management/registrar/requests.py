@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from course_management.enrollments.refusals import MAX_BROKEN, as_json
+from course_management.enrollments.refusals import MAX_BROKEN, render_finding
 from course_management.rules.facts import Finding
 
 
@@ -46,7 +46,7 @@ class ActResult:
     def warn(self, findings: Sequence[Finding]) -> None:
         """Add warnings."""
         if findings:
-            self.warnings = [as_json(one) for one in findings[:MAX_BROKEN]]
+            self.warnings = [render_finding(one) for one in findings[:MAX_BROKEN]]
             self.warnings_count = len(findings)
 
 

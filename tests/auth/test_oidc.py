@@ -24,6 +24,7 @@ from course_management.config import Oidc
 from course_management.core.errors import Unavailable
 from tests.auth.issuer import AUDIENCE, Issuer
 from tests.conftest import bearer
+from tests.generated import examples
 from tests.web.problems import problem
 
 DISCOVERY = "/.well-known/openid-configuration"
@@ -143,7 +144,9 @@ def test_only_the_algorithms_of_the_setting_are_accepted(app, make_app, issuer):
 
 
 @settings(
-    max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None
+    max_examples=examples(60, 150),
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+    deadline=None,
 )
 @given(
     parts=st.lists(

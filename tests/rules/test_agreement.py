@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from course_management.rules.evaluator import RULES, eligible, explain, explain_each, judge
 from course_management.rules.facts import Held
+from tests.generated import examples
 from tests.rules.reference import Reference
 from tests.rules.schools import make_case, make_roster
 
@@ -16,10 +17,10 @@ cases = st.randoms(use_true_random=False).map(make_case)
 rosters = st.randoms(use_true_random=False).map(make_roster)
 
 
-def generated(examples):
+def generated(number):
     """The configuration of a test with this number of schools."""
     slow = [HealthCheck.too_slow, HealthCheck.data_too_large]
-    return settings(max_examples=examples, deadline=None, suppress_health_check=slow)
+    return settings(max_examples=number, deadline=None, suppress_health_check=slow)
 
 
 def about(finding):
@@ -65,7 +66,7 @@ def warned(judgement):
     }
 
 
-@generated(80)
+@generated(examples(80, 150))
 @given(cases)
 def test_the_evaluator_agrees_with_the_reference(case):
     student, moment, rules = case
@@ -95,7 +96,7 @@ def test_the_overrides_that_are_used_are_enough_and_none_is_idle(case):
         assert (without.broken, without.withdrawals) != (again.broken, again.withdrawals)
 
 
-@generated(80)
+@generated(examples(80, 300))
 @given(rosters)
 def test_many_students_are_judged_as_each_alone(roster):
     students, moment, rules = roster

@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from devtools.gunicorn import send
+from tests.generated import examples
 from tests.sockets import exchange, status_of
 
 # Letters, marks and symbols that are invisible: Hangul fillers, variation selectors, the blank
@@ -57,7 +58,9 @@ def wire(gunicorn):
 
 
 @settings(
-    max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None
+    max_examples=examples(100, 300),
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+    deadline=None,
 )
 @given(name=names)
 @example("Input/Output")
